@@ -5,7 +5,8 @@ from __future__ import annotations
 from alembic import context
 from sqlalchemy import Connection
 
-import core.store.tables  # noqa: F401  # fills the metadata
+import core.store.audit
+import core.store.tables  # noqa: F401  # both fill the metadata
 from core.errors import ConfigurationError
 from core.store.metadata import metadata
 

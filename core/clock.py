@@ -1,0 +1,32 @@
+"""What time it is, as something that is passed in: tests set it, and nothing sleeps to see a deadline pass."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Anything that says the time when called."""
+
+    def __call__(self) -> float:
+        """Seconds since the epoch, UTC."""
+
+
+def system_clock() -> float:
+    """The machine's clock: seconds since the epoch, UTC."""
+    return time.time()
+
+
+class SettableClock:
+    """A clock that moves only when told to, for tests and simulations."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.seconds = seconds
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        """Let `seconds` pass."""
+        self.seconds += seconds
