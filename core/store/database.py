@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import sqlcipher3  # type: ignore[import-untyped]
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import ArgumentError, OperationalError
@@ -178,6 +176,9 @@ def _is_away(context: ExceptionContext) -> bool:
 
 
 def _upgrade(connection: Connection) -> None:
+    from alembic import command  # as slow to import as all of SQLAlchemy, and most processes do not migrate
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection

@@ -1,0 +1,170 @@
+"""What Candor writes to stderr: one line an event, an event's name and keys from a list. No patient data, ever.
+
+Only keys on the list pass; the rest is dropped and counted in `dropped_keys`. Callers name studies by pseudonym; as a
+last line of defence anything that looks like a UID is replaced. Other people's libraries do not know these rules
+(pydicom and pynetdicom log the raw value that they could not read, exceptions quote rows), so of a foreign line, a
+warning or a traceback only the place in the code is kept, not the words.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import traceback
+import warnings
+from collections.abc import MutableMapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+
+from core.errors import CandorError
+
+EventDict = MutableMapping[str, Any]
+
+_ALLOWED_KEYS = """
+    event level timestamp logger where error message dropped_keys
+    action actor address association_id attempts backoff_seconds called_ae_title calling_ae_title category columns
+    count data_dir delivery_id destination dimse_status elapsed_seconds exit_code finding_name frames free_bytes host
+    instance instances keyword kind model model_version object_key objects outcome pid port process queue_length
+    reason restarts revision rows series signal size_bytes sop_class state status step study study_id
+    transfer_syntax url version worker
+"""
+ALLOWED_KEYS = frozenset(_ALLOWED_KEYS.split())
+MAXIMUM_TEXT = 500
+SILENT_LOGGERS = ("pydicom", "pynetdicom", "highdicom")
+TRUSTED_LOGGERS = ("alembic", "uvicorn.error")  # their words hold table names and addresses, nothing else
+_EVENT_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
+_UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){2,}(?![\w])")  # PS3.5 9.1
+_REGISTERED = "1.2.840.10008."  # DICOM's own classes and syntaxes name nobody
+UID_MARKER = "[uid]"
+
+
+def configure_logging(*, json: bool, level: str = "info", stream: TextIO | None = None) -> None:
+    """Send every event of this process to `stream` (stderr), as JSON lines; a person at a terminal may have it pretty.
+
+    `json=False` is honoured on a terminal only: what is piped away is for a machine. Call once for each process.
+    """
+    target = stream or sys.stderr
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    shared: list[Any] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        describe_exception,
+        keep_allowed_keys,
+        hide_uids,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[keep_place_of_foreign, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(json, target)],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(threshold)
+    _silence_libraries()
+    warnings.showwarning = _log_warning
+
+
+def keep_allowed_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Drop every key that is not on the list, and say how many."""
+    kept = {key: value for key, value in event.items() if key in ALLOWED_KEYS or key.startswith("_")}
+    if len(kept) < len(event):
+        kept["dropped_keys"] = len(event) - len(kept)
+    if not _EVENT_NAME.fullmatch(str(kept.get("event"))):
+        kept["event"] = "event.without_name"  # a sentence may have a person in it
+    return kept
+
+
+def hide_uids(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Replace what looks like a UID, at any depth, and turn what is no plain value into the name of its type."""
+    return {key: value if key.startswith("_") else _harmless(value) for key, value in event.items()}
+
+
+def describe_exception(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Keep an exception's class and place; its words only when they are ours, which hold no patient data."""
+    error = event.pop("exc_info", None)
+    if error is True:
+        error = sys.exc_info()[1]
+    if isinstance(error, tuple):
+        error = error[1]
+    if isinstance(error, BaseException):
+        event["error"] = type(error).__name__
+        event["where"] = _place(error)
+        if isinstance(error, CandorError):
+            event["message"] = str(error)
+    event.pop("stack_info", None)
+    return event
+
+
+def keep_place_of_foreign(_logger: object, _method: str, event: EventDict) -> EventDict:
+    """Turn a library's line into "library.message" with the place it came from."""
+    record: logging.LogRecord = event["_record"]
+    event["logger"] = record.name
+    event["where"] = f"{_short(record.pathname)}:{record.lineno}"
+    if record.name.startswith(TRUSTED_LOGGERS):
+        event["message"] = event["event"]
+    event["event"] = "library.message"
+    return event
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, bool | int | float) or value is None:
+        return value
+    if isinstance(value, str | Path):
+        return _UID.sub(_mark, str(value)[:MAXIMUM_TEXT])
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_harmless(item) for item in value]
+    if isinstance(value, dict):
+        return {str(_harmless(str(key))): _harmless(item) for key, item in value.items()}
+    return f"<{type(value).__name__}>"
+
+
+def _mark(match: re.Match[str]) -> str:
+    """An address or a version has up to four short parts; a UID has more, or a long one (2.25.<128 bits>)."""
+    text = match.group()
+    is_uid = text.count(".") >= 5 or len(text) > 15
+    return UID_MARKER if is_uid and not text.startswith(_REGISTERED) else text
+
+
+def _place(error: BaseException) -> str:
+    """The last few calls, innermost last: "story.py:41 > client.py:99"."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    return " > ".join(f"{_short(frame.filename)}:{frame.lineno}" for frame in frames)
+
+
+def _short(filename: str) -> str:
+    return "/".join(Path(filename).parts[-2:])
+
+
+def _renderer(json: bool, target: TextIO) -> Any:
+    if json or not target.isatty():
+        return structlog.processors.JSONRenderer(sort_keys=False)
+    return structlog.dev.ConsoleRenderer()
+
+
+def _silence_libraries() -> None:
+    for name in SILENT_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]
+        logger.propagate = False  # a level would be reset when the library is imported later
+
+
+def _log_warning(
+    message: Warning | str,  # noqa: ARG001  # quotes values
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    structlog.get_logger().warning("python.warning", category=category.__name__, where=f"{_short(filename)}:{lineno}")
