@@ -16,8 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-FloatMap = NDArray[np.float32]
-"""A float32 array of shape (rows, columns)."""
+from core.geometry import FloatMap, SquareFrame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +129,12 @@ class Image:
     column_spacing_mm: float = 1.0
     flags: tuple[str, ...] = ()
 
+    @property
+    def frame(self) -> SquareFrame:
+        """How this image lies in the square that models see."""
+        rows, columns = self.pixels.shape
+        return SquareFrame.of(rows, columns, self.row_spacing_mm, self.column_spacing_mm)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
@@ -172,12 +177,14 @@ class Prediction:
 
     `scores`: raw logit per finding name. `probabilities`: calibrated, 0..1. `maps`: class activation in
     model space, float32, shape (findings, h, w), in the order of `model.findings`; None when the model has none.
+    `frame` brings them back to source pixels.
     """
 
     model: ModelVersion
     sop_instance_uid: str = field(repr=False)
     scores: dict[str, float]
     probabilities: dict[str, float]
+    frame: SquareFrame
     maps: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
 
 
@@ -308,6 +315,7 @@ class Delivery:
     """One object on its way to one destination: a row of the outbox."""
 
     delivery_id: int
+    study_id: str
     destination: str
     kind: ObjectKind
     sop_class_uid: str

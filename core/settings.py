@@ -1,0 +1,174 @@
+"""Every setting there is, read once in the composition root and passed down.
+
+Sources, the first wins: arguments, environment (`CANDOR_PORT=104`, lists and tables as JSON), `candor.toml` in the
+data folder, defaults. An unknown key, in the file or in the environment, stops the start: a typing error must not
+silently leave a hospital with the default.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from core.domain import ObjectKind
+from core.errors import ConfigurationError
+
+PREFIX = "CANDOR_"
+SETTINGS_FILE = "candor.toml"
+LOOPBACK = "127.0.0.1"
+
+
+class TlsSettings(BaseModel):
+    """A TLS listener or peer: PEM files. With `ca_file` the other side must show a certificate signed by it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    certificate_file: Path
+    key_file: Path
+    ca_file: Path | None = None
+    port: int = Field(default=2762, ge=0, le=65535)
+
+
+class DestinationSettings(BaseModel):
+    """Where results go, and which of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
+    kind: Literal["dicom", "folder"] = "dicom"
+    ae_title: str = Field(default="", max_length=16)
+    host: str = LOOPBACK
+    port: int = Field(default=104, ge=1, le=65535)
+    tls: TlsSettings | None = None
+    folder: Path | None = None
+    objects: tuple[ObjectKind, ...] = (ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG)
+    refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
+    storage_commitment: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> DestinationSettings:
+        if self.kind == "dicom" and not self.ae_title:
+            raise ValueError(f"destination {self.name} needs an ae_title")
+        if self.kind == "folder" and self.folder is None:
+            raise ValueError(f"destination {self.name} needs a folder")
+        return self
+
+
+class Settings(BaseSettings):
+    """What a person can set; each has a default that is safe."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path
+    key_file: Path | None = Field(
+        default=None, description="site key; default: the data folder's name + .key, beside it"
+    )
+    database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
+    workflow_database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
+    minimum_free_bytes: int = Field(default=2 * 1024**3, ge=0, description="below this, C-STORE answers 0xA700")
+
+    ae_title: str = Field(default="CANDOR", min_length=1, max_length=16)
+    host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
+    port: int = Field(default=11112, ge=0, le=65535)
+    tls: TlsSettings | None = None
+    require_called_ae_title: bool = True
+    allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
+    allowed_addresses: tuple[str, ...] = Field(default=(), description="addresses or networks; empty: every address")
+    maximum_associations: int = Field(default=64, ge=1)
+    maximum_associations_per_address: int = Field(default=32, ge=1)
+
+    quiet_seconds: float = Field(default=2.0, ge=0)
+    maximum_wait_seconds: float = Field(default=300.0, gt=0)
+
+    models_dir: Path | None = Field(default=None, description="more model packages beside the shipped ones")
+    model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
+    reading_threads: int = Field(default=3, ge=1, description="studies read at the same time by one worker")
+
+    destinations: tuple[DestinationSettings, ...] = ()
+    delivery_backoff_seconds: float = Field(default=1.0, gt=0, description="first pause after a failed delivery")
+    delivery_maximum_backoff_seconds: float = Field(default=300.0, gt=0)
+
+    web_host: str = LOOPBACK
+    web_port: int = Field(default=8443, ge=0, le=65535)
+
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_json: bool = True
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Settings:
+        names = [d.name for d in self.destinations]
+        if len(names) != len(set(names)):
+            raise ValueError("two destinations have the same name")
+        return self
+
+    @property
+    def site_key_file(self) -> Path:
+        """Beside the data folder, not in it: a stolen copy of the folder does not open itself."""
+        return self.key_file or self.data_dir.with_name(self.data_dir.name + ".key")
+
+    @property
+    def store_url(self) -> str:
+        return self.database_url or f"sqlcipher:///{self.data_dir / 'candor.db'}"
+
+    @property
+    def workflow_url(self) -> str:
+        if self.workflow_database_url:
+            return self.workflow_database_url
+        return self.database_url or f"sqlcipher:///{self.data_dir / 'workflows.db'}"
+
+    def destination(self, name: str) -> DestinationSettings:
+        """The destination called `name`, or a ConfigurationError that lists the known ones."""
+        for destination in self.destinations:
+            if destination.name == name:
+                return destination
+        known = ", ".join(d.name for d in self.destinations) or "none"
+        raise ConfigurationError(f"there is no destination called {name}; known: {known}")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (env_settings, init_settings)
+
+
+def load_settings(data_dir: Path) -> Settings:
+    """Settings of the data folder: its `candor.toml` under the environment; ConfigurationError names what is wrong."""
+    _refuse_unknown_environment()
+    from_file = _read_file(data_dir / SETTINGS_FILE)
+    try:
+        return Settings(**{**from_file, "data_dir": data_dir})
+    except ValidationError as error:
+        raise ConfigurationError(f"the settings of {data_dir} are not right: {_explain(error)}") from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigurationError(
+            f"{path.parent} is not a Candor data folder; make one with: candor init --data {path.parent}"
+        ) from None
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+
+
+def _refuse_unknown_environment() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields if name != "data_dir"} | {f"{PREFIX}DATA"}
+    unknown = sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known)
+    if unknown:
+        raise ConfigurationError(f"the environment has settings that Candor does not know: {', '.join(unknown)}")
+
+
+def _explain(error: ValidationError) -> str:
+    """Where and what, without the values: a value may be a secret."""
+    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())

@@ -1,0 +1,1 @@
+"""Everything Candor keeps: encrypted objects on disk, tables in an encrypted database."""

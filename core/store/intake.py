@@ -1,0 +1,236 @@
+"""Keep what arrives: the object's bytes first, then its row, in one commit with the study it belongs to.
+
+Safe to be called from many threads and processes at once; the unique SOP Instance UID decides who was first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select, update
+
+from core.domain import AuditEvent, Instance, Patient, StudyState
+from core.store.audit import AuditTrail
+from core.store.database import reading
+from core.store.objects import ObjectStore, StoredObject
+from core.store.records import instance_to_json, patient_to_json
+from core.store.statements import insert_if_absent
+from core.store.tables import associations, instances, quarantine, result_objects, studies
+
+
+class InstanceRole(StrEnum):
+    """What a kept instance is to us."""
+
+    SOURCE = "source"  # carries an image: part of what models read
+    FILED = "filed"  # no image (SR, PR, KO, ...): kept, opens nothing
+    OWN_RESULT = "own_result"  # one of our results came back: kept, opens nothing
+
+
+class Kept(StrEnum):
+    """What became of an object that arrived; all four are safe on disk, so all four are answered 0x0000."""
+
+    KEPT = "kept"
+    ALREADY_KEPT = "already_kept"
+    CONFLICT = "conflict"  # same UID, other bytes: the first stays, this one is quarantined
+    OWN_RESULT = "own_result"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrival:
+    """An object as it arrived, and what its header says of study and patient."""
+
+    instance: Instance
+    patient: Patient
+    accession_number: str
+    study_date: date | None
+    expected_instances: int | None
+    association_id: str
+    calling_ae_title: str
+    role: InstanceRole
+    part10: bytes
+
+
+class IntakeStore:
+    """The write side that the DICOM node needs."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        objects: ObjectStore,
+        audit: AuditTrail,
+        *,
+        study_id_of: Callable[[str], str],
+        now: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._objects = objects
+        self._audit = audit
+        self._study_id_of = study_id_of
+        self._now = now
+
+    def open_association(self, association_id: str, *, node: str, calling_ae_title: str, address: str) -> None:
+        """Remember that a sender is connected: its studies are not complete while it sends them."""
+        row = {
+            "association_id": association_id,
+            "node": node,
+            "calling_ae_title": calling_ae_title,
+            "address": address,
+            "opened_at": self._now(),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(associations).values(row))
+
+    def close_association(self, association_id: str) -> None:
+        """The sender has gone, politely or not."""
+        self._close(associations.c.association_id == association_id)
+
+    def close_associations_of(self, node: str) -> None:
+        """A node that starts has no open associations: those of its last life were cut."""
+        self._close(associations.c.node == node)
+
+    def keep(self, arrival: Arrival) -> Kept:
+        """Make the object safe and known; returns only after fsync and commit.
+
+        Raises DiskFull before a byte is written when too little disk is left.
+        """
+        digest = hashlib.sha256(arrival.part10).hexdigest()
+        known = self._digest_of(arrival.instance.sop_instance_uid)
+        if known is None:
+            stored = self._objects.put(arrival.part10)
+            known = self._insert(arrival, stored, digest)
+            if known is None:
+                return Kept.OWN_RESULT if arrival.role is InstanceRole.OWN_RESULT else Kept.KEPT
+            self._objects.delete(stored.object_key)  # another association was faster
+        if known == digest:
+            return Kept.ALREADY_KEPT
+        self._quarantine(arrival, digest)
+        return Kept.CONFLICT
+
+    def is_own_result(self, sop_instance_uid: str) -> bool:
+        """Whether this is the UID of a result that this installation made."""
+        query = select(result_objects.c.position).where(result_objects.c.sop_instance_uid == sop_instance_uid)
+        with self._reader.connect() as connection:
+            return connection.execute(query).first() is not None
+
+    def holds(self, sop_instance_uid: str) -> bool:
+        """Whether the object is safe here: what storage commitment asks."""
+        return self._digest_of(sop_instance_uid) is not None
+
+    def refuse(self, *, calling_ae_title: str, address: str, reason: str) -> None:
+        """Record that an object or a sender was refused."""
+        self._audit.record(
+            AuditEvent(
+                action="instance.refused", actor=calling_ae_title, outcome="refused", source=address, reason=reason
+            )
+        )
+
+    def _close(self, which: Any) -> None:
+        statement = update(associations).where(which, associations.c.closed_at.is_(None)).values(closed_at=self._now())
+        with self._engine.begin() as connection:
+            connection.execute(statement)
+
+    def _digest_of(self, sop_instance_uid: str) -> str | None:
+        query = select(instances.c.sha256).where(instances.c.sop_instance_uid == sop_instance_uid)
+        with self._reader.connect() as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def _insert(self, arrival: Arrival, stored: StoredObject, digest: str) -> str | None:
+        """Index the stored object; returns the digest of the one that was there first, else None."""
+        study_id = self._study_id_of(arrival.instance.study_instance_uid)
+        now = self._now()
+        with self._engine.begin() as connection:
+            self._touch_study(connection, study_id, arrival, now)
+            row = {
+                "study_id": study_id,
+                "sop_instance_uid": arrival.instance.sop_instance_uid,
+                "header": instance_to_json(arrival.instance),
+                "role": arrival.role,
+                "association_id": arrival.association_id,
+                "object_key": stored.object_key,
+                "sha256": digest,
+                "size_bytes": len(arrival.part10),
+                "received_at": now,
+            }
+            if not insert_if_absent(connection, instances, row):
+                connection.rollback()
+                return self._digest_of(arrival.instance.sop_instance_uid)
+            self._audit.record_in(connection, _received(study_id, arrival))
+        return None
+
+    def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, now: float) -> None:
+        """The study of an arrival: made, or reopened by an image that no revision holds yet."""
+        opens = arrival.role is InstanceRole.SOURCE
+        created = insert_if_absent(
+            connection,
+            studies,
+            {
+                "study_id": study_id,
+                "study_instance_uid": arrival.instance.study_instance_uid,
+                "patient": patient_to_json(arrival.patient),
+                "accession_number": arrival.accession_number,
+                "study_date": arrival.study_date.isoformat() if arrival.study_date else None,
+                "calling_ae_title": arrival.calling_ae_title,
+                "state": StudyState.RECEIVING if opens else StudyState.REFUSED,
+                "reason": "" if opens else "no image has arrived",
+                "expected_instances": arrival.expected_instances,
+                "first_received_at": now,
+                "last_received_at": now,
+                "waiting_since_at": now if opens else None,
+            },
+        )
+        if opens and not created:
+            change: dict[str, Any] = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
+            if arrival.expected_instances is not None:
+                change["expected_instances"] = arrival.expected_instances
+            mine = studies.c.study_id == study_id
+            connection.execute(update(studies).where(mine).values(change))
+            connection.execute(
+                update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
+            )
+        connection.execute(
+            update(associations)
+            .where(associations.c.association_id == arrival.association_id)
+            .values(current_study_id=study_id)
+        )
+
+    def _quarantine(self, arrival: Arrival, digest: str) -> None:
+        """Keep the second object of a UID apart, once, for a person to look at."""
+        uid = arrival.instance.sop_instance_uid
+        study_id = self._study_id_of(arrival.instance.study_instance_uid)
+        known = select(quarantine.c.quarantine_id).where(
+            quarantine.c.sop_instance_uid == uid, quarantine.c.sha256 == digest
+        )
+        with self._reader.connect() as connection:
+            if connection.execute(known).first() is not None:
+                return
+        reason = "another object with the same SOP Instance UID was kept before"
+        stored = self._objects.put(arrival.part10)
+        row = {
+            "sop_instance_uid": uid,
+            "study_id": study_id,
+            "object_key": stored.object_key,
+            "sha256": digest,
+            "reason": reason,
+            "received_at": self._now(),
+        }
+        with self._engine.begin() as connection:
+            connection.execute(insert(quarantine).values(row))
+            event = AuditEvent(
+                action="instance.quarantined",
+                actor=arrival.calling_ae_title,
+                outcome="refused",
+                subject=study_id,
+                reason=reason,
+            )
+            self._audit.record_in(connection, event)
+
+
+def _received(study_id: str, arrival: Arrival) -> AuditEvent:
+    action = "result.returned" if arrival.role is InstanceRole.OWN_RESULT else "instance.received"
+    return AuditEvent(action=action, actor=arrival.calling_ae_title, outcome="success", subject=study_id)

@@ -1,0 +1,211 @@
+"""The durable outbox: one row per object and destination, in the order in which reports were filed.
+
+Sending is at-least-once; because every SOP Instance UID is derived, sending twice is harmless. A destination that is
+away pauses with growing intervals, for days if need be, and never holds up another destination.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Engine, Row, func, select, update
+
+from core.domain import AuditEvent, Delivery, DeliveryStatus, ObjectKind
+from core.store.audit import AuditTrail
+from core.store.database import reading
+from core.store.statements import upsert
+from core.store.tables import deliveries, destinations, result_objects
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DestinationState:
+    """How a destination has been doing."""
+
+    destination: str
+    pending: int
+    sent: int
+    committed: int
+    refused: int
+    failures: int
+    next_attempt_at: float
+    last_error: str
+    last_success_at: float | None
+
+
+class Outbox:
+    """What is still to be sent, and how each sending ended."""
+
+    def __init__(self, engine: Engine, audit: AuditTrail, *, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._audit = audit
+        self._now = now
+
+    def pending(self, destination: str, *, limit: int = 64) -> list[Delivery]:
+        """The next deliveries to a destination in order; empty while it pauses after a failure."""
+        paused = select(destinations.c.next_attempt_at).where(destinations.c.destination == destination)
+        query = (
+            select(deliveries, result_objects.c.kind, result_objects.c.sop_class_uid, result_objects.c.object_key)
+            .join(result_objects, result_objects.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+            .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.PENDING)
+            .order_by(deliveries.c.delivery_id)
+            .limit(limit)
+        )
+        with self._reader.connect() as connection:
+            if (connection.execute(paused).scalar_one_or_none() or 0.0) > self._now():
+                return []
+            return [_delivery(row) for row in connection.execute(query)]
+
+    def sent(self, delivered: Sequence[Delivery], *, commitment_transaction_uid: str | None = None) -> None:
+        """The destination has taken these objects."""
+        now = self._now()
+        ids = [d.delivery_id for d in delivered]
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.delivery_id.in_(ids))
+                .values(
+                    status=DeliveryStatus.SENT,
+                    sent_at=now,
+                    last_error="",
+                    attempts=deliveries.c.attempts + 1,
+                    commitment_transaction_uid=commitment_transaction_uid,
+                )
+            )
+            self._recovered(connection, delivered[0].destination, now)
+            for study_id, destination in {(d.study_id, d.destination) for d in delivered}:
+                event = AuditEvent(
+                    action="report.delivered", actor="worker", outcome="success", subject=study_id, source=destination
+                )
+                self._audit.record_in(connection, event)
+
+    def refused(self, delivery: Delivery, error: str) -> None:
+        """The destination will never take this object; the operator sees why."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(deliveries)
+                .where(deliveries.c.delivery_id == delivery.delivery_id)
+                .values(status=DeliveryStatus.REFUSED, last_error=error, attempts=deliveries.c.attempts + 1)
+            )
+            event = AuditEvent(
+                action="report.delivered",
+                actor="worker",
+                outcome="refused",
+                subject=delivery.study_id,
+                source=delivery.destination,
+                reason=error,
+            )
+            self._audit.record_in(connection, event)
+
+    def away(self, destination: str, error: str, *, first_pause: float, longest_pause: float) -> float:
+        """The destination could not be reached or was out of resources: pause it; returns the pause in seconds."""
+        with self._engine.begin() as connection:
+            failures = (
+                connection.execute(
+                    select(destinations.c.failures).where(destinations.c.destination == destination)
+                ).scalar_one_or_none()
+                or 0
+            )
+            pause = min(longest_pause, first_pause * 2.0 ** min(failures, 30))
+            upsert(
+                connection,
+                destinations,
+                {"destination": destination},
+                {"failures": failures + 1, "next_attempt_at": self._now() + pause, "last_error": error},
+            )
+        return pause
+
+    def wake(self, destination: str) -> None:
+        """Try again now, whatever the pause."""
+        statement = update(destinations).where(destinations.c.destination == destination)
+        with self._engine.begin() as connection:
+            connection.execute(statement.values(next_attempt_at=0.0, failures=0))
+
+    def redeliver_refused(self, destination: str) -> int:
+        """Put refused objects back in line, once the destination's setting has been mended; returns how many."""
+        statement = (
+            update(deliveries)
+            .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.REFUSED)
+            .values(status=DeliveryStatus.PENDING)
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
+    def committed(self, transaction_uid: str, sop_instance_uids: Sequence[str]) -> int:
+        """The destination has taken responsibility for these objects (storage commitment); returns how many."""
+        statement = (
+            update(deliveries)
+            .where(
+                deliveries.c.commitment_transaction_uid == transaction_uid,
+                deliveries.c.sop_instance_uid.in_(sop_instance_uids),
+            )
+            .values(status=DeliveryStatus.COMMITTED, committed_at=self._now())
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
+    def not_committed(self, transaction_uid: str, sop_instance_uids: Sequence[str]) -> int:
+        """The destination says it does not hold these objects: send them again; returns how many."""
+        statement = (
+            update(deliveries)
+            .where(
+                deliveries.c.commitment_transaction_uid == transaction_uid,
+                deliveries.c.sop_instance_uid.in_(sop_instance_uids),
+            )
+            .values(status=DeliveryStatus.PENDING, last_error="the destination did not commit to keeping it")
+        )
+        with self._engine.begin() as connection:
+            return connection.execute(statement).rowcount
+
+    def states(self, names: Sequence[str]) -> list[DestinationState]:
+        """How each destination has been doing, in the order of `names`."""
+        counts = select(deliveries.c.destination, deliveries.c.status, func.count()).group_by(
+            deliveries.c.destination, deliveries.c.status
+        )
+        with self._reader.connect() as connection:
+            found = {(d, DeliveryStatus(s)): int(n) for d, s, n in connection.execute(counts)}
+            rows = {row.destination: row for row in connection.execute(select(destinations))}
+        return [_state(name, found, rows.get(name)) for name in names]
+
+    def _recovered(self, connection: Connection, destination: str, now: float) -> None:
+        upsert(
+            connection,
+            destinations,
+            {"destination": destination},
+            {"failures": 0, "next_attempt_at": 0.0, "last_error": "", "last_success_at": now},
+        )
+
+
+def _delivery(row: Row[tuple[object, ...]]) -> Delivery:
+    return Delivery(
+        delivery_id=row.delivery_id,
+        study_id=row.study_id,
+        destination=row.destination,
+        kind=ObjectKind(row.kind),
+        sop_class_uid=row.sop_class_uid,
+        sop_instance_uid=row.sop_instance_uid,
+        object_key=row.object_key,
+        status=DeliveryStatus(row.status),
+        attempts=row.attempts,
+        last_error=row.last_error,
+    )
+
+
+def _state(
+    name: str, counts: dict[tuple[str, DeliveryStatus], int], row: Row[tuple[object, ...]] | None
+) -> DestinationState:
+    def of(status: DeliveryStatus) -> int:
+        return counts.get((name, status), 0)
+
+    return DestinationState(
+        destination=name,
+        pending=of(DeliveryStatus.PENDING),
+        sent=of(DeliveryStatus.SENT),
+        committed=of(DeliveryStatus.COMMITTED),
+        refused=of(DeliveryStatus.REFUSED),
+        failures=row.failures if row else 0,
+        next_attempt_at=row.next_attempt_at if row else 0.0,
+        last_error=row.last_error if row else "",
+        last_success_at=row.last_success_at if row else None,
+    )

@@ -1,0 +1,70 @@
+"""What models said, remembered: a model runs once per image and model version, whatever crashes or is sent again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from sqlalchemy import Engine, func, select, update
+
+from core.domain import ModelVersion, Prediction
+from core.geometry import SquareFrame
+from core.store.database import reading
+from core.store.statements import insert_if_absent
+from core.store.tables import predictions
+
+
+class PredictionStore:
+    """Predictions by image and model version."""
+
+    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._now = now
+
+    def find(self, sop_instance_uid: str, model: ModelVersion) -> Prediction | None:
+        """The remembered prediction of this model for this image, if it ran."""
+        query = select(predictions).where(
+            predictions.c.sop_instance_uid == sop_instance_uid, predictions.c.model_sha256 == model.sha256
+        )
+        with self._reader.connect() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            return None
+        maps = None if row.maps is None else np.frombuffer(row.maps, np.float32).reshape(row.maps_shape)
+        return Prediction(
+            model=model,
+            sop_instance_uid=sop_instance_uid,
+            scores=row.document["scores"],
+            probabilities=row.document["probabilities"],
+            frame=SquareFrame(**row.document["frame"]),
+            maps=maps,
+        )
+
+    def remember(self, prediction: Prediction) -> None:
+        """Keep a prediction; a second run of the same model on the same image is counted, its result dropped."""
+        mine = (predictions.c.sop_instance_uid == prediction.sop_instance_uid) & (
+            predictions.c.model_sha256 == prediction.model.sha256
+        )
+        maps = None if prediction.maps is None else np.ascontiguousarray(prediction.maps, np.float32)
+        row = {
+            "sop_instance_uid": prediction.sop_instance_uid,
+            "model_sha256": prediction.model.sha256,
+            "document": {
+                "scores": prediction.scores,
+                "probabilities": prediction.probabilities,
+                "frame": dataclasses.asdict(prediction.frame),
+            },
+            "maps": None if maps is None else maps.tobytes(),
+            "maps_shape": None if maps is None else list(maps.shape),
+            "predicted_at": self._now(),
+        }
+        with self._engine.begin() as connection:
+            if not insert_if_absent(connection, predictions, row):
+                connection.execute(update(predictions).where(mine).values(runs=predictions.c.runs + 1))
+
+    def runs(self) -> int:
+        """How often any model ran, over all predictions."""
+        with self._reader.connect() as connection:
+            return int(connection.execute(select(func.coalesce(func.sum(predictions.c.runs), 0))).scalar_one())

@@ -1,0 +1,69 @@
+"""Everything an installation keeps, opened: one object that the processes pass down."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import Engine
+
+from core.pseudonym import pseudonym
+from core.settings import Settings
+from core.store.audit import AuditTrail
+from core.store.database import migrate, open_engine
+from core.store.intake import IntakeStore
+from core.store.keys import SiteKey
+from core.store.leases import LeaseStore
+from core.store.objects import ObjectStore
+from core.store.outbox import Outbox
+from core.store.predictions import PredictionStore
+from core.store.reports import ReportStore
+from core.store.studies import StudyStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """The parts of the store; all share one engine, one key and one clock."""
+
+    engine: Engine
+    key: SiteKey
+    objects: ObjectStore
+    audit: AuditTrail
+    intake: IntakeStore
+    studies: StudyStore
+    predictions: PredictionStore
+    reports: ReportStore
+    outbox: Outbox
+    leases: LeaseStore
+
+    def study_id_of(self, study_instance_uid: str) -> str:
+        """The pseudonym under which a study appears in logs, metrics and file names."""
+        return pseudonym(self.key.pseudonym_key, "study", study_instance_uid)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> Store:
+    """Open, and where needed migrate, the store of the data folder that `settings` name."""
+    key = SiteKey.load(settings.site_key_file)
+    engine = open_engine(settings.store_url, key)
+    migrate(engine)
+    objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
+    audit = AuditTrail(engine, key)
+    return Store(
+        engine=engine,
+        key=key,
+        objects=objects,
+        audit=audit,
+        intake=IntakeStore(
+            engine, objects, audit, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
+        ),
+        studies=StudyStore(engine, now=now),
+        predictions=PredictionStore(engine, now=now),
+        reports=ReportStore(engine, objects, audit, now=now),
+        outbox=Outbox(engine, audit, now=now),
+        leases=LeaseStore(engine, now=now),
+    )

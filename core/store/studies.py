@@ -1,0 +1,239 @@
+"""Studies as the worker sees them: which are due, what a revision holds, how it ended.
+
+A revision is a snapshot: the source instances that had arrived when the completion rule held. Later images are in no
+revision until the next one is assembled, so a report always says exactly which images it speaks of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from itertools import groupby
+
+from sqlalchemy import Connection, Engine, Row, and_, exists, func, or_, select, update
+
+from core.domain import Instance, Series, Study, StudyState
+from core.errors import IntegrityError
+from core.states import check_transition
+from core.store.database import reading
+from core.store.intake import InstanceRole
+from core.store.records import instance_from_json, patient_from_json
+from core.store.tables import associations, instances, studies
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """A study at one revision, by names that are safe to log and to put into a workflow."""
+
+    study_id: str
+    revision: int
+
+    @property
+    def report_id(self) -> str:
+        return f"{self.study_id}.{self.revision}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyRow:
+    """One line of the list of studies: no identity."""
+
+    study_id: str
+    state: StudyState
+    revision: int
+    reason: str
+    images: int
+    first_received_at: float
+    last_received_at: float
+    completed_at: float | None
+
+
+class StudyStore:
+    """Queries and changes on studies and their revisions."""
+
+    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._now = now
+
+    def due(self, *, quiet_seconds: float, maximum_wait_seconds: float) -> list[str]:
+        """Studies whose images are complete: expected count reached, sender done and quiet, or the maximum wait.
+
+        A sender is done with a study when its association closed or went on to another study.
+        """
+        now = self._now()
+        held = (
+            select(func.count())
+            .where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE)
+            .scalar_subquery()
+        )
+        sending = exists().where(
+            associations.c.current_study_id == studies.c.study_id, associations.c.closed_at.is_(None)
+        )
+        complete = or_(
+            held >= studies.c.expected_instances,
+            and_(studies.c.last_received_at <= now - quiet_seconds, ~sending),
+            studies.c.waiting_since_at <= now - maximum_wait_seconds,
+        )
+        query = select(studies.c.study_id).where(studies.c.waiting_since_at.is_not(None), complete)
+        with self._reader.connect() as connection:
+            return list(connection.scalars(query.order_by(studies.c.waiting_since_at)))
+
+    def assemble(self, study_id: str) -> Revision | None:
+        """Freeze what has arrived into the next revision; None when nothing new is there (another worker did it)."""
+        with self._engine.begin() as connection:
+            revision = self._revision(connection, study_id) + 1
+            taken = connection.execute(
+                update(instances)
+                .where(
+                    instances.c.study_id == study_id,
+                    instances.c.role == InstanceRole.SOURCE,
+                    instances.c.revision.is_(None),
+                )
+                .values(revision=revision)
+            )
+            if taken.rowcount == 0:
+                return None
+            connection.execute(
+                update(studies)
+                .where(studies.c.study_id == study_id)
+                .values(state=StudyState.COMPLETE, revision=revision, waiting_since_at=None, completed_at=self._now())
+            )
+        return Revision(study_id=study_id, revision=revision)
+
+    def assembled(self) -> list[Revision]:
+        """Revisions that wait to be read, oldest first."""
+        query = (
+            select(studies.c.study_id, studies.c.revision)
+            .where(studies.c.state.in_((StudyState.COMPLETE, StudyState.READING)))
+            .order_by(studies.c.completed_at)
+        )
+        with self._reader.connect() as connection:
+            return [Revision(study_id=i, revision=r) for i, r in connection.execute(query)]
+
+    def arriving(self) -> list[Instance]:
+        """Source instances that no revision holds yet: what can be read ahead while the study is still quiet."""
+        query = (
+            select(instances)
+            .where(instances.c.role == InstanceRole.SOURCE, instances.c.revision.is_(None))
+            .order_by(instances.c.instance_id)
+        )
+        with self._reader.connect() as connection:
+            return [_instance(row) for row in connection.execute(query)]
+
+    def load(self, revision: Revision) -> Study:
+        """The snapshot of a revision. Raises IntegrityError when it is not there."""
+        with self._reader.connect() as connection:
+            row = connection.execute(select(studies).where(studies.c.study_id == revision.study_id)).one_or_none()
+            if row is None or row.revision < revision.revision:
+                raise IntegrityError(f"revision {revision.report_id} is not in the store")
+            held = connection.execute(
+                select(instances)
+                .where(
+                    instances.c.study_id == revision.study_id,
+                    instances.c.role == InstanceRole.SOURCE,
+                    instances.c.revision <= revision.revision,
+                )
+                .order_by(instances.c.instance_id)
+            )
+            found = [_instance(i) for i in held]
+        return Study(
+            study_id=row.study_id,
+            study_instance_uid=row.study_instance_uid,
+            revision=revision.revision,
+            patient=patient_from_json(row.patient),
+            accession_number=row.accession_number,
+            study_date=date.fromisoformat(row.study_date) if row.study_date else None,
+            series=_by_series(found),
+            calling_ae_title=row.calling_ae_title,
+        )
+
+    def completed_at(self, revision: Revision) -> float:
+        """When the study's newest revision was assembled, seconds since the epoch."""
+        with self._reader.connect() as connection:
+            query = select(studies.c.completed_at).where(studies.c.study_id == revision.study_id)
+            return float(connection.execute(query).scalar_one())
+
+    def begin_reading(self, revision: Revision) -> None:
+        """Say that a worker reads this revision; a repeated or overtaken call changes nothing."""
+        waiting = (StudyState.COMPLETE, StudyState.FAILED)
+        statement = update(studies).where(
+            studies.c.study_id == revision.study_id,
+            studies.c.revision == revision.revision,
+            studies.c.state.in_(waiting),
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement.values(state=StudyState.READING))
+
+    def fail(self, revision: Revision, reason: str) -> None:
+        """Give up on a revision; the operator sees why."""
+        with self._engine.begin() as connection:
+            settle(connection, revision, StudyState.FAILED, reason)
+
+    def retry_failed(self) -> int:
+        """Let every failed study be read again; returns how many."""
+        statement = update(studies).where(studies.c.state == StudyState.FAILED)
+        with self._engine.begin() as connection:
+            return connection.execute(statement.values(state=StudyState.COMPLETE, reason="")).rowcount
+
+    def rows(self, *, limit: int = 100, offset: int = 0) -> list[StudyRow]:
+        """The newest studies, without identity."""
+        images = (
+            select(func.count())
+            .where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE)
+            .scalar_subquery()
+            .label("images")
+        )
+        query = select(studies, images).order_by(studies.c.first_received_at.desc()).limit(limit).offset(offset)
+        with self._reader.connect() as connection:
+            return [_study_row(row) for row in connection.execute(query)]
+
+    def counts(self) -> dict[StudyState, int]:
+        """How many studies stand in each state."""
+        query = select(studies.c.state, func.count()).group_by(studies.c.state)
+        with self._reader.connect() as connection:
+            found = {StudyState(state): int(n) for state, n in connection.execute(query)}
+        return {state: found.get(state, 0) for state in StudyState}
+
+    def _revision(self, connection: Connection, study_id: str) -> int:
+        return int(connection.execute(select(studies.c.revision).where(studies.c.study_id == study_id)).scalar_one())
+
+
+def settle(connection: Connection, revision: Revision, state: StudyState, reason: str = "") -> None:
+    """Move a study on, unless a newer revision or a late image has overtaken this one: then it stays reopened."""
+    current = connection.execute(
+        select(studies.c.state, studies.c.revision, studies.c.waiting_since_at)
+        .where(studies.c.study_id == revision.study_id)
+        .with_for_update()
+    ).one()
+    if current.revision != revision.revision or current.waiting_since_at is not None:
+        return
+    check_transition(StudyState(current.state), state)
+    statement = update(studies).where(studies.c.study_id == revision.study_id)
+    connection.execute(statement.values(state=state, reason=reason))
+
+
+def _instance(row: Row[tuple[object, ...]]) -> Instance:
+    return instance_from_json(row.header, object_key=row.object_key, size_bytes=row.size_bytes)
+
+
+def _by_series(found: Iterable[Instance]) -> tuple[Series, ...]:
+    by_uid = sorted(found, key=lambda i: i.series_instance_uid)  # stable: arrival order stays within a series
+    groups = [tuple(group) for _, group in groupby(by_uid, key=lambda i: i.series_instance_uid)]
+    return tuple(
+        Series(series_instance_uid=group[0].series_instance_uid, modality=group[0].modality, instances=group)
+        for group in groups
+    )
+
+
+def _study_row(row: Row[tuple[object, ...]]) -> StudyRow:
+    return StudyRow(
+        study_id=row.study_id,
+        state=StudyState(row.state),
+        revision=row.revision,
+        reason=row.reason,
+        images=row.images,
+        first_received_at=row.first_received_at,
+        last_received_at=row.last_received_at,
+        completed_at=row.completed_at,
+    )

@@ -1,0 +1,26 @@
+"""One image through one model: square it, run it, calibrate what comes out."""
+
+from __future__ import annotations
+
+import numpy as np
+from models.onnx_runtime import OnnxModel
+
+from core.domain import Image, Prediction
+
+
+def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:
+    """Scores, calibrated probabilities and class activation maps of `image` (pixels 0..1, shape (rows, columns))."""
+    frame = image.frame
+    square = frame.to_square(image.pixels)
+    logits, maps = model.predict(square[np.newaxis, np.newaxis])
+    findings = model.package.model.findings
+    scores = {finding.name: float(logit) for finding, logit in zip(findings, logits[0], strict=True)}
+    probabilities = {name: model.package.calibrate(name, score) for name, score in scores.items()}
+    return Prediction(
+        model=model.package.model,
+        sop_instance_uid=sop_instance_uid,
+        scores=scores,
+        probabilities=probabilities,
+        frame=frame,
+        maps=maps[0],
+    )

@@ -1,0 +1,118 @@
+"""Which model takes this study, and if none does, why not.
+
+Two kinds of no. REFUSED: not for us (a hip, a CT). NOT_ANALYSED: ours, but these images do not allow it (a lateral
+chest, a child); the report then says "could not analyse, because".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from models.packages import Accepts, ModelPackage
+
+from core.domain import Instance, ReportStatus, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The model that reads a study, and the image it reads."""
+
+    package: ModelPackage
+    instance: Instance
+    limitations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declined:
+    """Why no model reads a study; `instance` is the image that came closest, which a report can refer to."""
+
+    status: ReportStatus
+    reason: str
+    instance: Instance | None = None
+    package: ModelPackage | None = None
+
+
+def select(study: Study, packages: Sequence[ModelPackage]) -> Choice | Declined:
+    """The best image for the first model that takes one, else the most telling reason why none does."""
+    images = [instance for series in study.series for instance in series.instances]
+    declined: list[Declined] = []
+    for package in packages:
+        fitting = []
+        for image in images:
+            no = _why_not(image, package)
+            if no is None:
+                fitting.append(image)
+            else:
+                declined.append(no)
+        if fitting:
+            image = min(fitting, key=_preference)
+            return Choice(package=package, instance=image, limitations=tuple(_limitations(study, image)))
+    return _most_telling(declined)
+
+
+def _why_not(image: Instance, package: ModelPackage) -> Declined | None:
+    reason = _not_for_us(image, package.accepts)
+    status = ReportStatus.REFUSED
+    if reason is None:
+        reason, status = _not_analysable(image, package.accepts), ReportStatus.NOT_ANALYSED
+    if reason is None:
+        return None
+    return Declined(status=status, reason=reason, instance=image, package=package)
+
+
+def _not_for_us(image: Instance, accepts: Accepts) -> str | None:
+    if image.modality not in accepts.modalities:
+        return f"no model takes modality {image.modality or '(none given)'}"
+    body_part = image.body_part_examined.upper()
+    if not body_part:
+        return None if accepts.body_part_may_be_missing else "the body part is not given"
+    if body_part not in accepts.body_parts:
+        return f"no model takes {image.modality} of {body_part}"
+    return None
+
+
+def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
+    if image.number_of_frames > 1:
+        return "the object holds more than one frame"
+    if image.view_position.upper() not in accepts.views:
+        return f"the view {image.view_position.upper()} is outside the model's intended use"
+    if image.photometric_interpretation not in accepts.photometric_interpretations:
+        return f"the photometric interpretation {image.photometric_interpretation or '(none given)'} is not accepted"
+    if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
+        return f"the image is smaller than {accepts.minimum_columns} x {accepts.minimum_rows} pixels"
+    return _outside_age(image.patient_age_years, accepts)
+
+
+def _outside_age(age: float | None, accepts: Accepts) -> str | None:
+    if age is None:
+        return None if accepts.unknown_age_accepted else "the patient's age is not known"
+    if age < accepts.minimum_age_years:
+        return f"the patient is younger than {accepts.minimum_age_years:g} years, outside the model's intended use"
+    return None
+
+
+def _preference(image: Instance) -> tuple[bool, bool, str]:
+    """PA before AP, for presentation before for processing; the UID makes the choice the same every time."""
+    is_pa = image.view_position.upper() == "PA"
+    return (not is_pa, image.presentation_intent_type == "FOR PROCESSING", image.sop_instance_uid)
+
+
+def _limitations(study: Study, image: Instance) -> Iterator[str]:
+    if not study.patient.patient_id:
+        yield "PatientID is empty: this study is not linked with any other"
+    if not image.body_part_examined:
+        yield f"The body part is not given: taken for a chest because the modality is {image.modality}"
+    if not image.view_position:
+        yield "The view is not given: PA and AP images have different error rates"
+    if image.patient_age_years is None:
+        yield "The patient's age is not known"
+    yield from image.flags
+
+
+def _most_telling(declined: Iterable[Declined]) -> Declined:
+    """What came closest to being analysed; nothing at all means that no image arrived."""
+    ranked = sorted(declined, key=lambda d: d.status is ReportStatus.REFUSED)
+    if not ranked:
+        return Declined(status=ReportStatus.REFUSED, reason="no model is installed that takes any image of this study")
+    return ranked[0]

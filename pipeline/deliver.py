@@ -1,0 +1,100 @@
+"""Deliver: empty the outbox of one destination, in order, however long the destination is away.
+
+A destination that does not answer pauses with growing intervals; no model runs again, nothing is forgotten. Objects
+that a destination will never take (it says so with its status) are set aside, told to the operator, and do not hold
+up the others. A folder is a destination too: that is how `candor analyze` gets its files.
+"""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Protocol
+
+import structlog
+from dicom_node.send import SendResult
+
+from core.domain import Delivery
+from core.errors import Unavailable
+from core.settings import DestinationSettings, Settings
+from core.store.store import Store
+from pipeline.carriers import carrier_for
+
+_log = structlog.get_logger()
+LEASE_SECONDS = 15.0
+
+
+class Carrier(Protocol):
+    """A way out: an association that is kept open, or a folder."""
+
+    def carry(self, delivery: Delivery, part10: bytes) -> SendResult:
+        """Hand one object over; Unavailable when the other side is away."""
+
+    def request_commitment(self, deliveries: list[Delivery]) -> str | None:
+        """Ask for storage commitment where the destination offers it; returns the transaction UID."""
+
+    def rest(self) -> None:
+        """Nothing more for now: let go of what is held open."""
+
+
+class DeliveryLoop:
+    """Sends what waits for one destination."""
+
+    def __init__(self, store: Store, settings: Settings, destination: DestinationSettings, holder: str) -> None:
+        self._store = store
+        self._settings = settings
+        self._name = destination.name
+        self._holder = holder
+        self._carrier: Carrier = carrier_for(destination, settings)
+
+    def tick(self) -> bool:
+        """Send the next deliveries; True when there was work."""
+        waiting = self._store.outbox.pending(self._name)
+        if not waiting or not self._is_ours():
+            self._carrier.rest()
+            return False
+        try:
+            for _, of_one_study in groupby(waiting, key=lambda delivery: delivery.study_id):
+                self._send(list(of_one_study))
+        except Unavailable as error:
+            self._pause(str(error))
+        return True
+
+    def _is_ours(self) -> bool:
+        """One worker at a time sends to a destination, or the order of a study's reports would be lost."""
+        return self._store.leases.acquire(f"destination/{self._name}", self._holder, LEASE_SECONDS)
+
+    def _send(self, deliveries: list[Delivery]) -> None:
+        """Send the objects of one study; what was taken before the destination went away stays sent."""
+        taken: list[Delivery] = []
+        try:
+            for delivery in deliveries:
+                result = self._carrier.carry(delivery, self._store.objects.get(delivery.object_key))
+                if result.is_sent:
+                    taken.append(delivery)
+                elif result.is_retryable:
+                    raise Unavailable(f"{self._name} answered {result.message}")
+                else:
+                    _log.warning("delivery.refused", destination=self._name, dimse_status=f"{result.status:04X}")
+                    self._store.outbox.refused(delivery, result.message)
+        finally:
+            if taken:
+                self._store.outbox.sent(taken, commitment_transaction_uid=self._ask_for_commitment(taken))
+                _log.info("report.delivered", study=taken[0].study_id, destination=self._name, objects=len(taken))
+
+    def _ask_for_commitment(self, taken: list[Delivery]) -> str | None:
+        """Objects are sent whether or not the destination also promises to keep them."""
+        try:
+            return self._carrier.request_commitment(taken)
+        except Unavailable as error:
+            _log.warning("commitment.not_requested", destination=self._name, error=str(error))
+            return None
+
+    def _pause(self, error: str) -> None:
+        self._carrier.rest()
+        pause = self._store.outbox.away(
+            self._name,
+            error,
+            first_pause=self._settings.delivery_backoff_seconds,
+            longest_pause=self._settings.delivery_maximum_backoff_seconds,
+        )
+        _log.warning("destination.away", destination=self._name, error=error, backoff_seconds=pause)

@@ -1,0 +1,70 @@
+"""A report as one entry of results.json: the contract that scripts are written against."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.domain import Code, CohortMetric, Finding, ModelVersion, Report, Saliency
+
+
+def document(report: Report) -> dict[str, Any]:
+    """The JSON values of a report; `objects` and `timings_seconds` are added by whoever knows them."""
+    saliencies = {saliency.finding_name: saliency for saliency in report.saliencies}
+    return {
+        "study_instance_uid": report.study.study_instance_uid,
+        "status": report.status.value,
+        "reason": report.reason,
+        "model": _model(report.model),
+        "findings": [_finding(finding, saliencies.get(finding.name)) for finding in report.findings],
+        "cohorts": [_cohort(metric) for metric in report.cohorts],
+        "limitations": list(report.limitations),
+    }
+
+
+def _model(model: ModelVersion | None) -> dict[str, str] | None:
+    return None if model is None else {"name": model.name, "version": model.version, "sha256": model.sha256}
+
+
+def _finding(finding: Finding, saliency: Saliency | None) -> dict[str, Any]:
+    point = finding.operating_point
+    return {
+        "name": finding.name,
+        "code": _code(finding.code),
+        "probability": finding.probability,
+        "score": finding.score,
+        "operating_point": {
+            "threshold": point.threshold,
+            "sensitivity": point.sensitivity,
+            "specificity": point.specificity,
+        },
+        "positive": finding.is_positive,
+        "saliency": None if saliency is None else _saliency(saliency),
+    }
+
+
+def _saliency(saliency: Saliency) -> dict[str, Any]:
+    return {
+        "method": saliency.method.meaning,
+        "shown": saliency.shown,
+        "withheld_reason": saliency.withheld_reason,
+        "faithfulness": saliency.faithfulness,
+    }
+
+
+def _cohort(metric: CohortMetric) -> dict[str, Any]:
+    return {
+        "finding": metric.finding_name,
+        "cohort": metric.cohort,
+        "sensitivity": metric.sensitivity,
+        "sensitivity_interval": metric.sensitivity_interval,
+        "specificity": metric.specificity,
+        "specificity_interval": metric.specificity_interval,
+        "positives": metric.positives,
+        "negatives": metric.negatives,
+        "source": metric.source,
+        "fallback": metric.fallback,
+    }
+
+
+def _code(code: Code) -> dict[str, str]:
+    return {"value": code.value, "scheme": code.scheme, "meaning": code.meaning}

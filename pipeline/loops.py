@@ -1,0 +1,54 @@
+"""Loops that run until the process ends: look, work, rest; a failure is told and tried again, never fatal."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+
+_log = structlog.get_logger()
+LONGEST_REST_SECONDS = 30.0
+
+
+class Loop:
+    """A thread that calls `tick` again and again: at once after work, after `rest_seconds` (or a `nudge`) without."""
+
+    def __init__(self, name: str, tick: Callable[[], bool], *, rest_seconds: float) -> None:
+        self._name = name
+        self._tick = tick
+        self._rest_seconds = rest_seconds
+        self._nudged = threading.Event()
+        self._stopping = threading.Event()
+        self._failures = 0
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def nudge(self) -> None:
+        """There may be work: do not rest."""
+        self._nudged.set()
+
+    def stop(self) -> None:
+        """End after the tick that is under way."""
+        self._stopping.set()
+        self._nudged.set()
+        self._thread.join(timeout=LONGEST_REST_SECONDS)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self._worked():
+                self._nudged.wait(min(LONGEST_REST_SECONDS, self._rest_seconds * 2.0 ** min(self._failures, 10)))
+            self._nudged.clear()
+
+    def _worked(self) -> bool:
+        try:
+            worked = self._tick()
+        except Exception as error:  # noqa: BLE001 - the boundary of a loop: it must outlive whatever one tick meets
+            self._failures += 1
+            _log.error("loop.failed", name=self._name, error=type(error).__name__, attempts=self._failures)
+            return False
+        self._failures = 0
+        return worked

@@ -1,0 +1,68 @@
+"""Where studies are read: the runner with its memory.
+
+`infer` asks the memory first, so a model runs once per image and version however often a workflow is replayed, a
+study is sent again, or a destination is away. `read_ahead` uses the quiet period: while the study may still grow, the
+images that are there are already read, so that the report only waits for the rule, not for the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import structlog
+from models.packages import ModelPackage
+
+from core.domain import Image, Instance, Patient, Prediction, Series, Study
+from core.errors import CandorError
+from core.store.store import Store
+from inference.select import Choice, select
+from pipeline.runner import Runner
+
+_log = structlog.get_logger()
+
+
+class ReadingRoom:
+    """The models of this installation, ready to read."""
+
+    def __init__(self, store: Store, packages: Sequence[ModelPackage], runner: Runner) -> None:
+        self._store = store
+        self._runner = runner
+        self._one_at_a_time = threading.Lock()
+        self.packages = tuple(packages)
+
+    def infer(self, choice: Choice) -> Prediction:
+        """What the chosen model says of the chosen image; InvalidStudy when the image cannot be decoded."""
+        uid, model = choice.instance.sop_instance_uid, choice.package.model
+        with self._one_at_a_time:  # whoever comes second finds the answer of the first
+            known = self._store.predictions.find(uid, model)
+            if known is not None:
+                return known
+            part10 = self._store.objects.get(choice.instance.object_key)
+            prediction = self._runner.predict(choice.package, part10, uid)
+            self._store.predictions.remember(prediction)
+            return prediction
+
+    def decode(self, instance: Instance) -> Image:
+        """The pixels of an instance as a reader would see them."""
+        return self._runner.decode(self._store.objects.get(instance.object_key))
+
+    def read_ahead(self, instance: Instance) -> None:
+        """Read an image before its study is complete; what goes wrong now is met again, and told, by the workflow."""
+        choice = select(_alone(instance), self.packages)
+        if isinstance(choice, Choice):
+            try:
+                self.infer(choice)
+            except CandorError as error:
+                _log.info("read_ahead.skipped", error=type(error).__name__)
+
+
+def _alone(instance: Instance) -> Study:
+    series = Series(series_instance_uid=instance.series_instance_uid, modality=instance.modality, instances=(instance,))
+    return Study(
+        study_id="",
+        study_instance_uid=instance.study_instance_uid,
+        revision=0,
+        patient=Patient(),
+        series=(series,),
+    )

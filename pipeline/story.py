@@ -1,0 +1,99 @@
+"""The story of one study. Read this file first.
+
+    receive -> assemble -> select -> infer -> explain -> report -> deliver
+
+A PACS or modality sends a study (dicom_node.receive keeps every object, encrypted, before it says so). When the study
+is complete (pipeline.assemble) a durable workflow (pipeline.workflow) calls `read_study` below, encodes what it
+returns as DICOM objects and files them in the outbox, from where pipeline.deliver sends them back to the PACS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from models.packages import ModelPackage
+
+from core.domain import CohortMetric, Finding, Prediction, Report, ReportStatus, Study
+from core.errors import InvalidStudy
+from explain.class_activation import explain
+from inference.findings import to_findings
+from inference.select import Choice, Declined, select
+
+
+class Reader(Protocol):
+    """What the story needs of the outside: a model's answer for the chosen image, remembered if it ran before."""
+
+    def infer(self, choice: Choice) -> Prediction:
+        """The prediction; InvalidStudy when the image cannot be decoded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predecessor:
+    """The SR that this report supersedes, if the study was reported before."""
+
+    sop_instance_uid: str = ""
+    series_instance_uid: str = ""
+
+
+def read_study(
+    study: Study, packages: Sequence[ModelPackage], reader: Reader, *, predecessor: Predecessor, at: datetime
+) -> Report:
+    """Select, infer, explain, report: always a report, also when no model takes the study or an image is broken."""
+    choice = select(study, packages)
+    if isinstance(choice, Declined):
+        return _without_findings(study, choice, predecessor, at)
+    try:
+        prediction = reader.infer(choice)
+    except InvalidStudy as error:
+        declined = Declined(
+            status=ReportStatus.NOT_ANALYSED, reason=str(error), instance=choice.instance, package=choice.package
+        )
+        return _without_findings(study, declined, predecessor, at)
+    findings = to_findings(prediction)
+    saliencies = [explain(prediction, finding.name) for finding in findings if finding.is_positive]
+    return Report(
+        study=study,
+        status=ReportStatus.REPORTED,
+        created_at=at,
+        model=choice.package.model,
+        findings=findings,
+        saliencies=tuple(saliency for saliency in saliencies if saliency is not None),
+        cohorts=tuple(_validation(finding) for finding in findings),
+        limitations=choice.limitations,
+        analysed_sop_instance_uid=choice.instance.sop_instance_uid,
+        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
+        predecessor_series_instance_uid=predecessor.series_instance_uid,
+    )
+
+
+def _without_findings(study: Study, declined: Declined, predecessor: Predecessor, at: datetime) -> Report:
+    ours = declined.status is ReportStatus.NOT_ANALYSED and declined.package is not None
+    return Report(
+        study=study,
+        status=declined.status,
+        created_at=at,
+        reason=declined.reason,
+        model=declined.package.model if ours and declined.package else None,
+        analysed_sop_instance_uid=declined.instance.sop_instance_uid if declined.instance else "",
+        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
+        predecessor_series_instance_uid=predecessor.series_instance_uid,
+    )
+
+
+def _validation(finding: Finding) -> CohortMetric:
+    """How well the model did on all of its validation patients: what is known until local truth says more."""
+    point = finding.operating_point
+    return CohortMetric(
+        finding_name=finding.name,
+        cohort="all",
+        sensitivity=point.sensitivity,
+        sensitivity_interval=point.sensitivity_interval,
+        specificity=point.specificity,
+        specificity_interval=point.specificity_interval,
+        positives=point.positives or 0,
+        negatives=point.negatives or 0,
+        source="the model's validation data",
+    )

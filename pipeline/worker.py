@@ -1,0 +1,119 @@
+"""The worker: assembles, reads and delivers. One per machine; a second one with the same name refuses to start."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from dbos import DBOS
+from models.registry import installed_packages
+
+from core.errors import ConfigurationError
+from core.settings import Settings
+from core.store.database import open_workflow_engine
+from core.store.store import Store, open_store
+from pipeline.assemble import Anticipator, Assembler
+from pipeline.deliver import DeliveryLoop
+from pipeline.loops import Loop
+from pipeline.reading_room import ReadingRoom
+from pipeline.runner import Runner
+from pipeline.workflow import StudyWorkflow
+
+_log = structlog.get_logger()
+WORKFLOW_VERSION = "1"
+"""Pinned: with a changed version DBOS would leave unfinished work of the old one behind. Raise it only together with
+a migration of what is in flight."""
+
+
+class Worker:
+    """The loops and the workflow engine of one worker process."""
+
+    def __init__(self, settings: Settings, *, name: str = "worker") -> None:
+        self._settings = settings
+        self._name = name
+        self._exit = ExitStack()
+
+    def start(self) -> None:
+        """Start everything; ConfigurationError when a worker of this name runs on this data folder already."""
+        with ExitStack() as exit_stack:
+            exit_stack.enter_context(_only_one(self._settings.data_dir / f"{self._name}.lock"))
+            store = open_store(self._settings)
+            exit_stack.callback(store.close)
+            room = self._open_room(store, exit_stack)
+            loops = self._loops(store, room, exit_stack)
+            for loop in loops:
+                loop.start()
+                exit_stack.callback(loop.stop)
+            self._exit = exit_stack.pop_all()
+
+    def stop(self) -> None:
+        """Stop in the opposite order; what is unfinished goes on at the next start."""
+        self._exit.close()
+
+    def _open_room(self, store: Store, exit_stack: ExitStack) -> ReadingRoom:
+        packages = installed_packages(self._settings.models_dir)
+        runner = Runner(packages, threads=self._settings.model_threads)
+        exit_stack.callback(runner.close)
+        for model, provider in runner.warm_up().items():
+            _log.info("model.ready", model=model, provider=provider)
+        return ReadingRoom(store, packages, runner)
+
+    def _loops(self, store: Store, room: ReadingRoom, exit_stack: ExitStack) -> list[Loop]:
+        deliveries = [
+            Loop(
+                f"deliver-{destination.name}",
+                DeliveryLoop(store, self._settings, destination, self._name).tick,
+                rest_seconds=0.2,
+            )
+            for destination in self._settings.destinations
+        ]
+
+        def nudge_deliveries() -> None:
+            for loop in deliveries:
+                loop.nudge()
+
+        workflow = StudyWorkflow(store, room, self._settings, nudge_deliveries)
+        exit_stack.enter_context(_workflow_engine(self._settings, store, self._name))
+        return [
+            Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
+            Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
+            *deliveries,
+        ]
+
+
+@contextmanager
+def _workflow_engine(settings: Settings, store: Store, name: str) -> Iterator[None]:
+    """DBOS, launched: it resumes at once what this worker left unfinished."""
+    engine = open_workflow_engine(settings.workflow_url, store.key)
+    config: dict[str, Any] = {
+        "name": "candor",
+        "system_database_engine": engine,
+        "executor_id": name,
+        "application_version": WORKFLOW_VERSION,
+        "max_executor_threads": settings.reading_threads + 1,
+        "log_level": "ERROR",
+    }
+    DBOS(config=config)  # type: ignore[arg-type]
+    DBOS.launch()
+    try:
+        yield
+    finally:
+        DBOS.destroy(workflow_completion_timeout_sec=5)
+        engine.dispose()
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """A lock that the kernel lets go of when the process dies, however it dies."""
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigurationError(
+                f"a worker called {path.stem} runs on this data folder already; give this one another --name"
+            ) from None
+        yield
