@@ -1,0 +1,168 @@
+"""Typed access to element values, parsed from their raw text; what does not parse is None and a flag."""
+
+from __future__ import annotations
+
+import re
+from datetime import date, datetime
+from typing import Any
+
+from pydicom.charset import convert_encodings, decode_bytes, python_encoding
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataset import Dataset
+
+_AGE = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, AS
+_YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
+_TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WITH_CHARACTER_SET = frozenset({"PN", "LO", "SH", "ST", "LT", "UC", "UT"})  # PS3.5 6.1.2.3
+_TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}  # backslash, caret, equals: end a code extension (PS3.5 6.1.2.5.3)
+_BINARY = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
+
+
+class Values:
+    """The values of one data set, and the flags that reading them gave."""
+
+    def __init__(self, header: Dataset) -> None:
+        self._header = header
+        self.flags: list[str] = []
+        self._encodings = self._read_encodings()
+
+    def flag(self, keyword: str, vr: str) -> None:
+        """Remember that an element is malformed, once, without its value."""
+        self._remember(f"{keyword} is not a valid {vr}")
+
+    def texts(self, keyword: str) -> tuple[str, ...]:
+        """The values of a text element, stripped of padding; () when absent."""
+        text = self._text(keyword)
+        return tuple(part.strip() for part in text.split("\\")) if text else ()
+
+    def text(self, keyword: str) -> str:
+        """The first value of a text element; "" when absent."""
+        values = self.texts(keyword)
+        return values[0] if values else ""
+
+    def number(self, keyword: str) -> float | None:
+        """The first value of a DS or IS."""
+        return self._parsed(keyword, "DS", lambda text: float(text) if _NUMBER.fullmatch(text) else None)
+
+    def numbers(self, keyword: str) -> tuple[float, ...]:
+        """All values of a DS; () when absent or when one of them is malformed."""
+        values = self.texts(keyword)
+        if not all(_NUMBER.fullmatch(value) for value in values):
+            self.flag(keyword, "DS")
+            return ()
+        return tuple(float(value) for value in values)
+
+    def integer(self, keyword: str) -> int | None:
+        """The first value of an IS, US, SS, UL or SL."""
+        return self._parsed(keyword, "IS", lambda text: int(text) if re.fullmatch(r"[+-]?\d{1,12}", text) else None)
+
+    def day(self, keyword: str) -> date | None:
+        """A DA, also in the form with dots of ACR-NEMA (PS3.5 6.2, note 2)."""
+        return self._parsed(keyword, "DA", lambda text: _to_date(text.replace(".", "")))
+
+    def moment(self, keyword: str) -> datetime | None:
+        """A DT to the second, without its offset."""
+        return self._parsed(keyword, "DT", lambda text: _to_datetime(text[:8], re.split(r"[+-]", text[8:])[0]))
+
+    def date_and_time(self, *prefixes: str) -> datetime | None:
+        """The first of `<prefix>Date` + `<prefix>Time` that has both."""
+        for prefix in prefixes:
+            day, time = self.day(f"{prefix}Date"), self.text(f"{prefix}Time")
+            if day and time and (moment := _to_datetime(f"{day:%Y%m%d}", time.replace(":", ""))):
+                return moment
+        return None
+
+    def age_years(self, keyword: str) -> float | None:
+        """An AS in years."""
+        return self._parsed(keyword, "AS", _to_years)
+
+    def _parsed(self, keyword: str, vr: str, parse: Any) -> Any:
+        text = self.text(keyword)
+        if not text:
+            return None
+        value = parse(text)
+        if value is None:
+            self.flag(keyword, vr)
+        return value
+
+    def _remember(self, flag: str) -> None:
+        if flag not in self.flags:
+            self.flags.append(flag)
+
+    def _text(self, keyword: str) -> str:
+        tag = tag_for_keyword(keyword)
+        if tag is None or tag not in self._header:
+            return ""
+        item = self._header.get_item(tag)
+        if isinstance(item, DataElement):
+            return _as_text(item.value)
+        return self._decode(keyword, item)
+
+    def _decode(self, keyword: str, item: RawDataElement) -> str:
+        """The text of a raw element: what was on the wire, whatever VR it claims."""
+        vr, value = dictionary_VR(item.tag), item.value or b""
+        if vr in _BINARY:
+            return self._binary(keyword, vr, value, item.is_little_endian)
+        encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
+        text = decode_bytes(value, encodings, _TEXT_DELIMITERS)
+        if "\ufffd" in text:
+            self._remember(f"{keyword} does not fit its SpecificCharacterSet")
+        return text.rstrip("\0 ")
+
+    def _binary(self, keyword: str, vr: str, value: bytes, little: bool) -> str:
+        width, signed = _BINARY[vr]
+        if len(value) < width:
+            if value:
+                self.flag(keyword, vr)
+            return ""
+        return str(int.from_bytes(value[:width], "little" if little else "big", signed=signed))
+
+    def _read_encodings(self) -> list[str]:
+        """Python's names for SpecificCharacterSet; unknown ones are flagged and read as Latin-1."""
+        self._encodings = ["iso8859"]
+        terms = [term.strip() for term in self._text("SpecificCharacterSet").split("\\")]
+        known = [term for term in terms if term in python_encoding]
+        if len(known) < len(terms):
+            self._remember("SpecificCharacterSet names a character set that is not known")
+        return list(convert_encodings(known)) if known else ["iso8859"]
+
+
+def whole_years(birth: date | None, at: date | None) -> float | None:
+    """Completed years between two dates; None when either is missing or they are in the wrong order."""
+    if birth is None or at is None or at < birth:
+        return None
+    return float(at.year - birth.year - ((at.month, at.day) < (birth.month, birth.day)))
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) or (hasattr(value, "__iter__") and hasattr(value, "append")):
+        return "\\".join(str(part) for part in value)
+    return str(value)
+
+
+def _to_years(text: str) -> float | None:
+    match = _AGE.fullmatch(text)
+    return int(match[1]) * _YEARS[match[2]] if match else None
+
+
+def _to_date(text: str) -> date | None:
+    if not re.fullmatch(r"\d{8}", text):
+        return None
+    try:
+        return date(int(text[:4]), int(text[4:6]), int(text[6:]))
+    except ValueError:
+        return None
+
+
+def _to_datetime(day: str, time: str) -> datetime | None:
+    parsed, match = _to_date(day), _TIME.fullmatch(time)
+    if parsed is None or match is None:
+        return None
+    try:
+        return datetime(parsed.year, parsed.month, parsed.day, *(int(part or 0) for part in match.groups()))
+    except ValueError:
+        return None
