@@ -1,0 +1,92 @@
+"""Write a report as DICOM: SR, SC overlay, presentation state, segmentations.
+
+One call, `encode`, gives whole Part 10 files in memory. Nothing here decodes pixels, looks at the clock or draws
+a UID, so encoding the same report twice gives the same bytes and sending it twice is harmless. Importing this
+package loads highdicom (about a second): the process that receives images must not, and does not, import it.
+
+The SR comes last: whoever waits for the report finds everything that belongs to it already there. SEG, GSPS
+and SC are made for each finding above its operating point; SEG and GSPS only where a map may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+
+from pydicom.dataset import Dataset
+
+from core.domain import Image, ObjectKind, Report, ResultObject, Saliency
+from core.errors import Unsupported
+from dicom_node.encode.gsps import encode_gsps
+from dicom_node.encode.sc import encode_sc
+from dicom_node.encode.seg import encode_seg
+from dicom_node.encode.source import describe_study, read_source
+from dicom_node.encode.sr import encode_sr
+from dicom_node.encode.sr_groups import saliency_of, shown_saliency
+
+__all__ = ["encode"]
+
+_ORDER = (ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL, ObjectKind.GSPS, ObjectKind.SC, ObjectKind.SR)
+
+
+def encode(
+    report: Report,
+    sources: Mapping[str, bytes],
+    images: Mapping[str, Image],
+    kinds: Collection[ObjectKind],
+) -> tuple[ResultObject, ...]:
+    """Encode `report` as objects of `kinds`, in the order in which they should be sent.
+
+    `sources`: SOP Instance UID -> Part 10 bytes of the images that matter (the analysed one; any of the study when
+    none was analysed; may be empty then). `images`: SOP Instance UID -> the analysed image as displayed, needed for
+    SC only. A kind for which the report has nothing to show gives no object.
+
+    Raises Unsupported for a kind that cannot be made of what was given: unknown, or without its image.
+    """
+    if unknown := set(kinds) - set(_ORDER):
+        raise Unsupported(f"Results cannot be encoded as {', '.join(sorted(map(str, unknown)))}.")
+    source = _source_header(report, sources)
+    return tuple(
+        result for kind in _ORDER if kind in kinds for result in _objects(report, source, images, ObjectKind(kind))
+    )
+
+
+def _source_header(report: Report, sources: Mapping[str, bytes]) -> Dataset:
+    """The header that the results copy from: the analysed image's, else any of the study, else the store's."""
+    analysed = report.analysed_sop_instance_uid
+    if analysed in sources:
+        return read_source(sources[analysed])
+    if sources and not analysed:
+        return read_source(next(iter(sources.values())))
+    instances = [instance for series in report.study.series for instance in series.instances]
+    instance = next((i for i in instances if i.sop_instance_uid == analysed), instances[0] if instances else None)
+    return describe_study(report.study, instance)
+
+
+def _objects(report: Report, source: Dataset, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
+    if kind is ObjectKind.SR:
+        yield encode_sr(report, source)
+        return
+    if report.model is None:
+        return
+    for finding in report.findings:
+        if kind is ObjectKind.SC:
+            if finding.is_positive:
+                yield encode_sc(report, finding, saliency_of(report, finding), source, _image(report, images))
+        elif saliency := shown_saliency(report, finding):
+            _require_geometry(source, saliency)
+            if kind is ObjectKind.GSPS:
+                yield encode_gsps(report, finding, saliency, source)
+            elif saliency.mask.any():
+                yield encode_seg(report, report.model, finding, saliency, source, kind)
+
+
+def _image(report: Report, images: Mapping[str, Image]) -> Image:
+    try:
+        return images[report.analysed_sop_instance_uid]
+    except KeyError:
+        raise Unsupported("The overlay cannot be made, because the analysed image was not given decoded.") from None
+
+
+def _require_geometry(source: Dataset, saliency: Saliency) -> None:
+    if (source.get("Rows"), source.get("Columns")) != saliency.mask.shape:
+        raise Unsupported("The region cannot be placed, because the analysed image's rows and columns are unknown.")

@@ -1,0 +1,159 @@
+"""The coded concepts that results are written in, standard where one exists, else ours ("99CANDOR").
+
+The private scheme is declared in each object that uses it (PS3.3 C.12.1, Coding Scheme Identification).
+"""
+
+from __future__ import annotations
+
+from highdicom.sr import CodedConcept
+from pydicom.dataset import Dataset
+
+from core.domain import Code
+from dicom_node.encode.uids import CODING_SCHEME_UID
+
+PRIVATE_SCHEME = "99CANDOR"
+
+
+def _dcm(value: str, meaning: str) -> CodedConcept:
+    return CodedConcept(value, "DCM", meaning)
+
+
+def _sct(value: str, meaning: str) -> CodedConcept:
+    return CodedConcept(value, "SCT", meaning)
+
+
+def private(value: str, meaning: str) -> CodedConcept:
+    """A concept of our own scheme; `value` has at most 16 characters, `meaning` is cut to 64 (PS3.3 8.8)."""
+    return CodedConcept(value[:16], PRIVATE_SCHEME, meaning[:64])
+
+
+def concept(code: Code) -> CodedConcept:
+    """The coded concept for a domain code; the meaning is cut to 64 characters."""
+    return CodedConcept(code.value, code.scheme, code.meaning[:64])
+
+
+def code_item(coded: CodedConcept) -> Dataset:
+    """A plain code sequence item, for places outside the content tree."""
+    item = Dataset()
+    item.CodeValue = coded.value
+    item.CodingSchemeDesignator = coded.scheme_designator
+    item.CodeMeaning = coded.meaning
+    return item
+
+
+def coding_schemes() -> list[Dataset]:
+    """The Coding Scheme Identification Sequence items that declare our private scheme."""
+    item = Dataset()
+    item.CodingSchemeDesignator = PRIVATE_SCHEME
+    item.CodingSchemeUID = CODING_SCHEME_UID
+    item.CodingSchemeName = "Candor"
+    item.CodingSchemeResponsibleOrganization = "Candor"
+    return [item]
+
+
+# document
+IMAGING_MEASUREMENT_REPORT = _dcm("126000", "Imaging Measurement Report")
+PROCEDURE_REPORTED = _dcm("121058", "Procedure reported")
+IMAGE_LIBRARY = _dcm("111028", "Image Library")
+IMAGE_LIBRARY_GROUP = _dcm("126200", "Image Library Group")
+MODALITY = _dcm("121139", "Modality")
+IMAGING_MEASUREMENTS = _dcm("126010", "Imaging Measurements")
+QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
+MEASUREMENT_GROUP = _dcm("125007", "Measurement Group")
+FINDING = _dcm("121071", "Finding")
+PROCESSING_EQUIPMENT = _dcm("109102", "Processing Equipment")
+ARTIFICIAL_INTELLIGENCE = _dcm("123110", "Artificial Intelligence")
+COMMENT = _dcm("121106", "Comment")
+
+# the overall statement (CID 6047)
+PROCESSING_SUMMARY = _dcm("111017", "CAD Processing and Findings Summary")
+SUCCEEDED_WITH_FINDINGS = _dcm("111242", "All algorithms succeeded; with findings")
+SUCCEEDED_WITHOUT_FINDINGS = _dcm("111241", "All algorithms succeeded; without findings")
+NONE_SUCCEEDED = _dcm("111245", "No algorithms succeeded; without findings")
+
+# one finding
+PROBABILITY = _dcm("122157", "Probability")
+SENSITIVITY = _dcm("111088", "Case Sensitivity")
+SPECIFICITY = _dcm("111090", "Case Specificity")
+LOWER_LIMIT = _sct("371885007", "-, range of lower measurement uncertainty")
+UPPER_LIMIT = _sct("371886008", "+, range of upper measurement uncertainty")
+VISUAL_EXPLANATION = _dcm("130401", "Visual explanation")
+NO_UNITS = CodedConcept("1", "UCUM", "no units")
+STUDIES = CodedConcept("{studies}", "UCUM", "studies")
+
+RESULT = private("RESULT", "Result against the operating point")
+ABOVE = private("ABOVE_OP", "Above the operating point")
+BELOW = private("BELOW_OP", "Below the operating point")
+SCORE = private("SCORE", "Raw score of the model (logit)")
+THRESHOLD = private("OP_THRESHOLD", "Operating point: threshold on the probability")
+REGION_MEANING = private("REGION_MEANING", "What the region shows")
+REGION_OF_INFLUENCE = private("INFLUENCE", "Region that influenced the model")
+MAP_WITHHELD = private("MAP_WITHHELD", "Map withheld")
+POSITIVES = private("N_POSITIVES", "Number of positives")
+NEGATIVES = private("N_NEGATIVES", "Number of negatives")
+
+# one cohort
+COHORT_PERFORMANCE = private("COHORT_PERF", "Performance of the model in a cohort")
+ABOUT_FINDING = private("ABOUT_FINDING", "Finding that the performance is for")
+COHORT = private("COHORT", "Cohort")
+EVIDENCE_SOURCE = private("EVIDENCE_SOURCE", "Source of the figures")
+FALLBACK = private("FALLBACK", "More specific cohort with too little data")
+INSUFFICIENT = private("INSUFFICIENT", "Insufficient data")
+
+# the report as a whole
+STATEMENT = private("STATEMENT", "Overall statement")
+REASON = private("REASON", "Reason")
+LIMITATION = private("LIMITATION", "Limitation")
+INTENDED_USE = private("INTENDED_USE", "Intended use")
+DISCLAIMER_TEXT = private("DISCLAIMER", "Disclaimer")
+
+_RADIOGRAPHY = CodedConcept("43468-8", "LN", "XR unspecified body region")
+PROCEDURES = {  # CID 100
+    "CT": CodedConcept("25045-6", "LN", "CT unspecified body region"),
+    "MR": CodedConcept("25056-3", "LN", "MRI unspecified body region"),
+    "PT": CodedConcept("44136-0", "LN", "PET unspecified body region"),
+    "NM": CodedConcept("49118-3", "LN", "NM unspecified body region"),
+    "CR": _RADIOGRAPHY,
+    "DX": _RADIOGRAPHY,
+    "RG": _RADIOGRAPHY,
+    "MG": _RADIOGRAPHY,
+}
+ANY_PROCEDURE = _sct("363679005", "Imaging procedure")
+
+MODALITIES = {  # CID 29
+    "CR": _dcm("CR", "Computed Radiography"),
+    "DX": _dcm("DX", "Digital Radiography"),
+    "CT": _dcm("CT", "Computed Tomography"),
+    "MR": _dcm("MR", "Magnetic Resonance"),
+    "MG": _dcm("MG", "Mammography"),
+    "PT": _dcm("PT", "Positron emission tomography"),
+    "NM": _dcm("NM", "Nuclear Medicine"),
+    "US": _dcm("US", "Ultrasound"),
+    "RG": _dcm("RG", "Radiographic imaging"),
+    "XA": _dcm("XA", "X-Ray Angiography"),
+}
+
+SITES = {  # BodyPartExamined -> anatomic region (PS3.16 Annex L)
+    "CHEST": _sct("51185008", "Chest"),
+    "THORAX": _sct("51185008", "Chest"),
+    "BREAST": _sct("76752008", "Breast"),
+    "HEAD": _sct("69536005", "Head"),
+    "BRAIN": _sct("12738006", "Brain"),
+    "ABDOMEN": _sct("818981001", "Abdomen"),
+    "HIP": _sct("29836001", "Hip"),
+    "KNEE": _sct("72696002", "Knee"),
+}
+LATERALITY = {"R": _sct("24028007", "Right"), "L": _sct("7771000", "Left"), "B": _sct("51440002", "Bilateral")}
+
+FAITHFULNESS = {
+    "deletion_auc": private("DELETION_AUC", "Faithfulness: deletion AUC (lower is better)"),
+    "insertion_auc": private("INSERTION_AUC", "Faithfulness: insertion AUC (higher is better)"),
+    "percentile": private("NULL_PERCENTILE", "Faithfulness: percentile against null maps on this image"),
+    "stability": private("STABILITY", "Faithfulness: stability (SSIM under small changes)"),
+}
+
+
+def faithfulness_concept(name: str) -> CodedConcept:
+    """The concept of a faithfulness figure; one that is not in the table is named after itself."""
+    fallback = private(f"F_{name.upper()}", f"Faithfulness: {name.replace('_', ' ')}")
+    return FAITHFULNESS.get(name, fallback)

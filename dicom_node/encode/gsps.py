@@ -1,0 +1,142 @@
+"""Grayscale Softcopy Presentation State: the outline and a label on the original image.
+
+A presentation state replaces what the image says about its own display. So the modality LUT, the window and the
+polarity of the source are repeated here: without them a viewer would show a CR in identity, and a MONOCHROME1 image
+with black and white exchanged (PS3.4 N.2). The label is placed relative to the display, so it fits any matrix.
+"""
+
+from __future__ import annotations
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
+
+from core.domain import Finding, ObjectKind, Report, ResultObject, Saliency
+from dicom_node.encode import concepts
+from dicom_node.encode.content import outline
+from dicom_node.encode.shell import (
+    MANUFACTURER,
+    NOT_VERIFIED,
+    REGION_WORDS,
+    copy_anatomy,
+    local_date_time,
+    new_object,
+    reference,
+    to_result,
+)
+
+_LAYER = "AI"
+_COLOUR = [46518, 37539, 51086]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)
+_LABEL_TOP_LEFT, _LABEL_BOTTOM_RIGHT = [0.02, 0.02], [0.98, 0.12]  # of the displayed area
+
+
+def encode_gsps(report: Report, finding: Finding, saliency: Saliency, source: Dataset) -> ResultObject:
+    """Write the outlines of one finding as a presentation state for the source image (PS3.3 A.33.1)."""
+    number = report.findings.index(finding) + 1
+    state = new_object(report, source, ObjectKind.GSPS, GrayscaleSoftcopyPresentationStateStorage, number)
+    state.CodingSchemeIdentificationSequence = concepts.coding_schemes()
+    copy_anatomy(source, state, orientation=False)
+    state.ContentLabel = "AI_REGION"
+    state.ContentDescription = f"{NOT_VERIFIED}: {finding.code.meaning}"[:64]
+    state.ContentCreatorName = MANUFACTURER
+    state.PresentationCreationDate, state.PresentationCreationTime = local_date_time(report, source)
+    state.ReferencedSeriesSequence = [_referenced_series(source)]
+    _copy_display(source, state)
+    state.DisplayedAreaSelectionSequence = [_displayed_area(source)]
+    state.GraphicAnnotationSequence = [_annotation(finding, saliency, source)]
+    state.GraphicLayerSequence = [_layer()]
+    return to_result(report, ObjectKind.GSPS, state, finding)
+
+
+def _referenced_series(source: Dataset) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    series.ReferencedImageSequence = [reference(source)]
+    return series
+
+
+def _copy_display(source: Dataset, state: Dataset) -> None:
+    """Repeat modality LUT, VOI LUT and polarity of the source (PS3.4 N.2)."""
+    if "ModalityLUTSequence" in source:
+        state.ModalityLUTSequence = source.ModalityLUTSequence
+    elif "RescaleSlope" in source and "RescaleIntercept" in source:
+        state.RescaleIntercept, state.RescaleSlope = source.RescaleIntercept, source.RescaleSlope
+        state.RescaleType = source.get("RescaleType", "US")
+    if voi := _softcopy_voi(source):
+        state.SoftcopyVOILUTSequence = [voi]
+    inverted = source.get("PhotometricInterpretation") == "MONOCHROME1"
+    state.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
+
+
+def _softcopy_voi(source: Dataset) -> Dataset | None:
+    """The first window or VOI LUT of the source; None when it has none and is shown over its full range."""
+    item = Dataset()
+    if "VOILUTSequence" in source:
+        item.VOILUTSequence = [source.VOILUTSequence[0]]
+    elif "WindowCenter" in source and "WindowWidth" in source:
+        item.WindowCenter, item.WindowWidth = _first(source.WindowCenter), _first(source.WindowWidth)
+        if "VOILUTFunction" in source:
+            item.VOILUTFunction = source.VOILUTFunction
+    else:
+        return None
+    return item
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, MultiValue) else value
+
+
+def _displayed_area(source: Dataset) -> Dataset:
+    area = Dataset()
+    area.DisplayedAreaTopLeftHandCorner = [1, 1]
+    area.DisplayedAreaBottomRightHandCorner = [source.Columns, source.Rows]
+    area.PresentationSizeMode = "SCALE TO FIT"
+    spacing = source.get("PixelSpacing") or source.get("ImagerPixelSpacing")
+    if spacing:
+        area.PresentationPixelSpacing = list(spacing)
+    else:
+        area.PresentationPixelAspectRatio = list(source.get("PixelAspectRatio") or [1, 1])
+    return area
+
+
+def _annotation(finding: Finding, saliency: Saliency, source: Dataset) -> Dataset:
+    annotation = Dataset()
+    annotation.ReferencedImageSequence = [reference(source)]
+    annotation.GraphicLayer = _LAYER
+    annotation.TextObjectSequence = [_label(finding)]
+    if graphics := [_polyline(outline(region, source).ravel().tolist()) for region in saliency.regions]:
+        annotation.GraphicObjectSequence = graphics
+    return annotation
+
+
+def _label(finding: Finding) -> Dataset:
+    label = Dataset()
+    label.BoundingBoxAnnotationUnits = "DISPLAY"
+    label.UnformattedTextValue = (
+        f"{NOT_VERIFIED}: {finding.code.meaning}, probability {finding.probability:.2f} "
+        f"(operating point {finding.operating_point.threshold:.2f})\r\n{REGION_WORDS}"
+    )
+    label.BoundingBoxTopLeftHandCorner = _LABEL_TOP_LEFT
+    label.BoundingBoxBottomRightHandCorner = _LABEL_BOTTOM_RIGHT
+    label.BoundingBoxTextHorizontalJustification = "LEFT"
+    return label
+
+
+def _polyline(coordinates: list[float]) -> Dataset:
+    graphic = Dataset()
+    graphic.GraphicAnnotationUnits = "PIXEL"
+    graphic.GraphicDimensions = 2
+    graphic.NumberOfGraphicPoints = len(coordinates) // 2
+    graphic.GraphicData = coordinates
+    graphic.GraphicType = "POLYLINE"
+    graphic.GraphicFilled = "N"
+    return graphic
+
+
+def _layer() -> Dataset:
+    layer = Dataset()
+    layer.GraphicLayer = _LAYER
+    layer.GraphicLayerOrder = 1
+    layer.GraphicLayerRecommendedDisplayCIELabValue = _COLOUR
+    layer.GraphicLayerDescription = "AI result, not verified"
+    return layer

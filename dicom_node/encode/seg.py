@@ -1,0 +1,98 @@
+"""Segmentations of the region that influenced the model: BINARY of the mask, FRACTIONAL of the whole map.
+
+highdicom packs the bits and builds the functional groups; our shell goes over its result, because highdicom takes
+times and the dimension UID from clock and chance, and leaves Patient Orientation out. A radiograph has no frame
+of reference, so the segmentation stands in the pixel space of its source image (PS3.3 A.51).
+"""
+
+from __future__ import annotations
+
+import highdicom as hd
+import numpy as np
+from highdicom.seg import Segmentation, SegmentDescription
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import SegmentationStorage
+
+from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject, Saliency
+from dicom_node.encode import concepts
+from dicom_node.encode.shell import REGION_WORDS, SOFTWARE_VERSION, copy_anatomy, new_object, to_result
+from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
+
+_SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
+_COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: told apart by colour-blind readers
+
+
+def encode_seg(
+    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset, kind: ObjectKind
+) -> ResultObject:
+    """Write the region of one finding as a Segmentation with one segment.
+
+    `kind` SEG: the boolean mask; SEG_FRACTIONAL: the values 0..1 in 255 steps. `source` must have the map's rows
+    and columns.
+    """
+    number = report.findings.index(finding) + 1
+    fractional = kind is ObjectKind.SEG_FRACTIONAL
+    pixels = np.clip(saliency.values, 0.0, 1.0) if fractional else saliency.mask
+    shell = new_object(report, source, kind, SegmentationStorage, number)
+    segmentation = _segmentation(report, model, finding, source, kind, pixels)
+    equipment = [*segmentation.ContributingEquipmentSequence[:0], *shell.ContributingEquipmentSequence]
+    segmentation.update(shell)
+    segmentation.ContributingEquipmentSequence = equipment
+    segmentation.CodingSchemeIdentificationSequence = concepts.coding_schemes()
+    segmentation.SegmentSequence[0].SegmentDescription = f"{REGION_WORDS.capitalize()}: {finding.code.meaning}"
+    copy_anatomy(source, segmentation, orientation="FrameOfReferenceUID" not in source)
+    _fix_dimension(segmentation, dimension_uid(report, kind, finding.name))
+    return to_result(report, kind, segmentation, finding)
+
+
+def _segmentation(
+    report: Report,
+    model: ModelVersion,
+    finding: Finding,
+    source: Dataset,
+    kind: ObjectKind,
+    pixels: NDArray[np.float32] | NDArray[np.bool_],
+) -> Segmentation:
+    return Segmentation(
+        source_images=[source],
+        pixel_array=pixels,
+        segmentation_type="FRACTIONAL" if kind is ObjectKind.SEG_FRACTIONAL else "BINARY",
+        segment_descriptions=[_segment(report, model, finding)],
+        series_instance_uid=series_uid(report, kind),
+        series_number=1,
+        sop_instance_uid=instance_uid(report, kind, finding.name),
+        instance_number=1,
+        manufacturer=model.manufacturer[:64],
+        manufacturer_model_name=model.name[:64],
+        software_versions=SOFTWARE_VERSION,
+        device_serial_number=SOFTWARE_VERSION,
+        content_label="SALIENCY" if kind is ObjectKind.SEG_FRACTIONAL else "REGION",
+        content_description=f"{REGION_WORDS}: {finding.name}"[:64],
+        omit_empty_frames=False,
+    )
+
+
+def _segment(report: Report, model: ModelVersion, finding: Finding) -> SegmentDescription:
+    return SegmentDescription(
+        segment_number=1,
+        segment_label=f"{finding.code.meaning}"[:64],
+        segmented_property_category=_SPATIAL_CONCEPT,
+        segmented_property_type=concepts.REGION_OF_INFLUENCE,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name=model.name[:64],
+            version=model.version[:64],
+            family=concepts.ARTIFICIAL_INTELLIGENCE,
+        ),
+        tracking_uid=tracking_uid(report, finding.name),
+        tracking_id=finding.name,
+        display_color=_COLOUR,
+    )
+
+
+def _fix_dimension(segmentation: Dataset, uid: str) -> None:
+    """Replace the random Dimension Organization UID by a derived one."""
+    segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
+    for item in segmentation.DimensionIndexSequence:
+        item.DimensionOrganizationUID = uid

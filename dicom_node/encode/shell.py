@@ -1,0 +1,134 @@
+"""What every result object has in common: patient and study of the source, a new series, who made it and when.
+
+The four encoders fill in what is theirs. All times come from the report, so the same report gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta, timezone
+from importlib.metadata import PackageNotFoundError, version
+from io import BytesIO
+
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject
+from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, code_item
+from dicom_node.encode.source import ANATOMY, PATIENT_AND_STUDY
+from dicom_node.encode.uids import IMPLEMENTATION_CLASS_UID, instance_uid, series_uid
+
+MANUFACTURER = "Candor"
+DISCLAIMER = "Research software, not a medical device."
+NOT_VERIFIED = "AI - NOT VERIFIED"
+REGION_WORDS = "region that influenced the model"
+
+try:
+    SOFTWARE_VERSION = version("candor")
+except PackageNotFoundError:  # run from a checkout that was never installed
+    SOFTWARE_VERSION = "unknown"
+
+_SERIES = {  # number, modality, description; numbers far from what a modality counts to
+    ObjectKind.SR: (9001, "SR", "AI report (not verified)"),
+    ObjectKind.SC: (9002, "OT", "AI overlay (not verified)"),
+    ObjectKind.GSPS: (9003, "PR", "AI annotation (not verified)"),
+    ObjectKind.SEG: (9004, "SEG", "AI region (not verified)"),
+    ObjectKind.SEG_FRACTIONAL: (9005, "SEG", "AI saliency (not verified)"),
+}
+
+
+def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid: str, number: int = 1) -> Dataset:
+    """Start a result: Patient, General Study, General Series, General Equipment and SOP Common modules.
+
+    `source` is a cleaned header (`read_source`); `number` is the Instance Number within the series.
+    """
+    result = Dataset()
+    result.SpecificCharacterSet = "ISO_IR 192"
+    _copy(source, result, PATIENT_AND_STUDY)
+    result.StudyInstanceUID = report.study.study_instance_uid
+    result.SeriesNumber, result.Modality, result.SeriesDescription = _SERIES[kind]
+    result.SeriesInstanceUID = series_uid(report, kind)
+    result.Manufacturer = MANUFACTURER
+    result.ManufacturerModelName = MANUFACTURER
+    result.DeviceSerialNumber = SOFTWARE_VERSION
+    result.SoftwareVersions = SOFTWARE_VERSION
+    result.SOPClassUID = sop_class_uid
+    result.InstanceNumber = number
+    date, time = local_date_time(report, source)
+    result.InstanceCreationDate = result.SeriesDate = result.ContentDate = date
+    result.InstanceCreationTime = result.SeriesTime = result.ContentTime = time
+    if report.model:
+        result.ContributingEquipmentSequence = [contributing_equipment(report.model)]
+    return result
+
+
+def copy_anatomy(source: Dataset, result: Dataset, *, orientation: bool) -> None:
+    """Copy Body Part Examined and laterality; with `orientation` also Patient Orientation (type 2C, may be empty)."""
+    _copy(source, result, ANATOMY[:2])
+    if orientation:
+        _copy(source, result, ANATOMY[2:])
+        if "PatientOrientation" not in result:
+            result.PatientOrientation = None
+
+
+def _copy(source: Dataset, result: Dataset, keywords: tuple[str, ...]) -> None:
+    for keyword in keywords:
+        if keyword in source:
+            result.add(source[keyword])
+
+
+def local_date_time(report: Report, source: Dataset) -> tuple[str, str]:
+    """When the report was made as DA and TM, in the zone that the source declares for its times, if it does."""
+    created_at = report.created_at
+    offset = source.get("TimezoneOffsetFromUTC")
+    if offset and created_at.tzinfo is not None:
+        minutes = int(offset[1:3]) * 60 + int(offset[3:5])
+        created_at = created_at.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+    return created_at.strftime("%Y%m%d"), created_at.strftime("%H%M%S.%f")
+
+
+def contributing_equipment(model: ModelVersion) -> Dataset:
+    """The algorithm as Contributing Equipment (PS3.3 C.12.1; IHE AI Results 6.5.3.1): one item per model version."""
+    item = Dataset()
+    item.PurposeOfReferenceCodeSequence = [code_item(PROCESSING_EQUIPMENT)]
+    item.Manufacturer = model.manufacturer[:64]
+    item.ManufacturerModelName = model.name[:64]
+    item.SoftwareVersions = model.version[:64]
+    item.DeviceUID = model.device_uid
+    item.ContributionDescription = "Artificial intelligence algorithm that made the findings"
+    return item
+
+
+def reference(source: Dataset) -> Dataset:
+    """A reference to the source image (PS3.3 10.8)."""
+    item = Dataset()
+    item.ReferencedSOPClassUID = source.SOPClassUID
+    item.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    return item
+
+
+def to_result(report: Report, kind: ObjectKind, content: Dataset, finding: Finding | None = None) -> ResultObject:
+    """Give `content` its SOP Instance UID and write it as an explicit VR little endian Part 10 file."""
+    name = finding.name if finding else ""
+    content.SOPInstanceUID = instance_uid(report, kind, name)
+    content.file_meta = _file_meta(content)
+    buffer = BytesIO()
+    dcmwrite(buffer, content, enforce_file_format=True)
+    return ResultObject(
+        kind=kind,
+        sop_class_uid=str(content.SOPClassUID),
+        sop_instance_uid=content.SOPInstanceUID,
+        series_instance_uid=content.SeriesInstanceUID,
+        finding_name=name,
+        data=buffer.getvalue(),
+    )
+
+
+def _file_meta(content: Dataset) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = content.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = content.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = "CANDOR"
+    return meta

@@ -1,0 +1,245 @@
+"""The header of a source image, cleaned: what the results copy from it, and nothing that is not valid.
+
+Scanners write ages of "81", dates of "0000-00-00" and spacings of zero. The results must carry the same patient
+and study as the source, yet must not repeat what is malformed. So the header is read without its pixels, each
+attribute is decoded by hand (pydicom would print raw values in its warnings) and kept only when it is valid for
+its value representation. Who the patient is and which order it was are the exception: they are kept as they are,
+because a PACS matches on them. Text leaves here decoded; results are written in UTF-8 (ISO_IR 192).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from datetime import datetime
+from io import BytesIO
+
+from pydicom import config, dcmread
+from pydicom.charset import convert_encodings, decode_bytes
+from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
+
+from core.domain import Instance, Study
+
+PATIENT_AND_STUDY = (
+    "PatientName",
+    "PatientID",
+    "IssuerOfPatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "PatientAge",
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "StudyInstanceUID",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "StudyDescription",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+    "TimezoneOffsetFromUTC",
+)
+ANATOMY = ("BodyPartExamined", "Laterality", "ImageLaterality", "PatientOrientation")
+_IMAGE = (
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "SeriesInstanceUID",
+    "Modality",
+    "PhotometricInterpretation",
+    "LossyImageCompression",
+    "LossyImageCompressionRatio",
+    "LossyImageCompressionMethod",
+    "PixelSpacing",
+    "ImagerPixelSpacing",
+    "PixelAspectRatio",
+    "RescaleIntercept",
+    "RescaleSlope",
+    "RescaleType",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+)
+_SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
+_COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
+_TABLES = ("ModalityLUTSequence", "VOILUTSequence")
+
+_IDENTITY = {"PatientName", "PatientID", "IssuerOfPatientID", "AccessionNumber"}
+_TYPE_2 = (
+    "PatientName",
+    "PatientID",
+    "PatientBirthDate",
+    "PatientSex",
+    "StudyDate",
+    "StudyTime",
+    "StudyID",
+    "AccessionNumber",
+    "ReferringPhysicianName",
+)
+_ENUMERATED = {
+    "PatientSex": {"M", "F", "O"},
+    "PatientIdentityRemoved": {"YES", "NO"},
+    "Laterality": {"R", "L"},
+    "ImageLaterality": {"R", "L", "U", "B"},
+    "LossyImageCompression": {"00", "01"},
+    "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
+}
+_POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
+_NUMBER_OF_VALUES = {
+    "PatientOrientation": 2,
+    "PixelSpacing": 2,
+    "ImagerPixelSpacing": 2,
+    "PixelAspectRatio": 2,
+    "ImagePositionPatient": 3,
+    "ImageOrientationPatient": 6,
+}
+_TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
+
+
+def read_source(part10: bytes) -> Dataset:
+    """Read the cleaned header of one Part 10 file: only known attributes, each valid, type 2 ones present.
+
+    Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
+    """
+    keywords = (*PATIENT_AND_STUDY, *ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, "SpecificCharacterSet")
+    raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
+    clean = Dataset()
+    for keyword in (*PATIENT_AND_STUDY, *ANATOMY, *_IMAGE, *_SPACE):
+        keep(clean, keyword, _decoded(raw, keyword))
+    for keyword in _COUNTS:
+        _keep_count(clean, raw, keyword)
+    for keyword in _TABLES:
+        _keep_tables(clean, raw, keyword)
+    return _completed(clean)
+
+
+def describe_study(study: Study, instance: Instance | None) -> Dataset:
+    """The same kind of header made from what the store knows, for when no source bytes are at hand."""
+    patient = study.patient
+    values: Mapping[str, str] = {
+        "PatientName": patient.patient_name,
+        "PatientID": patient.patient_id,
+        "IssuerOfPatientID": patient.issuer_of_patient_id,
+        "PatientBirthDate": patient.patient_birth_date.strftime("%Y%m%d") if patient.patient_birth_date else "",
+        "PatientSex": patient.patient_sex,
+        "StudyInstanceUID": study.study_instance_uid,
+        "StudyDate": study.study_date.strftime("%Y%m%d") if study.study_date else "",
+        "AccessionNumber": study.accession_number,
+    }
+    clean = Dataset()
+    for keyword, value in values.items():
+        keep(clean, keyword, value)
+    if instance:
+        for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"):
+            keep(clean, keyword, getattr(instance, _FIELDS[keyword]))
+    return _completed(clean)
+
+
+_FIELDS = {
+    "SOPClassUID": "sop_class_uid",
+    "SOPInstanceUID": "sop_instance_uid",
+    "SeriesInstanceUID": "series_instance_uid",
+    "Modality": "modality",
+}
+
+
+def keep(clean: Dataset, keyword: str, text: str) -> None:
+    """Put `text` under `keyword` when it is valid there; leave the attribute out when it is not."""
+    text = text.strip(" \0")
+    if text and (keyword in _IDENTITY or _is_valid(keyword, text)):
+        # validated above, or identity that is repeated as it came: no second check that would print the value
+        clean.add(DataElement(keyword, dictionary_VR(keyword), text, validation_mode=config.IGNORE))
+
+
+def _decoded(raw: Dataset, keyword: str) -> str:
+    """The text of an element as it was sent, multiple values still joined by backslashes; "" when absent."""
+    element = raw.get_item(tag_for_keyword(keyword) or 0)
+    if not isinstance(element, RawDataElement) or not element.value:
+        return ""
+    value, vr = element.value, dictionary_VR(keyword)
+    if vr not in _TEXT_VRS:
+        return bytes(value).decode("ascii", errors="replace")
+    encodings = _encodings(raw)
+    if vr == "PN":
+        return _printable(str(PersonName(bytes(value), encodings=encodings)))
+    return _printable(decode_bytes(bytes(value), encodings, TEXT_VR_DELIMS))
+
+
+def _encodings(raw: Dataset) -> list[str]:
+    element = raw.get_item("SpecificCharacterSet")
+    declared = element.value if element is not None else None
+    if isinstance(declared, bytes):
+        declared = declared.decode("ascii", errors="replace").strip(" \0").split("\\")
+    try:
+        return list(convert_encodings(declared or None))
+    except LookupError:
+        return ["iso8859"]
+
+
+def _printable(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())
+
+
+def _is_valid(keyword: str, text: str) -> bool:
+    vr = dictionary_VR(keyword)
+    values = text.split("\\")
+    count = _NUMBER_OF_VALUES.get(keyword)
+    if count is not None and len(values) != count:
+        return False
+    if count is None and len(values) > 1 and dictionary_VM(keyword) == "1":
+        return False
+    return all(_is_valid_value(keyword, vr, value.strip()) for value in values)
+
+
+def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
+    if keyword in _ENUMERATED:
+        return value in _ENUMERATED[keyword]
+    try:
+        validate_value(vr, value, config.RAISE)
+        if vr == "DA":
+            datetime.strptime(value, "%Y%m%d")
+        if vr in {"DS", "IS"}:
+            number = float(value)
+            return math.isfinite(number) and (number > 0 or keyword not in _POSITIVE)
+    except ValueError:
+        return False
+    return bool(value)
+
+
+def _keep_count(clean: Dataset, raw: Dataset, keyword: str) -> None:
+    try:
+        value = raw[keyword].value
+    except (KeyError, ValueError):
+        return
+    if isinstance(value, int):
+        setattr(clean, keyword, value)
+
+
+def _keep_tables(clean: Dataset, raw: Dataset, keyword: str) -> None:
+    """Copy a LUT sequence, its US-or-SS elements resolved against the image they come from."""
+    if keyword not in raw:
+        return
+    try:
+        items = raw[keyword].value
+        for item in items:
+            item.PixelRepresentation = clean.get("PixelRepresentation", 0)
+            correct_ambiguous_vr(item, is_little_endian=True)
+            del item.PixelRepresentation
+        if items and all("LUTDescriptor" in item and "LUTData" in item for item in items):
+            setattr(clean, keyword, items)
+    except (AttributeError, ValueError, TypeError):
+        return  # a table that cannot be read is one that no viewer could apply either
+
+
+def _completed(clean: Dataset) -> Dataset:
+    for keyword in _TYPE_2:
+        if keyword not in clean:
+            setattr(clean, keyword, None)
+    if clean.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in clean:
+        del clean.PatientIdentityRemoved  # PS3.3 C.7.1.1: type 1C, the method must stand beside it
+    if not all(keyword in clean for keyword in (*_SPACE, "PixelSpacing")):
+        for keyword in _SPACE:
+            clean.pop(keyword, None)  # a position without its orientation is worse than none
+    return clean

@@ -1,0 +1,158 @@
+"""The measurement groups of the report: one per finding, one per cohort statement (TID 1410 and TID 1501).
+
+A finding with a region is a planar ROI group (TID 1410), which is what viewers look for; without one it is
+a plain group (TID 1501). TID 1410 has room for one region, so the largest is the group's own and the others are
+what its probability is inferred from. The region is given as coordinates and not as a reference to the SEG: the
+same SR then goes to destinations that take the SEG and to those that do not, and never dangles. SEG and SR share
+the tracking UID.
+"""
+
+from __future__ import annotations
+
+import highdicom.sr as hd
+from pydicom.dataset import Dataset
+
+from core.domain import CohortMetric, Finding, ModelVersion, OperatingPoint, Report, Saliency
+from dicom_node.encode import concepts
+from dicom_node.encode.content import (
+    HAS_PROPERTIES,
+    Interval,
+    Outline,
+    code,
+    container,
+    interval,
+    number,
+    outline,
+    text,
+)
+from dicom_node.encode.shell import REGION_WORDS
+from dicom_node.encode.uids import derive_uid, tracking_uid
+
+
+def finding_group(report: Report, model: ModelVersion, finding: Finding, source: Dataset) -> hd.ContentItem:
+    """One finding: what, how probable, against which operating point, by which algorithm, where (TID 1410 / 1501)."""
+    outlines = _outlines(shown_saliency(report, finding), source)
+    children: list[hd.ContentItem] = [
+        *hd.TrackingIdentifier(tracking_uid(report, finding.name), finding.name),
+        code(concepts.FINDING, concepts.concept(finding.code)),
+    ]
+    if outlines:
+        image = hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+        children.append(hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, outlines[0], image))
+    children += finding_sites(source)
+    children += algorithm(model)
+    children.append(number(concepts.PROBABILITY, finding.probability, children=inferred_from(outlines[1:], source)))
+    children.append(number(concepts.SCORE, finding.score))
+    children.append(operating_point(finding.operating_point))
+    children.append(code(concepts.RESULT, concepts.ABOVE if finding.is_positive else concepts.BELOW))
+    if saliency := saliency_of(report, finding):
+        children += explanation(saliency, has_region=bool(outlines))
+    template = "1410" if outlines else "1501"
+    return container(concepts.MEASUREMENT_GROUP, children, template=template)
+
+
+def saliency_of(report: Report, finding: Finding) -> Saliency | None:
+    """The saliency that the report holds for a finding, shown or withheld."""
+    return next((s for s in report.saliencies if s.finding_name == finding.name), None)
+
+
+def shown_saliency(report: Report, finding: Finding) -> Saliency | None:
+    """The saliency that a carrier may show: the finding is positive and the map passed its gate; else None."""
+    saliency = saliency_of(report, finding)
+    return saliency if finding.is_positive and saliency is not None and saliency.shown else None
+
+
+def _outlines(saliency: Saliency | None, source: Dataset) -> list[Outline]:
+    """The outlines that are shown, the largest first."""
+    regions = saliency.regions if saliency else ()
+    return [outline(region, source) for region in sorted(regions, key=lambda region: -region.area_pixels)]
+
+
+def finding_sites(source: Dataset) -> list[hd.ContentItem]:
+    """The body part that was imaged, as far as the source says; the side only where the image is of one side."""
+    site = concepts.SITES.get(source.get("BodyPartExamined", ""))
+    if site is None:
+        return []
+    side = source.get("ImageLaterality") or source.get("Laterality")
+    return [hd.FindingSite(site, laterality=concepts.LATERALITY.get(side))]
+
+
+def algorithm(model: ModelVersion) -> list[hd.ContentItem]:
+    """The model version that made the finding (TID 4019)."""
+    return [
+        *hd.AlgorithmIdentification(
+            name=model.name,
+            version=model.version,
+            manufacturer=model.manufacturer or None,
+            parameters=[f"sha256 of the weights: {model.sha256}"],
+            family=concepts.ARTIFICIAL_INTELLIGENCE,
+        )
+    ]
+
+
+def inferred_from(outlines: list[Outline], source: Dataset) -> list[hd.ContentItem]:
+    """Further regions, as coordinates that the probability is inferred from (TID 320)."""
+    if not outlines:
+        return []
+    image = hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+    return [hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, points, image) for points in outlines]
+
+
+def operating_point(point: OperatingPoint) -> hd.ContentItem:
+    """The threshold, and as its properties what it was chosen for: sensitivity and specificity with intervals."""
+    properties = [
+        rate(concepts.SENSITIVITY, point.sensitivity, point.sensitivity_interval),
+        rate(concepts.SPECIFICITY, point.specificity, point.specificity_interval),
+    ]
+    for name, count in ((concepts.POSITIVES, point.positives), (concepts.NEGATIVES, point.negatives)):
+        if count is not None:
+            properties.append(number(name, count, unit=concepts.STUDIES, relationship=HAS_PROPERTIES))
+    return number(concepts.THRESHOLD, point.threshold, children=properties)
+
+
+def rate(name: hd.CodedConcept, value: float, limits: Interval | None) -> hd.ContentItem:
+    """A sensitivity or specificity of the operating point, with its interval."""
+    return number(name, value, relationship=HAS_PROPERTIES, children=interval(limits))
+
+
+def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]:
+    """The method of the map and how faithful it is, or why it is withheld."""
+    items: list[hd.ContentItem] = [code(concepts.VISUAL_EXPLANATION, concepts.concept(saliency.method))]
+    if not saliency.shown:
+        why = saliency.withheld_reason or "it did not pass its gate"
+        items.append(text(concepts.MAP_WITHHELD, f"Map withheld because {why}"))
+    elif has_region:
+        items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))
+    for name, value in (saliency.faithfulness or {}).items():
+        items.append(number(concepts.faithfulness_concept(name), value))
+    return items
+
+
+def cohort_group(report: Report, metric: CohortMetric) -> hd.ContentItem:
+    """How well the model does for patients like this one, for one finding (TID 1501)."""
+    about = next((f for f in report.findings if f.name == metric.finding_name), None)
+    tracking = derive_uid(tracking_uid(report, metric.finding_name), "cohort", metric.cohort)
+    children: list[hd.ContentItem] = [
+        *hd.TrackingIdentifier(tracking, f"{metric.finding_name}: {metric.cohort}"),
+        code(concepts.FINDING, concepts.COHORT_PERFORMANCE),
+    ]
+    if about is not None:
+        children.append(code(concepts.ABOUT_FINDING, concepts.concept(about.code)))
+    children.append(text(concepts.COHORT, metric.cohort))
+    children += cohort_rate(concepts.SENSITIVITY, metric.sensitivity, metric.sensitivity_interval, metric.positives)
+    children += cohort_rate(concepts.SPECIFICITY, metric.specificity, metric.specificity_interval, metric.negatives)
+    children.append(number(concepts.POSITIVES, metric.positives, unit=concepts.STUDIES))
+    children.append(number(concepts.NEGATIVES, metric.negatives, unit=concepts.STUDIES))
+    children.append(text(concepts.EVIDENCE_SOURCE, metric.source or "not stated"))
+    if metric.fallback:
+        children.append(text(concepts.FALLBACK, metric.fallback))
+    return container(concepts.MEASUREMENT_GROUP, children, template="1501")
+
+
+def cohort_rate(
+    name: hd.CodedConcept, value: float | None, limits: Interval | None, count: int
+) -> list[hd.ContentItem]:
+    """The figure with its interval, or the plain words that there is too little data for one."""
+    if value is None:
+        return [text(concepts.INSUFFICIENT, f"{name.meaning}: insufficient data ({count})")]
+    return [number(name, value, children=interval(limits))]
