@@ -34,6 +34,7 @@ _ALLOWED_KEYS = """
 ALLOWED_KEYS = frozenset(_ALLOWED_KEYS.split())
 MAXIMUM_TEXT = 500
 SILENT_LOGGERS = ("pydicom", "pynetdicom", "highdicom")
+LOGGERS_WITH_OWN_HANDLERS = ("dbos",)
 TRUSTED_LOGGERS = ("alembic", "uvicorn.error")  # their words hold table names and addresses, nothing else
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 _UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){2,}(?![\w])")  # PS3.5 9.1
@@ -71,7 +72,7 @@ def configure_logging(*, json: bool, level: str = "info", stream: TextIO | None 
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(threshold)
-    _silence_libraries()
+    _tame_libraries()
     warnings.showwarning = _log_warning
 
 
@@ -152,11 +153,15 @@ def _renderer(json: bool, target: TextIO) -> Any:
     return structlog.dev.ConsoleRenderer()
 
 
-def _silence_libraries() -> None:
+def _tame_libraries() -> None:
     for name in SILENT_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False  # a level would be reset when the library is imported later
+    for name in LOGGERS_WITH_OWN_HANDLERS:
+        logger = logging.getLogger(name)
+        logger.handlers = [logging.NullHandler()]  # having one, the library adds none that writes past us
+        logger.propagate = True
 
 
 def _log_warning(

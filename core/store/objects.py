@@ -250,6 +250,8 @@ def _associated(object_key: str) -> bytes:
 def _disk_errors() -> Iterator[None]:
     try:
         yield
+    except (ConnectionError, TimeoutError):  # of whoever sends the pieces, not of the disk
+        raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull("the disk of the object store is full; free some space or add some") from error
