@@ -76,15 +76,18 @@ def migrate(engine: Engine) -> None:
 
 
 def rekey(url: str, key: SiteKey) -> None:
-    """Encrypt a database file anew under the newest secret of `key`. Nothing else may have the file open."""
+    """Encrypt a database file anew under the newest secret of `key`; Unavailable while anything has the file open."""
     target = _parsed(url)
     if target.drivername != "sqlcipher":
         return
     connection = _connect_file(target.database or "", key)
     try:
+        connection.execute("PRAGMA busy_timeout = 1000")
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute(f"PRAGMA rekey = \"x'{key.database_keys[0].hex()}'\"")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    except sqlcipher3.OperationalError as error:
+        raise Unavailable("the database is in use; stop every process of Candor and try again") from error
     finally:
         connection.close()
 

@@ -96,9 +96,9 @@ def test_a_folder_that_is_missing_is_unavailable(tmp_path: Path) -> None:
 
 
 def test_a_failed_transaction_leaves_nothing(engine: Engine) -> None:
+    twice = [{"words": "one"}, {"words": "one"}]
     with pytest.raises(ConstraintError), engine.begin() as connection:
-        connection.execute(text("INSERT INTO notes (words) VALUES ('one')"))
-        connection.execute(text("INSERT INTO notes (words) VALUES ('one')"))
+        connection.execute(text("INSERT INTO notes (words) VALUES (:words)"), twice)
     assert count(engine) == 0
 
 
@@ -153,9 +153,14 @@ def test_read_then_write_in_many_threads_loses_no_update(engine: Engine) -> None
 def test_rekey_shuts_the_old_key_out(engine: Engine, url: str) -> None:
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO notes (words) VALUES ('kept')"))
-    engine.dispose()
     rotated = KEY.rotated()
-    assert count(open_engine(url, rotated)) == 1  # not yet encrypted anew: the older secret opens it
+    with pytest.raises(Unavailable, match="in use"):
+        rekey(url, rotated)
+    assert count(engine) == 1
+    engine.dispose()
+    later = open_engine(url, rotated)  # not yet encrypted anew: the older secret opens it
+    assert count(later) == 1
+    later.dispose()
     rekey(url, rotated)
     assert count(open_engine(url, SiteKey(rotated.secrets[:1]))) == 1
     with pytest.raises(IntegrityError):
