@@ -118,9 +118,12 @@ class IntakeStore:
         with self._reader.connect() as connection:
             return connection.execute(query).first() is not None
 
-    def holds(self, sop_instance_uid: str) -> bool:
-        """Whether the object is safe here: what storage commitment asks."""
-        return self._digest_of(sop_instance_uid) is not None
+    def sop_class_of(self, sop_instance_uid: str) -> str | None:
+        """The SOP class of an object that is safe here, None when it is not: what storage commitment asks."""
+        query = select(instances.c.header).where(instances.c.sop_instance_uid == sop_instance_uid)
+        with self._reader.connect() as connection:
+            header = connection.execute(query).scalar_one_or_none()
+        return None if header is None else str(header["sop_class_uid"])
 
     def refuse(self, *, calling_ae_title: str, address: str, reason: str) -> None:
         """Record that an object or a sender was refused."""

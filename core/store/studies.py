@@ -171,10 +171,11 @@ class StudyStore:
             settle(connection, revision, StudyState.FAILED, reason)
 
     def retry_failed(self) -> int:
-        """Let every failed study be read again; returns how many."""
+        """Let every failed study be read again, as a new revision of the same images; returns how many."""
         statement = update(studies).where(studies.c.state == StudyState.FAILED)
+        again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
         with self._engine.begin() as connection:
-            return connection.execute(statement.values(state=StudyState.COMPLETE, reason="")).rowcount
+            return connection.execute(statement.values(again)).rowcount
 
     def rows(self, *, limit: int = 100, offset: int = 0) -> list[StudyRow]:
         """The newest studies, without identity."""

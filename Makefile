@@ -1,0 +1,46 @@
+# Everything a newcomer needs: `make demo` and `make test` set up what they use.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONSAFEPATH := 1
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check serve bench lock clean
+
+demo: $(VENV)/.ready
+	$(BIN)/candor demo
+
+test: $(VENV)/.ready
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.ready
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/vulture
+	$(BIN)/codespell
+
+serve: $(VENV)/.ready
+	test -e var/data/candor.toml || $(BIN)/candor init --data var/data
+	$(BIN)/candor serve --data var/data
+
+bench: $(VENV)/.ready
+	$(BIN)/python -m tests.benchmarks.round_trip
+
+# torch first: the CPU build where one is to be had; then everything else, each file checked against its hash.
+$(VENV)/.ready: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+lock:
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-package torch --no-header --no-annotate \
+	  --output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf $(VENV) build demo-output *.egg-info

@@ -1,0 +1,86 @@
+"""Receive: what the DICOM node hands in goes into the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import structlog
+
+from core.errors import CandorError
+from core.store.intake import Arrival, InstanceRole, Kept
+from core.store.store import Store
+from dicom_node.intake import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE, CommitStatus, Failure, ReceivedObject, Reference
+
+_log = structlog.get_logger()
+
+
+class StoreIntake:
+    """The node's intake (dicom_node.intake.Intake) on the real store."""
+
+    def __init__(self, store: Store, *, node: str) -> None:
+        self._store = store
+        self._node = node
+        store.intake.close_associations_of(node)
+
+    def association_opened(self, association_id: str, calling_ae_title: str, address: str) -> None:
+        """A sender is connected."""
+        self._store.intake.open_association(
+            association_id, node=self._node, calling_ae_title=calling_ae_title, address=address
+        )
+
+    def association_closed(self, association_id: str) -> None:
+        """The sender has gone."""
+        self._store.intake.close_association(association_id)
+
+    def keep(self, received: ReceivedObject) -> str:
+        """Make the object safe; a conflict is quarantined and told to the operator."""
+        arrival = Arrival(
+            instance=received.instance,
+            patient=received.patient,
+            accession_number=received.accession_number,
+            study_date=received.study_date,
+            expected_instances=received.expected_instances,
+            association_id=received.association_id,
+            calling_ae_title=received.calling_ae_title,
+            role=self._role(received),
+            part10=received.part10,
+        )
+        kept = self._store.intake.keep(arrival)
+        study = self._store.study_id_of(received.instance.study_instance_uid)
+        if kept is Kept.CONFLICT:
+            _log.warning("instance.quarantined", study=study, calling_ae_title=received.calling_ae_title)
+        else:
+            _log.info("instance.received", study=study, outcome=kept.value, size_bytes=len(received.part10))
+        return kept.value
+
+    def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
+        """Tell the operator and the audit trail; a stranger's error is named by its kind only."""
+        reason = str(error) if isinstance(error, CandorError) else type(error).__name__
+        _log.warning("instance.refused", calling_ae_title=calling_ae_title, address=address, reason=reason)
+        self._store.intake.refuse(calling_ae_title=calling_ae_title, address=address, reason=reason)
+
+    def commit_status(self, references: Sequence[Reference]) -> CommitStatus:
+        """What storage commitment may promise: only what lies here, under the class it was sent with."""
+        committed: list[Reference] = []
+        failed: list[Failure] = []
+        for sop_class_uid, sop_instance_uid in references:
+            held = self._store.intake.sop_class_of(sop_instance_uid)
+            if held == sop_class_uid:
+                committed.append((sop_class_uid, sop_instance_uid))
+            else:
+                reason = NO_SUCH_INSTANCE if held is None else CLASS_INSTANCE_CONFLICT
+                failed.append((sop_class_uid, sop_instance_uid, reason))
+        return CommitStatus(committed=tuple(committed), failed=tuple(failed))
+
+    def commitment_answered(
+        self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
+    ) -> None:
+        """A destination says what it keeps; what it does not keep is sent again."""
+        self._store.outbox.committed(transaction_uid, [uid for _, uid in committed])
+        again = self._store.outbox.not_committed(transaction_uid, [uid for _, uid, _ in failed])
+        _log.info("commitment.answered", count=len(committed), instances=again)
+
+    def _role(self, received: ReceivedObject) -> InstanceRole:
+        if self._store.intake.is_own_result(received.instance.sop_instance_uid):
+            return InstanceRole.OWN_RESULT
+        return InstanceRole.SOURCE if received.carries_image else InstanceRole.FILED

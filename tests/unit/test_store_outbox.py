@@ -1,0 +1,144 @@
+"""The outbox keeps order, pauses a destination that is away and holds up nobody else."""
+
+from dataclasses import replace
+
+import pytest
+
+from core.clock import SettableClock
+from core.domain import DeliveryStatus, ObjectKind, ReportStatus, ResultObject, StudyState
+from core.store.reports import FiledReport
+from core.store.studies import Revision
+from tests.unit.store_fixtures import arrival, make_store
+
+KINDS = frozenset({ObjectKind.SR, ObjectKind.SC})
+
+
+@pytest.fixture
+def clock():
+    return SettableClock(1_000.0)
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    store = make_store(tmp_path, clock)
+    yield store
+    store.close()
+
+
+def result(revision: Revision, kind: ObjectKind) -> ResultObject:
+    return ResultObject(
+        kind=kind,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33",
+        sop_instance_uid=f"2.25.{revision.revision}.{sum(kind.encode())}.{sum(revision.study_id.encode())}",
+        series_instance_uid="2.25.1",
+        data=f"{kind} of {revision.report_id}".encode(),
+    )
+
+
+def file_report(store, study, *, destinations=("PACS",)):
+    revision = store.studies.assemble(store.study_id_of(f"1.2.{study}"))
+    assert revision is not None
+    return file_again(store, revision, destinations=destinations)
+
+
+def file_again(store, revision, *, destinations=("PACS",)):
+    store.studies.begin_reading(revision)
+    objects = [result(revision, ObjectKind.SC), result(revision, ObjectKind.SR)]
+    report = FiledReport(
+        revision=revision,
+        status=ReportStatus.REPORTED,
+        document={"reason": ""},
+        sr_sop_instance_uid=objects[1].sop_instance_uid,
+        sr_series_instance_uid="2.25.1",
+        completed_at=1.0,
+        created_at=2.0,
+    )
+    store.reports.file(report, objects, {name: KINDS for name in destinations})
+    return revision
+
+
+def keep_and_file(store, study, **options):
+    store.intake.keep(arrival(study, "1"))
+    return file_report(store, study, **options)
+
+
+def test_deliveries_wait_in_the_order_of_filing(store):
+    first, second = keep_and_file(store, "1"), keep_and_file(store, "2")
+    waiting = store.outbox.pending("PACS")
+    assert [d.study_id for d in waiting] == [first.study_id] * 2 + [second.study_id] * 2
+    assert [d.kind for d in waiting[:2]] == [ObjectKind.SC, ObjectKind.SR]
+    assert store.objects.get(waiting[0].object_key) == f"sc of {first.report_id}".encode()
+
+
+def test_filing_twice_changes_nothing(store):
+    revision = keep_and_file(store, "1")
+    before = sorted(store.objects.object_keys())
+    file_again(store, revision)
+    assert len(store.outbox.pending("PACS")) == 2
+    assert sorted(store.objects.object_keys()) == before
+    assert store.studies.counts()[StudyState.REPORTED] == 1
+
+
+def test_a_destination_that_is_away_pauses_longer_each_time_and_alone(store, clock):
+    keep_and_file(store, "1", destinations=("PACS", "OTHER"))
+    pauses = [store.outbox.away("PACS", "refused", first_pause=1.0, longest_pause=5.0) for _ in range(4)]
+    assert pauses == [1.0, 2.0, 4.0, 5.0]
+    assert store.outbox.pending("PACS") == []
+    assert len(store.outbox.pending("OTHER")) == 2
+    clock.advance(5.1)
+    assert len(store.outbox.pending("PACS")) == 2
+
+
+def test_what_was_sent_is_not_pending_and_ends_the_pause(store, clock):
+    keep_and_file(store, "1")
+    store.outbox.away("PACS", "refused", first_pause=1.0, longest_pause=5.0)
+    clock.advance(2.0)
+    store.outbox.sent(store.outbox.pending("PACS"))
+    (state,) = store.outbox.states(["PACS"])
+    assert (state.pending, state.sent, state.failures, state.last_error) == (0, 2, 0, "")
+    assert state.last_success_at == clock()
+
+
+def test_a_refused_object_is_set_aside_and_can_be_sent_again(store):
+    keep_and_file(store, "1")
+    first, second = store.outbox.pending("PACS")
+    store.outbox.refused(first, "0122: SOP class not supported")
+    assert store.outbox.pending("PACS") == [replace(second)]
+    assert store.outbox.redeliver_refused("PACS") == 1
+    assert len(store.outbox.pending("PACS")) == 2
+
+
+def test_commitment_is_recorded_and_what_is_not_committed_is_sent_again(store):
+    keep_and_file(store, "1")
+    first, second = store.outbox.pending("PACS")
+    store.outbox.sent([first, second], commitment_transaction_uid="2.25.9")
+    assert store.outbox.committed("2.25.9", [first.sop_instance_uid]) == 1
+    assert store.outbox.not_committed("2.25.9", [second.sop_instance_uid]) == 1
+    (state,) = store.outbox.states(["PACS"])
+    assert (state.committed, state.pending) == (1, 1)
+    assert store.outbox.pending("PACS")[0].status is DeliveryStatus.PENDING
+
+
+def test_a_report_supersedes_the_one_before(store):
+    first = keep_and_file(store, "1")
+    store.intake.keep(arrival("1", "late"))
+    second = file_report(store, "1")
+    assert store.reports.predecessor(second).revision == first
+    assert store.reports.current(first.study_id).revision == second
+    assert store.reports.predecessor(first) is None
+
+
+def test_our_own_results_are_recognised(store):
+    keep_and_file(store, "1")
+    assert store.intake.is_own_result(store.outbox.pending("PACS")[0].sop_instance_uid)
+    assert not store.intake.is_own_result("1.2.1.1")
+
+
+def test_a_lease_has_one_holder_until_it_expires(store, clock):
+    assert store.leases.acquire("destination/PACS", "a", 10.0)
+    assert store.leases.acquire("destination/PACS", "a", 10.0)
+    assert not store.leases.acquire("destination/PACS", "b", 10.0)
+    clock.advance(11.0)
+    assert store.leases.acquire("destination/PACS", "b", 10.0)
+    store.leases.release("destination/PACS", "b")
+    assert store.leases.acquire("destination/PACS", "a", 10.0)

@@ -1,0 +1,144 @@
+"""When is a study complete, what does a revision hold, and what opens it again?"""
+
+import pytest
+
+from core.clock import SettableClock
+from core.domain import StudyState
+from core.errors import IntegrityError
+from core.states import TRANSITIONS, check_transition
+from core.store.intake import InstanceRole, Kept
+from core.store.studies import Revision
+from tests.unit.store_fixtures import arrival, make_store
+
+RULE = {"quiet_seconds": 2.0, "maximum_wait_seconds": 60.0}
+
+
+@pytest.fixture
+def clock():
+    return SettableClock(1_000.0)
+
+
+@pytest.fixture
+def store(tmp_path, clock):
+    store = make_store(tmp_path, clock)
+    store.intake.open_association("a1", node="n", calling_ae_title="MODALITY", address="127.0.0.1")
+    yield store
+    store.close()
+
+
+def test_a_study_is_complete_when_its_association_closed_and_it_was_quiet(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    clock.advance(3.0)
+    assert store.studies.due(**RULE) == []  # the association is open
+    store.intake.close_association("a1")
+    assert store.studies.due(**RULE) == [store.study_id_of("1.2.1")]
+
+
+def test_quiet_counts_from_the_last_image(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    clock.advance(1.5)
+    store.intake.keep(arrival("1", "2"))
+    store.intake.close_association("a1")
+    clock.advance(1.5)
+    assert store.studies.due(**RULE) == []
+    clock.advance(0.6)
+    assert len(store.studies.due(**RULE)) == 1
+
+
+def test_a_sender_that_went_on_to_another_study_is_done_with_the_first(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    store.intake.keep(arrival("2", "1"))
+    clock.advance(2.5)
+    assert store.studies.due(**RULE) == [store.study_id_of("1.2.1")]
+
+
+def test_the_expected_count_completes_a_study_at_once(store):
+    store.intake.keep(arrival("1", "1", expected_instances=2))
+    assert store.studies.due(**RULE) == []
+    store.intake.keep(arrival("1", "2", expected_instances=2))
+    assert len(store.studies.due(**RULE)) == 1
+
+
+def test_the_maximum_wait_completes_a_study_whatever_the_sender_does(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    clock.advance(61.0)
+    assert len(store.studies.due(**RULE)) == 1
+
+
+def test_a_node_that_starts_again_has_no_open_associations(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    clock.advance(3.0)
+    store.intake.close_associations_of("n")
+    assert len(store.studies.due(**RULE)) == 1
+
+
+def test_a_revision_holds_what_had_arrived_and_a_late_image_makes_the_next(store):
+    store.intake.keep(arrival("1", "1"))
+    first = store.studies.assemble(store.study_id_of("1.2.1"))
+    store.intake.keep(arrival("1", "2"))
+    second = store.studies.assemble(store.study_id_of("1.2.1"))
+    assert (first.revision, second.revision) == (1, 2)
+    images = [len(store.studies.load(revision).series[0].instances) for revision in (first, second)]
+    assert images == [1, 2]
+
+
+def test_assembling_twice_gives_one_revision(store):
+    store.intake.keep(arrival("1", "1"))
+    study = store.study_id_of("1.2.1")
+    assert store.studies.assemble(study) == Revision(study_id=study, revision=1)
+    assert store.studies.assemble(study) is None
+
+
+def test_a_late_image_reopens_a_study_and_an_overtaken_reading_does_not_close_it(store):
+    store.intake.keep(arrival("1", "1"))
+    revision = store.studies.assemble(store.study_id_of("1.2.1"))
+    store.studies.begin_reading(revision)
+    store.intake.keep(arrival("1", "2"))
+    store.studies.fail(revision, "the disk burnt")
+    assert store.studies.counts()[StudyState.RECEIVING] == 1
+    assert store.studies.counts()[StudyState.FAILED] == 0
+
+
+def test_objects_without_images_and_own_results_open_nothing(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    store.studies.assemble(store.study_id_of("1.2.1"))
+    store.intake.keep(arrival("1", "sr", role=InstanceRole.FILED))
+    assert store.intake.keep(arrival("1", "own", role=InstanceRole.OWN_RESULT)) is Kept.OWN_RESULT
+    store.intake.close_association("a1")
+    clock.advance(99.0)
+    assert store.studies.due(**RULE) == []
+
+
+def test_the_same_object_again_is_kept_once_and_other_bytes_are_quarantined(store):
+    assert store.intake.keep(arrival("1", "1")) is Kept.KEPT
+    assert store.intake.keep(arrival("1", "1")) is Kept.ALREADY_KEPT
+    assert store.intake.keep(arrival("1", "1", part10=b"something else")) is Kept.CONFLICT
+    assert store.intake.keep(arrival("1", "1", part10=b"something else")) is Kept.CONFLICT
+    assert len(list(store.objects.object_keys())) == 2
+    assert store.audit.verify() == []
+
+
+def test_a_failed_study_can_be_read_again(store):
+    store.intake.keep(arrival("1", "1"))
+    revision = store.studies.assemble(store.study_id_of("1.2.1"))
+    store.studies.begin_reading(revision)
+    store.studies.fail(revision, "out of memory")
+    assert store.studies.assembled() == []
+    assert store.studies.retry_failed() == 1
+    (again,) = store.studies.assembled()
+    assert again.revision == revision.revision + 1
+    assert len(store.studies.load(again).series[0].instances) == 1
+
+
+def test_a_state_that_cannot_follow_is_refused():
+    with pytest.raises(IntegrityError):
+        check_transition(StudyState.RECEIVING, StudyState.REPORTED)
+    assert set(TRANSITIONS) == set(StudyState)
+
+
+def test_nothing_readable_lies_on_disk(store, tmp_path):
+    store.intake.keep(arrival("1", "1", part10=b"Canary^Name " * 1000))
+    store.close()
+    for path in (tmp_path / "data").rglob("*"):
+        if path.is_file():
+            assert b"Canary" not in path.read_bytes(), path.name
