@@ -37,7 +37,7 @@ SILENT_LOGGERS = ("pydicom", "pynetdicom", "highdicom")
 LOGGERS_WITH_OWN_HANDLERS = ("dbos",)
 TRUSTED_LOGGERS = ("alembic", "uvicorn.error")  # their words hold table names and addresses, nothing else
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.\d+){2,}(?![\w])")  # PS3.5 9.1
+_UID = re.compile(r"(?<!\d)[0-2](?:\.\d+){2,}")  # PS3.5 9.1
 _REGISTERED = "1.2.840.10008."  # DICOM's own classes and syntaxes name nobody
 UID_MARKER = "[uid]"
 
@@ -122,7 +122,7 @@ def _harmless(value: object) -> object:
     if isinstance(value, bool | int | float) or value is None:
         return value
     if isinstance(value, str | Path):
-        return _UID.sub(_mark, str(value)[:MAXIMUM_TEXT])
+        return _UID.sub(_mark, str(value))[:MAXIMUM_TEXT]
     if isinstance(value, list | tuple | set | frozenset):
         return [_harmless(item) for item in value]
     if isinstance(value, dict):
@@ -133,7 +133,8 @@ def _harmless(value: object) -> object:
 def _mark(match: re.Match[str]) -> str:
     """An address or a version has up to four short parts; a UID has more, or a long one (2.25.<128 bits>)."""
     text = match.group()
-    is_uid = text.count(".") >= 5 or len(text) > 15
+    parts = text.split(".")
+    is_uid = len(parts) > 5 or any(len(part) > 4 for part in parts)
     return UID_MARKER if is_uid and not text.startswith(_REGISTERED) else text
 
 

@@ -161,7 +161,7 @@ def test_the_event_and_the_change_are_both_in_or_neither(trail: AuditTrail, engi
     class Interrupted(Exception):
         pass
 
-    with pytest.raises(Interrupted), engine.begin() as connection:
+    with pytest.raises(Interrupted), engine.begin() as connection:  # noqa: PT012
         trail.record_in(connection, EVENT)
         raise Interrupted
     assert len(list(trail.events())) == LENGTH

@@ -1,0 +1,148 @@
+"""PostgreSQL in place of the file: the same engine contract, migrations, audit chain and DBOS, on a real cluster."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import func, select, text
+from sqlalchemy.exc import InternalError
+
+import core.store.tables  # noqa: F401  # fills the metadata
+from core.domain import AuditEvent
+from core.errors import Unavailable
+from core.store.audit import AuditTrail, audit_events
+from core.store.database import migrate, open_engine, reading
+from core.store.keys import SiteKey
+from core.store.metadata import metadata
+from tests.unit.test_core_audit import KEY, record_from_processes
+from tests.unit.test_core_database import DBOS_PROGRAM, MIGRATE
+
+EVENT = AuditEvent(action="instance.received", actor="CT1", outcome="success")
+
+
+def binaries() -> Path:
+    for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+        if (folder / "initdb").exists():
+            return folder
+    found = shutil.which("initdb")
+    if not found:
+        pytest.skip("PostgreSQL's server binaries are not installed")
+    return Path(found).parent
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A throw-away cluster on a free loopback port; PostgreSQL refuses to run as root, so root lends it an account."""
+    programs = binaries()
+    account = "postgres" if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+    as_account = ["runuser", "-u", account, "--"] if os.geteuid() == 0 else []
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = Path(tempfile.mkdtemp(prefix="candor-postgres-"))
+    shutil.chown(folder, account)
+    data = folder / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        command = [*as_account, str(programs / program), "-D", str(data), *arguments]
+        subprocess.run(command, check=True, cwd=folder, stdout=subprocess.DEVNULL, timeout=120)
+
+    try:
+        run("initdb", "-A", "trust", "-U", "candor", "-E", "UTF8", "--locale=C")
+        run(
+            "pg_ctl",
+            "-w",
+            "-o",
+            f"-p {port} -k {folder} -c listen_addresses=127.0.0.1",
+            "-l",
+            str(folder / "log"),
+            "start",
+        )
+        yield f"postgresql+psycopg://candor@127.0.0.1:{port}"
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def url(server: str, request: pytest.FixtureRequest) -> str:
+    name = f"t{abs(hash(request.node.name))}"
+    engine = open_engine(f"{server}/postgres", KEY)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server}/{name}"
+
+
+def test_processes_that_migrate_at_the_same_time_wait_for_each_other(url: str) -> None:
+    command = [sys.executable, "-c", MIGRATE, url, KEY.to_text()]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(3)]
+    for process in started:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    with open_engine(url, KEY).connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_several_processes_write_one_audit_chain(url: str) -> None:
+    engine = open_engine(url, KEY)
+    migrate(engine)
+    record_from_processes(url, ["CT1", "CT2", "CT3"])
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(audit_events)).scalar() == 120
+    assert AuditTrail(engine, KEY).verify() == []
+
+
+def test_the_first_event_of_all_may_come_from_several_threads(url: str) -> None:
+    engine = open_engine(url, KEY)
+    migrate(engine)
+    trail, start = AuditTrail(engine, KEY), threading.Barrier(8)
+
+    def record() -> None:
+        start.wait()
+        trail.record(EVENT)
+
+    with ThreadPoolExecutor(8) as pool:
+        for future in [pool.submit(record) for _ in range(8)]:
+            future.result()
+    assert [link.seq for link in trail.events()] == list(range(1, 9))
+    assert trail.verify() == []
+
+
+def test_a_reader_cannot_write(url: str) -> None:
+    engine = open_engine(url, KEY)
+    migrate(engine)
+    trail = AuditTrail(engine, KEY)
+    with pytest.raises(InternalError, match="read-only"), reading(engine).begin() as connection:
+        trail.record_in(connection, EVENT)
+    trail.record(EVENT)
+    assert trail.verify() == []
+
+
+def test_a_server_that_is_away_is_unavailable() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound but not listening: a connection is refused
+        url = f"postgresql+psycopg://candor@127.0.0.1:{taken.getsockname()[1]}/candor"
+        with pytest.raises(Unavailable, match="busy or away"):
+            open_engine(url, SiteKey.generate()).connect()
+
+
+def test_dbos_runs_on_the_engine(url: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DBOS_PROGRAM, url, KEY.to_text()],
+        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.stdout.strip() == "['double', 'increment'] 30", done.stderr
