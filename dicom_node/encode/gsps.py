@@ -26,7 +26,7 @@ from dicom_node.encode.shell import (
 )
 
 _LAYER = "AI"
-_COLOUR = [46518, 37539, 51086]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)
+_COLOUR = [46273, 37131, 52089]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)
 _LABEL_TOP_LEFT, _LABEL_BOTTOM_RIGHT = [0.02, 0.02], [0.98, 0.12]  # of the displayed area
 
 

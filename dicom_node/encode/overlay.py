@@ -9,7 +9,7 @@ size whatever the matrix, so the words stay readable.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from PIL import Image as Picture
@@ -183,15 +183,19 @@ def _write_band(draw: ImageDraw.ImageDraw, lines: list[Line], *, top: int, width
 
 def _wrapped(line: Line, width: int) -> list[str]:
     """The words of a line broken so that each row fits the canvas beside the legend's bar."""
-    font, room = _font(line.pixels), width - 2 * _MARGIN - _LEGEND_WIDTH
-    rows = [""]
+    room = width - 2 * _MARGIN - _LEGEND_WIDTH
+    rows, used = [""], 0.0
     for word in line.words.split():
-        longer = f"{rows[-1]} {word}".strip()
-        if rows[-1] and font.getlength(longer) > room:
-            rows.append(word)
-        else:
-            rows[-1] = longer
+        needed = _word_width(word + " ", line.pixels)
+        if rows[-1] and used + needed > room:
+            rows, used = [*rows, ""], 0.0
+        rows[-1], used = f"{rows[-1]} {word}".strip(), used + needed
     return rows
+
+
+@lru_cache(maxsize=4096)
+def _word_width(word: str, pixels: int) -> float:
+    return _font(pixels).getlength(word)
 
 
 _LEGEND_WIDTH = 130

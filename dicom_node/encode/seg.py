@@ -17,6 +17,7 @@ from pydicom.uid import SegmentationStorage
 from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject, Saliency
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import REGION_WORDS, SOFTWARE_VERSION, copy_anatomy, new_object, to_result
+from dicom_node.encode.source import without_identity
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 
 _SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
@@ -36,9 +37,7 @@ def encode_seg(
     pixels = np.clip(saliency.values, 0.0, 1.0) if fractional else saliency.mask
     shell = new_object(report, source, kind, SegmentationStorage, number)
     segmentation = _segmentation(report, model, finding, source, kind, pixels)
-    equipment = [*segmentation.ContributingEquipmentSequence[:0], *shell.ContributingEquipmentSequence]
-    segmentation.update(shell)
-    segmentation.ContributingEquipmentSequence = equipment
+    segmentation.update(shell)  # its Contributing Equipment too: the algorithm alone, highdicom's carries the time
     segmentation.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     segmentation.SegmentSequence[0].SegmentDescription = f"{REGION_WORDS.capitalize()}: {finding.code.meaning}"
     copy_anatomy(source, segmentation, orientation="FrameOfReferenceUID" not in source)
@@ -55,7 +54,7 @@ def _segmentation(
     pixels: NDArray[np.float32] | NDArray[np.bool_],
 ) -> Segmentation:
     return Segmentation(
-        source_images=[source],
+        source_images=[without_identity(source)],
         pixel_array=pixels,
         segmentation_type="FRACTIONAL" if kind is ObjectKind.SEG_FRACTIONAL else "BINARY",
         segment_descriptions=[_segment(report, model, finding)],

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from datetime import timedelta, timezone
 from importlib.metadata import PackageNotFoundError, version
-from io import BytesIO
 
-from pydicom import dcmwrite
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.dataset import Dataset
 
 from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject
 from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, code_item
 from dicom_node.encode.source import ANATOMY, PATIENT_AND_STUDY
-from dicom_node.encode.uids import IMPLEMENTATION_CLASS_UID, instance_uid, series_uid
+from dicom_node.encode.uids import instance_uid, series_uid
+from dicom_node.encode.writing import to_part10
 
 MANUFACTURER = "Candor"
 DISCLAIMER = "Research software, not a medical device."
@@ -108,27 +106,14 @@ def reference(source: Dataset) -> Dataset:
 
 
 def to_result(report: Report, kind: ObjectKind, content: Dataset, finding: Finding | None = None) -> ResultObject:
-    """Give `content` its SOP Instance UID and write it as an explicit VR little endian Part 10 file."""
+    """Give `content` its SOP Instance UID and write it as a Part 10 file."""
     name = finding.name if finding else ""
     content.SOPInstanceUID = instance_uid(report, kind, name)
-    content.file_meta = _file_meta(content)
-    buffer = BytesIO()
-    dcmwrite(buffer, content, enforce_file_format=True)
     return ResultObject(
         kind=kind,
         sop_class_uid=str(content.SOPClassUID),
         sop_instance_uid=content.SOPInstanceUID,
         series_instance_uid=content.SeriesInstanceUID,
         finding_name=name,
-        data=buffer.getvalue(),
+        data=to_part10(content),
     )
-
-
-def _file_meta(content: Dataset) -> FileMetaDataset:
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = content.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = content.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = "CANDOR"
-    return meta

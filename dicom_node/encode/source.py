@@ -145,6 +145,14 @@ _FIELDS = {
 }
 
 
+def without_identity(source: Dataset) -> Dataset:
+    """A copy for libraries that print names in their warnings: the type 2 attributes of the patient are empty."""
+    nameless = Dataset()
+    nameless.update({element.tag: element for element in source if element.keyword not in PATIENT_AND_STUDY})
+    nameless.StudyInstanceUID = source.get("StudyInstanceUID")
+    return _completed(nameless)
+
+
 def keep(clean: Dataset, keyword: str, text: str) -> None:
     """Put `text` under `keyword` when it is valid there; leave the attribute out when it is not."""
     text = text.strip(" \0")

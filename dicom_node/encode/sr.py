@@ -27,6 +27,7 @@ from dicom_node.encode.content import (
 from dicom_node.encode.shell import DISCLAIMER, MANUFACTURER, new_object, reference, to_result
 from dicom_node.encode.sr_groups import cohort_group, finding_group
 from dicom_node.encode.uids import device_uid
+from dicom_node.encode.writing import settle
 
 _LANGUAGE = hd.CodedConcept("en-US", "RFC5646", "English (United States)")
 _OBSERVER_TYPE = hd.CodedConcept("121005", "DCM", "Observer Type")
@@ -52,6 +53,7 @@ def encode_sr(report: Report, source: Dataset) -> ResultObject:
     if report.predecessor_sop_instance_uid:
         document.PredecessorDocumentsSequence = [_predecessor(report)]
     document.update(_tree(report, source))
+    settle(document)
     return to_result(report, ObjectKind.SR, document)
 
 
