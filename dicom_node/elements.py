@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pydicom import uid
-from pydicom.datadict import DicomDictionary, keyword_for_tag
+from pydicom.datadict import dictionary_VR, keyword_for_tag
 
 from core.errors import InvalidStudy
 
@@ -154,8 +154,10 @@ class _Walk:
             return element.vr == b"SQ"
         if self.data[element.start : element.start + 4] != b"\xfe\xff\x00\xe0":
             return False
-        entry = DicomDictionary.get(element.tag)
-        return entry is None or entry[0] == "SQ"
+        try:
+            return dictionary_VR(element.tag) == "SQ"
+        except KeyError:
+            return True
 
     def _push(self, element: Element, is_sequence: bool, encoding: Encoding) -> None:
         if len(self.levels) > 2 * MAXIMUM_DEPTH:

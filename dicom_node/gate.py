@@ -33,6 +33,7 @@ class Refused(CandorError):
 NOT_ALLOWED_ADDRESS = Rejection(1, 1, 1, "the address is not on the list of allowed addresses")
 UNKNOWN_CALLING_AE = Rejection(1, 1, 3, "the calling AE title is not on the list of allowed AE titles")
 UNKNOWN_CALLED_AE = Rejection(1, 1, 7, "the called AE title is not ours")
+NO_REASON = Rejection(1, 1, 1, "the association could not be checked")
 LIMIT_EXCEEDED = Rejection(2, 3, 2, "too many associations are open")
 
 

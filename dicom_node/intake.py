@@ -88,7 +88,7 @@ class MemoryIntake:
     conflicts: list[ReceivedObject] = field(default_factory=list)
     opened: dict[str, tuple[str, str]] = field(default_factory=dict)
     closed: list[str] = field(default_factory=list)
-    refusals: list[Exception] = field(default_factory=list)
+    refusals: list[tuple[str, str, str, Exception]] = field(default_factory=list)
     commitments: dict[str, CommitStatus] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -109,7 +109,7 @@ class MemoryIntake:
             return "conflict"
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
-        self.refusals.append(error)
+        self.refusals.append((association_id, calling_ae_title, address, error))
 
     def commit_status(self, references: Sequence[Reference]) -> CommitStatus:
         committed, failed = [], []

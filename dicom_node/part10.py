@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_file_meta_info
+from pydicom.uid import UID
 
 from core.errors import InvalidStudy
 from dicom_node.elements import Buffer, Encoding, top_level_elements
 
-IMPLEMENTATION_CLASS_UID = "2.25.191662023454419366368786146563532588684"  # as derived in encode.uids, whose package is slow to import
+IMPLEMENTATION_CLASS_UID = (
+    "2.25.191662023454419366368786146563532588684"  # as derived in encode.uids, whose package is slow to import
+)
 IMPLEMENTATION_VERSION_NAME = "CANDOR"
 PREAMBLE = b"\0" * 128 + b"DICM"
 _GROUP_LENGTH_BYTES = 12
@@ -34,14 +37,14 @@ def file_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: 
     """
     meta = FileMetaDataset()
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = sop_class_uid
-    meta.MediaStorageSOPInstanceUID = sop_instance_uid
-    meta.TransferSyntaxUID = transfer_syntax_uid
+    meta.MediaStorageSOPClassUID = UID(sop_class_uid)
+    meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
-    stream = io.BytesIO()
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME  # type: ignore[assignment]  # pydicom's hint is wrong
+    stream = DicomBytesIO()
     write_file_meta_info(stream, meta, enforce_standard=True)
-    return PREAMBLE + stream.getvalue()
+    return PREAMBLE + bytes(stream.getvalue())
 
 
 def layout_of(part10: Buffer) -> FileLayout:

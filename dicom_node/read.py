@@ -101,7 +101,7 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         software_versions=", ".join(values.texts("SoftwareVersions")),
         kvp=values.number("KVP"),
         patient_age_years=age,
-        flags=_flags(values, header),
+        flags=_flags(values),
         object_key=object_key,
         size_bytes=size_bytes,
     )
@@ -145,7 +145,7 @@ def _sex(values: Values) -> Literal["M", "F", "O", ""]:
     return ""
 
 
-def _flags(values: Values, header: Dataset) -> tuple[str, ...]:
+def _flags(values: Values) -> tuple[str, ...]:
     """All that was malformed, also in the elements of patient and study, which have no flags of their own."""
     _sex(values)
     values.text("PatientName")

@@ -61,3 +61,11 @@ FILED_SOP_CLASSES = frozenset(
 """SR, presentation states, key objects, SEG and PMAP: accepted and filed, so that forwarded results find a home."""
 
 STORAGE_SOP_CLASSES = IMAGE_SOP_CLASSES | FILED_SOP_CLASSES
+
+RESULT_SOP_CLASSES = (
+    uid.SegmentationStorage,
+    uid.GrayscaleSoftcopyPresentationStateStorage,
+    uid.SecondaryCaptureImageStorage,
+    uid.ComprehensiveSRStorage,
+)
+"""What our own results are: each is proposed, because default contexts of an SCU leave some of them out."""

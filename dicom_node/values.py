@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydicom.charset import convert_encodings, decode_bytes, python_encoding
-from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
 _AGE = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, AS
@@ -18,6 +19,9 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WITH_CHARACTER_SET = frozenset({"PN", "LO", "SH", "ST", "LT", "UC", "UT"})  # PS3.5 6.1.2.3
 _TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}  # backslash, caret, equals: end a code extension (PS3.5 6.1.2.5.3)
 _BINARY = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
+
+
+T = TypeVar("T")
 
 
 class Values:
@@ -78,7 +82,7 @@ class Values:
         """An AS in years."""
         return self._parsed(keyword, "AS", _to_years)
 
-    def _parsed(self, keyword: str, vr: str, parse: Any) -> Any:
+    def _parsed(self, keyword: str, vr: str, parse: Callable[[str], T | None]) -> T | None:
         text = self.text(keyword)
         if not text:
             return None
@@ -163,6 +167,7 @@ def _to_datetime(day: str, time: str) -> datetime | None:
     if parsed is None or match is None:
         return None
     try:
-        return datetime(parsed.year, parsed.month, parsed.day, *(int(part or 0) for part in match.groups()))
+        hour, minute, second = (int(part or 0) for part in match.groups())
+        return datetime(parsed.year, parsed.month, parsed.day, hour, minute, second)
     except ValueError:
         return None

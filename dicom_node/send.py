@@ -1,0 +1,168 @@
+"""Send objects to a destination: one association, kept open and reused, one honest status per instance.
+
+The bytes go out as they are, without being decoded. Only where a destination takes nothing but implicit VR is an
+object converted. Network trouble is `Unavailable`, to be tried again; a status that no retry will change is a
+`SendResult` that says so.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import cast
+
+from pydicom import dcmread
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID, ImplicitVRLittleEndian
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
+
+from core.errors import InvalidStudy, Unavailable
+from dicom_node.contexts import contexts_to_propose
+from dicom_node.part10 import layout_of
+from dicom_node.peers import Destination, associate
+from dicom_node.read import read_header
+from dicom_node.sop_classes import UNCOMPRESSED, VERIFICATION
+from dicom_node.values import Values
+
+NOT_ACCEPTED = 0x0122  # SOP class not supported (PS3.7 C.5.6); also ours for a context that was not accepted
+_WARNINGS = {  # PS3.4 B.2.3: the object was stored
+    0xB000: "stored, with elements coerced",
+    0xB006: "stored, with elements discarded",
+    0xB007: "stored, although the data set does not match its SOP class",
+}
+_FAILURES = ((0xA700, 0xA7FF, "out of resources"), (0xA900, 0xA9FF, "the data set does not match its SOP class"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendResult:
+    """What a destination said of one instance (PS3.4 B.2.3)."""
+
+    status: int
+    sent: bool
+    retryable: bool
+    message: str
+
+
+class Sender:
+    """An open association that instances are sent over, one after another; not to be shared by threads."""
+
+    def __init__(self, association: Association, destination: Destination) -> None:
+        self._association = association
+        self._destination = destination
+        self._message_id = 0
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the destination is still there; a reader of the outbox opens a new one when it is not."""
+        return bool(self._association.is_established)
+
+    def send(self, data: bytes) -> SendResult:
+        """Send one Part 10 file and wait for the destination's status.
+
+        Raises InvalidStudy when `data` is not a DICOM file, Unavailable when the association breaks.
+        """
+        layout = layout_of(data)
+        values = Values(read_header(data))
+        sop_class, syntax = values.text("SOPClassUID"), UID(layout.transfer_syntax_uid)
+        context = self._context(sop_class, syntax)
+        if context is None:
+            return _result(NOT_ACCEPTED)
+        context_id, accepted = context
+        data_set = data[layout.data_set_start :] if accepted == syntax else _converted(data, accepted)
+        return _result(self._store(context_id, sop_class, values.text("SOPInstanceUID"), data_set))
+
+    def echo(self) -> float:
+        """Seconds for one C-ECHO; raises Unavailable when there is no answer."""
+        start = time.perf_counter()
+        status = self._association.send_c_echo() if self.is_open else None
+        if status is None or status.get("Status") != 0:
+            raise self._broken()
+        return time.perf_counter() - start
+
+    def _context(self, sop_class: str, syntax: UID) -> tuple[int, UID] | None:
+        """The accepted context to send in: with this very syntax, else one that we can convert to."""
+        mine = [c for c in self._association.accepted_contexts if c.abstract_syntax == sop_class and c.as_scu]
+        accepted = {c.transfer_syntax[0]: c.context_id for c in mine}
+        choices = [syntax, *(UNCOMPRESSED if syntax in UNCOMPRESSED else ())]
+        return next(((cast(int, accepted[s]), s) for s in choices if s in accepted), None)
+
+    def _store(self, context_id: int, sop_class: str, sop_instance: str, data_set: bytes) -> int:
+        """The C-STORE of pynetdicom's `send_c_store`, for bytes that are encoded already."""
+        association = self._association
+        if not self.is_open:
+            raise self._broken()
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = C_STORE()
+        request.MessageID, request.Priority = self._message_id, 2  # low; nobody in the field schedules by it
+        request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = UID(sop_class), UID(sop_instance)
+        request.DataSet = io.BytesIO(data_set)
+        association._reactor_checkpoint.clear()
+        while not association._is_paused and self.is_open:
+            time.sleep(0.0001)
+        try:
+            association.dimse.send_msg(request, context_id)
+            _, response = association.dimse.get_msg(block=True)
+        finally:
+            association._reactor_checkpoint.set()
+        if not isinstance(response, C_STORE) or not response.is_valid_response:
+            association.abort()
+            raise self._broken()
+        return int(cast(int, response.Status))
+
+    def _broken(self) -> Unavailable:
+        destination = self._destination
+        return Unavailable(
+            f"destination {destination.name} ({destination.place}) stopped answering: check that it runs"
+        )
+
+
+@contextmanager
+def open_association(
+    destination: Destination, sop_classes: Iterable[str], *, more_transfer_syntaxes: Iterable[str] = ()
+) -> Iterator[Sender]:
+    """A sender to `destination` for objects of `sop_classes`, in explicit or implicit VR little endian.
+
+    `more_transfer_syntaxes`: compressed syntaxes to propose besides, each in a context of its own. Raises Unavailable
+    with a sentence that names the destination and what to check.
+    """
+    contexts = contexts_to_propose(dict.fromkeys(sop_classes), more_transfer_syntaxes)
+    with associate(destination, contexts) as association:
+        yield Sender(association, destination)
+
+
+def echo(destination: Destination) -> float:
+    """Seconds from the first packet to the answer of a C-ECHO; raises Unavailable when there is none."""
+    start = time.perf_counter()
+    with open_association(destination, [VERIFICATION]) as sender:
+        sender.echo()
+    return time.perf_counter() - start
+
+
+def _converted(data: bytes, syntax: UID) -> bytes:
+    """The data set of a native object, re-encoded in another native syntax; raises InvalidStudy when it cannot be."""
+    try:
+        dataset = dcmread(io.BytesIO(data))
+        stream = DicomBytesIO()
+        stream.is_implicit_VR = syntax == ImplicitVRLittleEndian
+        stream.is_little_endian = syntax.is_little_endian
+        write_dataset(stream, dataset)
+    except Exception as error:  # boundary: a malformed object may break the writer in any way
+        raise InvalidStudy("the object cannot be converted to the transfer syntax the destination accepts") from error
+    return bytes(stream.getvalue())
+
+
+def _result(status: int) -> SendResult:
+    if status == 0:
+        return SendResult(status=status, sent=True, retryable=False, message="stored")
+    if status in _WARNINGS:
+        return SendResult(status=status, sent=True, retryable=False, message=_WARNINGS[status])
+    words = next((words for low, high, words in _FAILURES if low <= status <= high), "it cannot be understood")
+    if status == NOT_ACCEPTED:
+        words = "the destination does not take this kind of object"
+    retryable = 0xA700 <= status <= 0xA7FF
+    return SendResult(status=status, sent=False, retryable=retryable, message=f"refused with 0x{status:04X}: {words}")
