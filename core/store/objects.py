@@ -59,10 +59,11 @@ class ObjectStore:
         self._incoming = root / INCOMING
         self._wrapping_keys = key.object_keys
         self._minimum_free_bytes = minimum_free_bytes
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _disk_errors():
+            self._make_folders()
 
     def put(self, data: bytes | Iterable[bytes]) -> StoredObject:
-        """Keep `data`; durable when this returns.
+        """Keep `data`; durable when this returns. Pieces must not change once they are handed over.
 
         DiskFull when fewer than `minimum_free_bytes` are free (nothing was written then) or when the disk fills up on
         the way (nothing is left behind); Unavailable when the disk refuses for another reason.
@@ -130,6 +131,13 @@ class ObjectStore:
         disk = os.statvfs(self._root)
         return disk.f_bavail * disk.f_frsize
 
+    def _make_folders(self) -> None:
+        """All of them at once: making one for the first object in it would cost that object two more syncs."""
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for number in range(256):
+            (self._root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
+        sync_folders([self._root])
+
     def _path(self, object_key: str) -> Path:
         if not _OBJECT_KEY.fullmatch(object_key):
             raise IntegrityError("this is not the name of a stored object")
@@ -162,9 +170,6 @@ class ObjectStore:
 
     def _publish(self, path: Path, object_key: str) -> None:
         target = self._path(object_key)
-        if not target.parent.exists():
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            sync_folders([self._root])
         path.rename(target)
         sync_folders([target.parent])
 
@@ -211,16 +216,22 @@ def _write(file: BinaryIO, data: bytes) -> None:
 
 def _chunks(pieces: Iterable[bytes]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Cut `pieces` into chunks; the last one is full, shorter, or, of an empty object only, empty."""
-    waiting = bytearray()
+    waiting: list[memoryview] = []  # less than a chunk, or a whole one that may be the last; views, not copies
+    waiting_bytes = 0
     for piece in pieces:
         view = memoryview(piece)
-        while len(waiting) + len(view) > CHUNK_BYTES:  # more than a chunk: so this one is not the last
-            taken = CHUNK_BYTES - len(waiting)
-            yield (bytes(waiting) + view[:taken] if waiting else view[:taken]), False
-            waiting.clear()
-            view = view[taken:]
-        waiting += view
-    yield bytes(waiting), True
+        while waiting_bytes + len(view) > CHUNK_BYTES:  # more than a chunk: so this one is not the last
+            taken = CHUNK_BYTES - waiting_bytes
+            yield _joined([*waiting, view[:taken]]), False
+            waiting, waiting_bytes, view = [], 0, view[taken:]
+        if view:
+            waiting.append(view)
+            waiting_bytes += len(view)
+    yield _joined(waiting), True
+
+
+def _joined(views: list[memoryview]) -> bytes | memoryview:
+    return views[0] if len(views) == 1 else b"".join(views)
 
 
 def _unseal(file: BinaryIO, data_key: bytes, object_key: str) -> Iterator[bytes]:
