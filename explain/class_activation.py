@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.domain import Code, FloatMap, Prediction, Saliency
+from core.domain import Code, Prediction, Saliency
+from core.geometry import FloatMap
 from explain.outline import outline
 
 METHOD = Code(value="130402", scheme="DCM", meaning="Class activation")
@@ -40,6 +41,6 @@ def explain(prediction: Prediction, finding_name: str) -> Saliency | None:
 
 
 def _normalise(values: FloatMap) -> FloatMap:
-    positive = np.maximum(values, 0.0, dtype=np.float32)
-    peak = float(positive.max())
-    return positive / np.float32(peak) if peak > 0.0 else positive
+    positive: FloatMap = np.maximum(values, np.float32(0.0))
+    peak = positive.max()
+    return positive / peak if peak > 0.0 else positive

@@ -6,7 +6,8 @@ import numpy as np
 from contourpy import contour_generator
 from numpy.typing import NDArray
 
-from core.domain import FloatMap, Region
+from core.domain import Region
+from core.geometry import FloatMap
 
 MAXIMUM_POINTS = 200
 """More points than a screen can show only slow viewers down."""

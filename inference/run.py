@@ -22,5 +22,5 @@ def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:
         scores=scores,
         probabilities=probabilities,
         frame=frame,
-        maps=maps[0],
+        maps=None if maps is None else maps[0],
     )

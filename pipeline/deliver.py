@@ -7,33 +7,19 @@ up the others. A folder is a destination too: that is how `candor analyze` gets 
 
 from __future__ import annotations
 
+import uuid
 from itertools import groupby
-from typing import Protocol
 
 import structlog
-from dicom_node.send import SendResult
 
 from core.domain import Delivery
 from core.errors import Unavailable
 from core.settings import DestinationSettings, Settings
 from core.store.store import Store
-from pipeline.carriers import carrier_for
+from pipeline.carriers import Carrier, carrier_for
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
-
-
-class Carrier(Protocol):
-    """A way out: an association that is kept open, or a folder."""
-
-    def carry(self, delivery: Delivery, part10: bytes) -> SendResult:
-        """Hand one object over; Unavailable when the other side is away."""
-
-    def request_commitment(self, deliveries: list[Delivery]) -> str | None:
-        """Ask for storage commitment where the destination offers it; returns the transaction UID."""
-
-    def rest(self) -> None:
-        """Nothing more for now: let go of what is held open."""
 
 
 class DeliveryLoop:
@@ -69,25 +55,31 @@ class DeliveryLoop:
         try:
             for delivery in deliveries:
                 result = self._carrier.carry(delivery, self._store.objects.get(delivery.object_key))
-                if result.is_sent:
+                if result.sent:
                     taken.append(delivery)
-                elif result.is_retryable:
+                elif result.retryable:
                     raise Unavailable(f"{self._name} answered {result.message}")
                 else:
                     _log.warning("delivery.refused", destination=self._name, dimse_status=f"{result.status:04X}")
                     self._store.outbox.refused(delivery, result.message)
         finally:
             if taken:
-                self._store.outbox.sent(taken, commitment_transaction_uid=self._ask_for_commitment(taken))
-                _log.info("report.delivered", study=taken[0].study_id, destination=self._name, objects=len(taken))
+                self._record(taken)
 
-    def _ask_for_commitment(self, taken: list[Delivery]) -> str | None:
-        """Objects are sent whether or not the destination also promises to keep them."""
+    def _record(self, taken: list[Delivery]) -> None:
+        """Write down what was taken; where commitment is offered, first the transaction, then the request for it."""
+        transaction_uid = f"2.25.{uuid.uuid4().int}" if self._carrier.offers_commitment else None
+        self._store.outbox.sent(taken, commitment_transaction_uid=transaction_uid)
+        _log.info("report.delivered", study=taken[0].study_id, destination=self._name, count=len(taken))
+        if transaction_uid is not None:
+            self._ask_for_commitment(transaction_uid, taken)
+
+    def _ask_for_commitment(self, transaction_uid: str, taken: list[Delivery]) -> None:
+        """Objects count as sent whether or not the destination also promises to keep them."""
         try:
-            return self._carrier.request_commitment(taken)
+            self._carrier.request_commitment(transaction_uid, taken)
         except Unavailable as error:
             _log.warning("commitment.not_requested", destination=self._name, error=str(error))
-            return None
 
     def _pause(self, error: str) -> None:
         self._carrier.rest()

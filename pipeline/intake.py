@@ -9,7 +9,14 @@ import structlog
 from core.errors import CandorError
 from core.store.intake import Arrival, InstanceRole, Kept
 from core.store.store import Store
-from dicom_node.intake import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE, CommitStatus, Failure, ReceivedObject, Reference
+from dicom_node.intake import (
+    CLASS_INSTANCE_CONFLICT,
+    NO_SUCH_INSTANCE,
+    CommitStatus,
+    Failure,
+    ReceivedObject,
+    Reference,
+)
 
 _log = structlog.get_logger()
 

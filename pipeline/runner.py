@@ -14,10 +14,14 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
+
 from models.packages import ModelPackage
+
+if TYPE_CHECKING:
+    from models.onnx_runtime import OnnxModel
 
 from core.domain import Image, Prediction
 from core.errors import Unavailable
@@ -72,7 +76,7 @@ class Runner:
 
 # In the child ---------------------------------------------------------------------------------------------------------
 
-_models: dict[str, object] = {}
+_models: dict[str, OnnxModel] = {}
 
 
 def _begin(folders: Sequence[Path], threads: int) -> None:
@@ -80,7 +84,7 @@ def _begin(folders: Sequence[Path], threads: int) -> None:
     from models.packages import load_package
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    configure_logging()
+    configure_logging(json=True)
     for folder in folders:
         package = load_package(folder)
         _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
@@ -98,7 +102,7 @@ def _predict(sha256: str, part10: bytes, sop_instance_uid: str) -> Prediction:
     from inference.run import infer
 
     image = _decode(part10)
-    return infer(_models[sha256], image, sop_instance_uid)  # type: ignore[arg-type]
+    return infer(_models[sha256], image, sop_instance_uid)
 
 
 def _decode(part10: bytes) -> Image:
@@ -108,4 +112,4 @@ def _decode(part10: bytes) -> Image:
 
 
 def _providers() -> dict[str, str]:
-    return {f"{m.package.model.name} {m.package.model.version}": m.provider for m in _models.values()}  # type: ignore[attr-defined]
+    return {f"{m.package.model.name} {m.package.model.version}": m.provider for m in _models.values()}

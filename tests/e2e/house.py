@@ -1,0 +1,149 @@
+"""A whole Candor on loopback for the tests that go through the door: real processes, real sockets, real PACS."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.settings import Settings, load_settings
+from core.store.store import Store, open_store
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:
+    """The first true value of `condition`; fails after `seconds`, saying what was waited for."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+def is_listening(port: int) -> bool:
+    """Whether something accepts connections on a loopback port."""
+    with socket.socket() as probe:
+        probe.settimeout(0.5)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+@dataclass
+class House:
+    """One data folder and the processes that run on it."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    web_port: int = field(default_factory=free_port)
+    lines: tuple[str, ...] = ()
+    destinations: tuple[str, ...] = ()
+    processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def settings(self) -> Settings:
+        return load_settings(self.data)
+
+    def make(self) -> None:
+        """`candor init`, then our settings."""
+        self.run("init")
+        text = "\n".join(
+            (
+                f"port = {self.port}",
+                f"web_port = {self.web_port}",
+                "minimum_free_bytes = 0",
+                *self.lines,
+                *self.destinations,
+            )
+        )
+        (self.data / "candor.toml").write_text(text + "\n")
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run one `candor` command on this data folder; it must succeed."""
+        return subprocess.run(
+            self.command(*arguments), cwd=self.folder, env=environment(), capture_output=True, text=True, check=True
+        )
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "api", *arguments, "--data", str(self.data)]
+
+    def start(self, name: str) -> None:
+        """Start `candor NAME` (node, worker, web or serve); its log goes to NAME.log."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = subprocess.Popen(
+                self.command(name), cwd=self.folder, env=environment(), stdout=log, stderr=log, start_new_session=True
+            )
+
+    def wait_ready(self, *, seconds: float = 60.0) -> None:
+        """Until the DICOM port answers."""
+        wait_until(lambda: is_listening(self.port), seconds=seconds, what="the DICOM node")
+
+    def kill(self, name: str) -> None:
+        """kill -9, as a power cut would."""
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def kill_tree(self) -> None:
+        """kill -9 everything that was started, children included."""
+        for name in list(self.processes):
+            process = self.processes.pop(name)
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def stop(self) -> None:
+        """Ask politely, then insist."""
+        for process in self.processes.values():
+            process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        self.processes.clear()
+
+    @contextmanager
+    def store(self) -> Iterator[Store]:
+        """The store, opened from this process."""
+        store = open_store(self.settings)
+        try:
+            yield store
+        finally:
+            store.close()
+
+    def log(self) -> str:
+        """Everything every process wrote."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+def destination(name: str, port: int, *, ae_title: str = "PACS", more: tuple[str, ...] = ()) -> str:
+    """A destination as candor.toml says it."""
+    lines = (f'name = "{name}"', f'ae_title = "{ae_title}"', 'host = "127.0.0.1"', f"port = {port}", *more)
+    return "\n[[destinations]]\n" + "\n".join(lines)
+
+
+def environment() -> dict[str, str]:
+    """Our own environment without anybody's Candor settings."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("CANDOR_")}
+    return {**clean, "PYTHONPATH": str(ROOT)}

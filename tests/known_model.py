@@ -1,0 +1,104 @@
+"""A model whose true answer is known: it finds bright patches, because that is all it was built to do.
+
+For the tests of everything around a model. Its class activation map is the local brightness above 0.75, its score the
+mean of that map; a planted bright patch is therefore a finding, exactly where it was planted.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from models.packages import sha256_of
+
+THRESHOLD = 0.75
+GAIN = 4000.0
+SHIFT = -2.0
+POOL = 32
+SIDE = 256
+
+
+def make_known_model(folder: Path) -> Path:
+    """Write the package below `folder`; returns its own folder."""
+    package = folder / "bright_patch"
+    (package / "models").mkdir(parents=True)
+    (package / "configs").mkdir()
+    onnx.save(_graph(), package / "models" / "model.onnx")
+    (package / "configs" / "metadata.json").write_text(json.dumps({"version": "1.0.0", "name": "Bright patch"}))
+    (package / "candor.json").write_text(json.dumps(_description(package), indent=1))
+    return package
+
+
+def _graph() -> onnx.ModelProto:
+    """image -> resize to SIDE -> mean over POOL x POOL -> (brightness - THRESHOLD) above 0 -> map; mean -> logit."""
+    constants = {
+        "sizes": np.array([1, 1, SIDE, SIDE], np.int64),
+        "level": np.array(THRESHOLD, np.float32),
+        "zero": np.array(0.0, np.float32),
+        "gain": np.array(GAIN, np.float32),
+        "shift": np.array(SHIFT, np.float32),
+        "axes": np.array([2, 3], np.int64),
+    }
+    nodes = [
+        helper.make_node("Resize", ["image", "", "", "sizes"], ["small"], mode="linear", antialias=1),
+        helper.make_node("AveragePool", ["small"], ["brightness"], kernel_shape=[POOL, POOL], strides=[POOL // 2] * 2),
+        helper.make_node("Sub", ["brightness", "level"], ["above"]),
+        helper.make_node("Max", ["above", "zero"], ["excess"]),
+        helper.make_node("Mul", ["excess", "gain"], ["strong"]),
+        helper.make_node("Add", ["strong", "shift"], ["class_activation"]),
+        helper.make_node("ReduceMean", ["class_activation", "axes"], ["logits"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bright_patch",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 1]),
+            helper.make_tensor_value_info("class_activation", TensorProto.FLOAT, [1, 1, None, None]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def _description(package: Path) -> dict[str, object]:
+    return {
+        "name": "bright_patch",
+        "version": "1.0.0",
+        "sha256": sha256_of(package / "models" / "model.onnx"),
+        "manufacturer": "Candor tests",
+        "intended_use": "Tests only: finds patches brighter than three quarters of white.",
+        "accepts": {
+            "modalities": ["DX", "CR"],
+            "body_parts": ["CHEST"],
+            "body_part_may_be_missing": False,
+            "views": ["PA", "AP", ""],
+            "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
+            "minimum_age_years": 18,
+            "unknown_age_accepted": True,
+            "minimum_rows": 32,
+            "minimum_columns": 32,
+        },
+        "input": {"name": "image"},
+        "outputs": {"logits": "logits", "class_activation": "class_activation"},
+        "findings": [
+            {
+                "name": "bright_patch",
+                "code": {"value": "BRIGHT", "scheme": "99TEST", "meaning": "Bright patch"},
+                "calibration": {"scale": 1.0, "shift": 0.0},
+                "operating_point": {
+                    "threshold": 0.5,
+                    "sensitivity": 1.0,
+                    "specificity": 1.0,
+                    "sensitivity_interval": [0.9, 1.0],
+                    "specificity_interval": [0.9, 1.0],
+                    "positives": 50,
+                    "negatives": 50,
+                },
+            }
+        ],
+    }
