@@ -18,7 +18,8 @@ from dicom_node.encode.shell import (
     MANUFACTURER,
     NOT_VERIFIED,
     REGION_WORDS,
-    copy_anatomy,
+    copy_body_part,
+    copy_laterality,
     local_date_time,
     new_object,
     reference,
@@ -35,7 +36,8 @@ def encode_gsps(report: Report, finding: Finding, saliency: Saliency, source: Da
     number = report.findings.index(finding) + 1
     state = new_object(report, source, ObjectKind.GSPS, GrayscaleSoftcopyPresentationStateStorage, number)
     state.CodingSchemeIdentificationSequence = concepts.coding_schemes()
-    copy_anatomy(source, state, orientation=False)
+    copy_body_part(source, state)
+    copy_laterality(source, state)
     state.ContentLabel = "AI_REGION"
     state.ContentDescription = f"{NOT_VERIFIED}: {finding.code.meaning}"[:64]
     state.ContentCreatorName = MANUFACTURER

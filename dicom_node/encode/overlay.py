@@ -63,10 +63,9 @@ def draw_overlay(
     `saliency` is blended in when it is shown; withheld or None leaves the plain image and says so.
     """
     lines = _lines(finding, model, saliency, cohort)
-    size = _picture_size(image, band=_band_height(lines, LONG_SIDE))
-    width = max(size[0], _NARROWEST)
+    size, width, band = _layout(image, lines)
     shown = saliency if saliency is not None and saliency.shown else None
-    canvas = Picture.new("RGB", (width, min(LONG_SIDE, size[1] + _band_height(lines, width))), _BLACK)
+    canvas = Picture.new("RGB", (width, size[1] + band), _BLACK)
     canvas.paste(_picture(image, shown, size), ((width - size[0]) // 2, 0))
     draw = ImageDraw.Draw(canvas)
     draw.text(
@@ -78,11 +77,25 @@ def draw_overlay(
     return canvas
 
 
+def _layout(image: Image, lines: list[Line]) -> tuple[tuple[int, int], int, int]:
+    """The picture's (width, height), the canvas' width and the band's height, all in canvas pixels.
+
+    A narrower canvas breaks the lines more often, so the band grows, so the picture shrinks: repeated until it rests.
+    """
+    width = LONG_SIDE
+    while True:
+        band = _band_height(lines, width)
+        size = _picture_size(image, band)
+        if max(size[0], _NARROWEST) >= width:
+            return size, width, band
+        width = max(size[0], _NARROWEST)
+
+
 def _picture_size(image: Image, band: int) -> tuple[int, int]:
     """Width and height in canvas pixels: true shape, as large as fits beside the band."""
     rows, columns = image.pixels.shape
     width, height = columns * image.column_spacing_mm, rows * image.row_spacing_mm
-    scale = min(LONG_SIDE / width, (LONG_SIDE - band) / height)
+    scale = min(LONG_SIDE / width, max(LONG_SIDE // 4, LONG_SIDE - band) / height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
@@ -163,8 +176,9 @@ def cohort_in_words(metric: CohortMetric) -> str:
     """The cohort statement in one line, as the audit words it."""
     sensitivity = rate_in_words(metric.sensitivity, metric.sensitivity_interval)
     specificity = rate_in_words(metric.specificity, metric.specificity_interval)
+    cohort = metric.cohort.replace(" & ", ", ")
     return (
-        f"Patients like this one ({metric.cohort}): sensitivity {sensitivity}, {metric.positives:,} positives; "
+        f"Patients like this one ({cohort}): sensitivity {sensitivity}, {metric.positives:,} positives; "
         f"specificity {specificity}, {metric.negatives:,} negatives; source: {metric.source}"
     )
 

@@ -8,7 +8,15 @@ from pydicom.uid import SecondaryCaptureImageStorage
 from core.domain import Finding, Image, ObjectKind, Report, ResultObject, Saliency
 from core.errors import Unsupported
 from dicom_node.encode.overlay import draw_overlay
-from dicom_node.encode.shell import NOT_VERIFIED, copy_anatomy, new_object, reference, to_result
+from dicom_node.encode.shell import (
+    NOT_VERIFIED,
+    copy_body_part,
+    copy_laterality,
+    copy_orientation,
+    new_object,
+    reference,
+    to_result,
+)
 
 
 def encode_sc(
@@ -19,7 +27,9 @@ def encode_sc(
         raise Unsupported("The overlay cannot be made, because the report names no model.")
     number = report.findings.index(finding) + 1
     capture = new_object(report, source, ObjectKind.SC, SecondaryCaptureImageStorage, number)
-    copy_anatomy(source, capture, orientation=True)
+    copy_body_part(source, capture)
+    copy_laterality(source, capture)
+    copy_orientation(source, capture)
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.BurnedInAnnotation = "YES"

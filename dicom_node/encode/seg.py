@@ -16,7 +16,14 @@ from pydicom.uid import SegmentationStorage
 
 from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject, Saliency
 from dicom_node.encode import concepts
-from dicom_node.encode.shell import REGION_WORDS, SOFTWARE_VERSION, copy_anatomy, new_object, to_result
+from dicom_node.encode.shell import (
+    REGION_WORDS,
+    SOFTWARE_VERSION,
+    copy_body_part,
+    copy_orientation,
+    new_object,
+    to_result,
+)
 from dicom_node.encode.source import without_identity
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 
@@ -40,7 +47,9 @@ def encode_seg(
     segmentation.update(shell)  # its Contributing Equipment too: the algorithm alone, highdicom's carries the time
     segmentation.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     segmentation.SegmentSequence[0].SegmentDescription = f"{REGION_WORDS.capitalize()}: {finding.code.meaning}"
-    copy_anatomy(source, segmentation, orientation="FrameOfReferenceUID" not in source)
+    copy_body_part(source, segmentation)
+    if "FrameOfReferenceUID" not in source:
+        copy_orientation(source, segmentation)
     _fix_dimension(segmentation, dimension_uid(report, kind, finding.name))
     return to_result(report, kind, segmentation, finding)
 

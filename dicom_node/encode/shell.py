@@ -11,8 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pydicom.dataset import Dataset
 
 from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject
-from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, code_item
-from dicom_node.encode.source import ANATOMY, PATIENT_AND_STUDY
+from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, UNPAIRED, code_item
+from dicom_node.encode.source import PATIENT_AND_STUDY
 from dicom_node.encode.uids import instance_uid, series_uid
 from dicom_node.encode.writing import to_part10
 
@@ -60,13 +60,21 @@ def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid:
     return result
 
 
-def copy_anatomy(source: Dataset, result: Dataset, *, orientation: bool) -> None:
-    """Copy Body Part Examined and laterality; with `orientation` also Patient Orientation (type 2C, may be empty)."""
-    _copy(source, result, ANATOMY[:2])
-    if orientation:
-        _copy(source, result, ANATOMY[2:])
-        if "PatientOrientation" not in result:
-            result.PatientOrientation = None
+def copy_body_part(source: Dataset, result: Dataset) -> None:
+    """Copy Body Part Examined."""
+    _copy(source, result, ("BodyPartExamined",))
+
+
+def copy_orientation(source: Dataset, result: Dataset) -> None:
+    """Copy Patient Orientation, empty where the source does not say (PS3.3 C.7.6.1.1.1, type 2C)."""
+    result.PatientOrientation = source.get("PatientOrientation")
+
+
+def copy_laterality(source: Dataset, result: Dataset) -> None:
+    """State the side of the series (PS3.3 C.7.3.1, type 2C): empty where unknown, absent for unpaired body parts."""
+    if source.get("BodyPartExamined") not in UNPAIRED:
+        side = source.get("Laterality") or source.get("ImageLaterality")
+        result.Laterality = side if side in {"R", "L"} else None
 
 
 def _copy(source: Dataset, result: Dataset, keywords: tuple[str, ...]) -> None:

@@ -42,7 +42,7 @@ PATIENT_AND_STUDY = (
     "ReferringPhysicianName",
     "TimezoneOffsetFromUTC",
 )
-ANATOMY = ("BodyPartExamined", "Laterality", "ImageLaterality", "PatientOrientation")
+_ANATOMY = ("BodyPartExamined", "Laterality", "ImageLaterality", "PatientOrientation")
 _IMAGE = (
     "SOPClassUID",
     "SOPInstanceUID",
@@ -103,10 +103,10 @@ def read_source(part10: bytes) -> Dataset:
 
     Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
     """
-    keywords = (*PATIENT_AND_STUDY, *ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, "SpecificCharacterSet")
+    keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
-    for keyword in (*PATIENT_AND_STUDY, *ANATOMY, *_IMAGE, *_SPACE):
+    for keyword in (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE):
         keep(clean, keyword, _decoded(raw, keyword))
     for keyword in _COUNTS:
         _keep_count(clean, raw, keyword)
