@@ -1,0 +1,75 @@
+"""What every long-running process of Candor does: say that it lives, wait for the word to stop, die with its parent.
+
+All work is durable, so a process may be killed at any moment; stopping politely only spares the others a wait.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from core.store.store import Store
+from pipeline.loops import Loop
+
+HEARTBEAT_SECONDS = 3.0
+ALIVE_SECONDS = 10.0
+PREFIX = "process/"
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_LOOK_SECONDS = 0.2
+
+
+def wait_for_stop() -> None:
+    """Return when SIGTERM or SIGINT arrives."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    while not stop.wait(1.0):  # a wait without end would not let the handler run on every platform
+        pass
+
+
+def end_with(parent: int | None) -> None:
+    """End this process when the process `parent`, which started it, has gone, also by SIGKILL.
+
+    At once, by SIGKILL: a supervisor that is started again must find the port and the locks free.
+    """
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    """For other systems, and for a parent that died before the kernel was asked."""
+    pause = threading.Event()
+    while os.getppid() == parent:
+        pause.wait(_LOOK_SECONDS)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def heartbeat(store: Store, process: str) -> Iterator[None]:
+    """Keep a lease named after this process (`node`, `worker/NAME`) while the block runs."""
+
+    def tick() -> bool:
+        store.leases.acquire(PREFIX + process, process, ALIVE_SECONDS)
+        return False
+
+    loop = Loop(f"heartbeat-{process}", tick, rest_seconds=HEARTBEAT_SECONDS)
+    loop.start()
+    try:
+        yield
+    finally:
+        loop.stop()
+        store.leases.release(PREFIX + process, process)
+
+
+def living(store: Store) -> list[str]:
+    """The processes that gave a sign of life in the last ten seconds, on any machine of this installation."""
+    return sorted(name.removeprefix(PREFIX) for name in store.leases.living(PREFIX))

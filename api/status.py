@@ -1,0 +1,145 @@
+"""`candor status`: how the installation is doing, for a person or a script; studies appear under their pseudonyms."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from api.processes import living
+from core.domain import StudyState
+from core.errors import CandorError
+from core.settings import Settings
+from core.store.figures import Figures
+from core.store.outbox import DestinationState
+from core.store.store import Store
+
+GIB = 1024**3
+
+
+def status_of(store: Store, settings: Settings) -> dict[str, Any]:
+    """Everything `candor status` tells, as JSON values. Times are seconds."""
+    free = store.objects.free_bytes()
+    destinations = store.outbox.states([d.name for d in settings.destinations])
+    return {
+        "processes": living(store),
+        "studies": {state.value: count for state, count in store.studies.counts().items()},
+        "quarantined": Figures(store.engine).quarantined(),
+        "destinations": [_destination(state) for state in destinations],
+        "failed": [
+            {"study_id": times.study_id, "reason": times.reason, "completed_at": times.completed_at}
+            for times in Figures(store.engine).failed()
+        ],
+        "models": _models(settings),
+        "disk": {
+            "free_bytes": free,
+            "minimum_free_bytes": settings.minimum_free_bytes,
+            "enough": free >= settings.minimum_free_bytes,
+        },
+        "data_dir": str(settings.data_dir),
+        "key_file": str(settings.site_key_file),
+    }
+
+
+def print_status(found: dict[str, Any]) -> None:
+    """Print `status_of` as tables."""
+    console = Console(highlight=False)
+    console.print(f"Data folder {escape(found['data_dir'])}, key {escape(found['key_file'])}")
+    console.print(f"Running: {', '.join(found['processes']) or 'nothing; start it with: candor serve'}")
+    console.print(_disk_line(found["disk"]))
+    console.print(_studies_table(found))
+    if found["quarantined"]:
+        console.print(f"[red]{found['quarantined']} objects came under a UID that other bytes had before[/]")
+    console.print(_destinations_table(found["destinations"]))
+    if found["failed"]:
+        console.print(_failed_table(found["failed"]))
+        console.print("Once the cause is mended: candor retry")
+    console.print(_models_table(found["models"]))
+
+
+def _destination(state: DestinationState) -> dict[str, Any]:
+    pause = max(0.0, state.next_attempt_at - time.time())
+    return {
+        "name": state.destination,
+        "pending": state.pending,
+        "sent": state.sent,
+        "committed": state.committed,
+        "refused": state.refused,
+        "failures": state.failures,
+        "last_error": state.last_error,
+        "next_attempt_seconds": round(pause, 1),
+        "last_success_at": state.last_success_at,
+    }
+
+
+def _models(settings: Settings) -> list[dict[str, str]]:
+    """Each installed model with what it would run on here, or why it would not run."""
+    from models.onnx_runtime import OnnxModel
+    from models.registry import load_registry
+
+    registry = load_registry(*([settings.models_dir] if settings.models_dir else []))
+    rows = []
+    for package in registry.packages:
+        version = package.version
+        row = {"name": version.name, "version": version.version, "sha256": version.sha256, "provider": "", "error": ""}
+        try:
+            row["provider"] = OnnxModel.load(package, threads=1).provider
+        except CandorError as error:
+            row["error"] = str(error)
+        rows.append(row)
+    for refused in registry.refused:
+        name, reason = refused.folder.name, str(refused.reason)
+        rows.append({"name": name, "version": "", "sha256": "", "provider": "", "error": reason})
+    return rows
+
+
+def _disk_line(disk: dict[str, Any]) -> str:
+    free, watermark = disk["free_bytes"] / GIB, disk["minimum_free_bytes"] / GIB
+    if disk["enough"]:
+        return f"Disk: {free:.1f} GiB free, receives until {watermark:.1f} GiB are left"
+    return f"[bold red]Disk: {free:.1f} GiB free, below {watermark:.1f} GiB: nothing is received; free some space[/]"
+
+
+def _studies_table(found: dict[str, Any]) -> Table:
+    table = _table("Studies", "state", "studies")
+    for state, count in found["studies"].items():
+        table.add_row(state.replace("_", " "), _count(count, alarm=state == StudyState.FAILED))
+    return table
+
+
+def _destinations_table(destinations: list[dict[str, Any]]) -> Table:
+    table = _table("Destinations", "name", "pending", "sent", "committed", "refused", "next attempt", "last error")
+    for row in destinations:
+        pause = f"in {row['next_attempt_seconds']:.0f} s" if row["next_attempt_seconds"] else ""
+        counts = (str(row[key]) for key in ("pending", "sent", "committed"))
+        table.add_row(row["name"], *counts, _count(row["refused"], alarm=True), pause, escape(row["last_error"]))
+    return table
+
+
+def _failed_table(failed: list[dict[str, Any]]) -> Table:
+    table = _table("Last failed studies", "study", "reason")
+    for row in failed:
+        table.add_row(row["study_id"], escape(row["reason"]))
+    return table
+
+
+def _models_table(models: list[dict[str, str]]) -> Table:
+    table = _table("Models", "name", "version", "sha256", "runs on")
+    for row in models:
+        runs_on = row["provider"] or f"[red]{escape(row['error'])}[/]"
+        table.add_row(row["name"], row["version"], row["sha256"][:12], runs_on)
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _count(count: int, *, alarm: bool) -> str:
+    return f"[bold red]{count}[/]" if alarm and count else str(count)
