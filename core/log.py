@@ -73,7 +73,7 @@ def configure_logging(*, json: bool, level: str = "info", stream: TextIO | None 
     root.handlers = [handler]
     root.setLevel(threshold)
     _tame_libraries()
-    warnings.showwarning = _log_warning
+    warnings.showwarning = _log_warning  # type: ignore[assignment]  # called with positions only
 
 
 def keep_allowed_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
@@ -165,12 +165,6 @@ def _tame_libraries() -> None:
         logger.propagate = True
 
 
-def _log_warning(
-    message: Warning | str,  # noqa: ARG001  # quotes values
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,  # noqa: ARG001
-    line: str | None = None,  # noqa: ARG001
-) -> None:
+def _log_warning(_message: object, category: type[Warning], filename: str, lineno: int, *_rest: object) -> None:
+    """Where a warning came from, without its words: pydicom's quote the value that it could not read."""
     structlog.get_logger().warning("python.warning", category=category.__name__, where=f"{_short(filename)}:{lineno}")

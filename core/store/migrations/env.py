@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from alembic import context
 from sqlalchemy import Connection
 
-import core.store.audit
-import core.store.tables  # noqa: F401  # both fill the metadata
 from core.errors import ConfigurationError
 from core.store.metadata import metadata
+
+for tables in ("core.store.tables", "core.store.audit"):
+    import_module(tables)  # fills the metadata
 
 
 def run() -> None:
