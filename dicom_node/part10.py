@@ -13,9 +13,9 @@ from pydicom.uid import UID
 from core.errors import InvalidStudy
 from dicom_node.elements import Buffer, Encoding, top_level_elements
 
-IMPLEMENTATION_CLASS_UID = (
-    "2.25.191662023454419366368786146563532588684"  # as derived in encode.uids, whose package is slow to import
-)
+IMPLEMENTATION_CLASS_UID = UID("2.25.191662023454419366368786146563532588684")
+"""As derived in `encode.uids`, which is not imported here: that package loads highdicom, a second of start-up."""
+
 IMPLEMENTATION_VERSION_NAME = "CANDOR"
 PREAMBLE = b"\0" * 128 + b"DICM"
 _GROUP_LENGTH_BYTES = 12
@@ -41,7 +41,7 @@ def file_header(sop_class_uid: str, sop_instance_uid: str, transfer_syntax_uid: 
     meta.MediaStorageSOPInstanceUID = UID(sop_instance_uid)
     meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     meta.ImplementationClassUID = IMPLEMENTATION_CLASS_UID
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME  # type: ignore[assignment]  # pydicom's hint is wrong
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION_NAME
     stream = DicomBytesIO()
     write_file_meta_info(stream, meta, enforce_standard=True)
     return PREAMBLE + bytes(stream.getvalue())

@@ -106,7 +106,7 @@ class Values:
 
     def _decode(self, keyword: str, item: RawDataElement) -> str:
         """The text of a raw element: what was on the wire, whatever VR it claims."""
-        vr, value = dictionary_VR(item.tag), item.value or b""
+        vr, value = self._vr(item), item.value or b""
         if vr in _BINARY:
             return self._binary(keyword, vr, value, item.is_little_endian)
         encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
@@ -114,6 +114,13 @@ class Values:
         if "\ufffd" in text:
             self._remember(f"{keyword} does not fit its SpecificCharacterSet")
         return text.rstrip("\0 ")
+
+    def _vr(self, item: RawDataElement) -> str:
+        """The VR to read an element by: the dictionary's; "US or SS" depends on the pixels (PS3.5 A.1)."""
+        vr = dictionary_VR(item.tag)
+        if "US or SS" not in vr:
+            return vr
+        return "SS" if self.integer("PixelRepresentation") == 1 else "US"
 
     def _binary(self, keyword: str, vr: str, value: bytes, little: bool) -> str:
         width, signed = _BINARY[vr]

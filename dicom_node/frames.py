@@ -1,0 +1,191 @@
+"""One frame's stored values, out of a Part 10 file, native or compressed."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+from pydicom import uid
+from pydicom.encaps import get_frame
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID
+
+from core.errors import InvalidStudy
+from dicom_node import codecs
+from dicom_node.checks import check_header
+from dicom_node.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, Element, Encoding, top_level_elements
+from dicom_node.part10 import layout_of
+from dicom_node.read import read_header
+from dicom_node.values import Values
+
+TRUNCATED = "the pixel data are truncated"
+_INTEGER_PIXEL_DATA = 0x7FE00010
+_END_OF_IMAGE = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
+_END_MARGIN_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """`stored`: integer array (rows, columns) or (rows, columns, 3), the values of PS3.3 C.7.6.3.1.1."""
+
+    stored: NDArray[Any] = field(repr=False)
+    photometric_interpretation: str
+    bits_stored: int
+    is_signed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Description:
+    """The image pixel module (PS3.3 C.7.6.3)."""
+
+    rows: int
+    columns: int
+    number_of_frames: int
+    samples_per_pixel: int
+    photometric_interpretation: str
+    planar_configuration: int
+    bits_allocated: int
+    bits_stored: int
+    high_bit: int
+    pixel_representation: int
+
+
+def read_frame(part10: bytes, index: int) -> Frame:
+    """Decode frame `index`; raises InvalidStudy with a reason fit for a report when that cannot be done."""
+    header = read_header(part10)
+    check_header(header)
+    values = Values(header)
+    description = _describe(values)
+    if not 0 <= index < description.number_of_frames:
+        raise InvalidStudy("the image has fewer frames than asked for")
+    layout = layout_of(part10)
+    syntax = UID(layout.transfer_syntax_uid)
+    element = _pixel_element(part10, Encoding.of(syntax), layout.data_set_start)
+    options = _options(description)
+    if element.vr:
+        options["pixel_vr"] = element.vr.decode("ascii")
+    source = _encapsulated(part10, element) if syntax.is_encapsulated else _native(part10, element, description)
+    stored, photometric = _decoded(syntax, source, index, options)
+    if not syntax.is_encapsulated or syntax == uid.RLELossless:
+        stored = _used_bits(stored, description)
+    return Frame(
+        stored=stored,
+        photometric_interpretation=photometric,
+        bits_stored=description.bits_stored,
+        is_signed=description.pixel_representation == 1,
+    )
+
+
+def _describe(values: Values) -> _Description:
+    rows, columns, allocated = (values.integer(k) for k in ("Rows", "Columns", "BitsAllocated"))
+    photometric = values.text("PhotometricInterpretation")
+    if not (rows and columns and allocated and photometric):
+        raise InvalidStudy("Rows, Columns, BitsAllocated or PhotometricInterpretation is missing: this is not an image")
+    stored = values.integer("BitsStored") or allocated
+    high_bit = values.integer("HighBit")
+    return _Description(
+        rows=rows,
+        columns=columns,
+        number_of_frames=values.integer("NumberOfFrames") or 1,
+        samples_per_pixel=values.integer("SamplesPerPixel") or 1,
+        photometric_interpretation=photometric,
+        planar_configuration=values.integer("PlanarConfiguration") or 0,
+        bits_allocated=allocated,
+        bits_stored=stored,
+        high_bit=stored - 1 if high_bit is None else high_bit,
+        pixel_representation=values.integer("PixelRepresentation") or 0,
+    )
+
+
+def _options(description: _Description) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "rows": description.rows,
+        "columns": description.columns,
+        "number_of_frames": description.number_of_frames,
+        "samples_per_pixel": description.samples_per_pixel,
+        "photometric_interpretation": description.photometric_interpretation,
+        "bits_allocated": description.bits_allocated,
+        "bits_stored": description.bits_stored,
+        "pixel_representation": description.pixel_representation,
+        "pixel_keyword": "PixelData",
+        "correct_unused_bits": False,  # pydicom does not know HighBit; `_used_bits` does
+    }
+    if description.samples_per_pixel > 1:
+        options["planar_configuration"] = description.planar_configuration
+    return options
+
+
+def _pixel_element(part10: bytes, encoding: Encoding, start: int) -> Element:
+    for element in top_level_elements(part10, encoding, start=start):
+        if element.tag == _INTEGER_PIXEL_DATA:
+            return element
+        if element.tag in PIXEL_DATA:
+            raise InvalidStudy("the image has floating point pixels, which no model here takes")
+    raise InvalidStudy("the object holds no pixel data")
+
+
+def _native(part10: bytes, element: Element, description: _Description) -> bytes:
+    available = min(element.length, len(part10) - element.start)
+    per_frame = description.rows * description.columns * description.samples_per_pixel * description.bits_allocated
+    if description.photometric_interpretation == "YBR_FULL_422":
+        per_frame = per_frame * 2 // 3
+    if available < element.length != UNDEFINED or available * 8 < per_frame * description.number_of_frames:
+        raise InvalidStudy(TRUNCATED)
+    return part10[element.start : element.start + element.length]
+
+
+def _encapsulated(part10: bytes, element: Element) -> bytes:
+    """The items of encapsulated pixel data (PS3.5 A.4), after checking that they are all there."""
+    if element.length != UNDEFINED:
+        raise InvalidStudy("compressed pixel data are not encapsulated")
+    position = element.start
+    while True:
+        try:
+            group, number, length = struct.unpack_from("<HHL", part10, position)
+        except struct.error:
+            raise InvalidStudy(TRUNCATED) from None
+        tag, position = group << 16 | number, position + 8
+        if tag == SEQUENCE_END:
+            return part10[element.start : position]
+        if tag != ITEM or position + length > len(part10):
+            raise InvalidStudy(TRUNCATED)
+        position += length
+
+
+def _decoded(syntax: UID, source: bytes, index: int, options: dict[str, Any]) -> tuple[NDArray[Any], str]:
+    """Decode with our codecs, else with whatever else pydicom finds; nothing that a library says reaches the report."""
+    decoder = get_decoder(syntax)
+    codecs.register()
+    if syntax.is_encapsulated:
+        _check_complete(syntax, source, index, options["number_of_frames"])
+    plugins = (codecs.PLUGIN, "") if syntax.is_encapsulated else ("",)
+    for plugin in plugins:
+        try:
+            stored, properties = decoder.as_array(source, index=index, raw=True, decoding_plugin=plugin, **options)
+        except Exception:  # noqa: BLE001, S112 boundary: hostile bytes may break a codec in any way
+            continue
+        return stored, str(properties["photometric_interpretation"])
+    raise InvalidStudy("the pixel data cannot be decoded")
+
+
+def _check_complete(syntax: UID, source: bytes, index: int, number_of_frames: int) -> None:
+    """A JPEG cut short decodes to a grey rest without complaint: ask for its end marker."""
+    if syntax == uid.RLELossless:
+        return
+    try:
+        frame = get_frame(source, index, number_of_frames=number_of_frames)
+    except Exception as error:  # boundary: as above
+        raise InvalidStudy(TRUNCATED) from error
+    if _END_OF_IMAGE not in frame[-_END_MARGIN_BYTES:]:
+        raise InvalidStudy(TRUNCATED)
+
+
+def _used_bits(stored: NDArray[Any], description: _Description) -> NDArray[Any]:
+    """Shift out what is above HighBit (old overlays) and below the stored bits (PS3.5 8.1.1)."""
+    width = 8 * stored.dtype.itemsize
+    if description.bits_allocated == 1 or description.bits_stored == width:
+        return stored
+    left = width - 1 - description.high_bit
+    return stored << left >> (width - description.bits_stored)

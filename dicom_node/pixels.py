@@ -1,0 +1,61 @@
+"""Decode one frame as a reader would see it. For workers: never call this while a sender waits for its status."""
+
+from __future__ import annotations
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.pixels.processing import apply_color_lut
+
+from core.domain import Image
+from core.errors import InvalidStudy
+from dicom_node.frames import Frame, read_frame
+from dicom_node.grayscale import display
+from dicom_node.read import read_header
+from dicom_node.values import Values
+
+_PALETTE_BITS = 16
+
+
+def decode(part10: bytes, *, frame: int = 0) -> Image:
+    """The frame (counted from 0) of a Part 10 file as displayed: see `core.domain.Image` for units and range.
+
+    Raises InvalidStudy with a reason fit for a report: "the pixel data are truncated", ...
+    """
+    header = read_header(part10)
+    decoded = read_frame(part10, frame)
+    if decoded.photometric_interpretation == "PALETTE COLOR":
+        decoded = _looked_up(decoded, header)
+    headers = (*_functional_groups(header, frame), header)
+    pixels, flags = display(decoded, headers)
+    row_spacing, column_spacing = _spacing(headers)
+    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, flags=flags)
+
+
+def _looked_up(frame: Frame, header: Dataset) -> Frame:
+    """Palette indices as RGB (PS3.3 C.7.9)."""
+    try:
+        colours = apply_color_lut(frame.stored, header)
+    except Exception as error:  # boundary: a malformed palette may break the library in any way
+        raise InvalidStudy("the colour palette cannot be read") from error
+    bits = 8 * colours.dtype.itemsize
+    return Frame(stored=colours, photometric_interpretation="RGB", bits_stored=bits, is_signed=False)
+
+
+def _functional_groups(header: Dataset, frame: int) -> tuple[Dataset, ...]:
+    """The first items of this frame's and the shared functional groups' macros (PS3.3 C.7.6.16)."""
+    per_frame = header.get("PerFrameFunctionalGroupsSequence") or ()
+    shared = header.get("SharedFunctionalGroupsSequence") or ()
+    groups = [*per_frame[frame : frame + 1], *shared[:1]]
+    return tuple(
+        element.value[0] for group in groups for element in group if element.VR == "SQ" and len(element.value) > 0
+    )
+
+
+def _spacing(headers: tuple[Dataset, ...]) -> tuple[float, float]:
+    """Distance of rows and of columns in mm; from the aspect ratio only their relation is known."""
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
+        for header in headers:
+            spacing = Values(header).numbers(keyword)
+            if len(spacing) == 2 and all(np.isfinite(spacing)) and min(spacing) > 0:
+                return spacing[0], spacing[1]
+    return 1.0, 1.0
