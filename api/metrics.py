@@ -1,4 +1,4 @@
-"""Prometheus metrics, counted in the store when they are asked for: right after a restart, and the same on every machine.
+"""Prometheus metrics, counted in the store when they are asked for, so right after a restart they are right too.
 
 Labels are states, statuses and the names of destinations; nothing about a person.
 """

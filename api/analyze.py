@@ -1,0 +1,267 @@
+"""`candor analyze`: the whole pipeline on files and folders, without a network.
+
+The files come in as over one association that then closes, into a store under a throw-away key; the worker reads
+them and delivers to a folder. What a script gets in results.json is therefore what a PACS would get, nothing less.
+Files are taken study by study, so the first reports are made while later files are still being read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from api.files import files_under, is_dicom, received, study_of
+from core.domain import ObjectKind, StudyState
+from core.errors import ConfigurationError, InvalidStudy, Unavailable
+from core.log import configure_logging
+from core.settings import DestinationSettings, Settings
+from core.store.figures import Figures, SentObject, StudyTimes
+from core.store.intake import Kept
+from core.store.keys import SiteKey
+from core.store.store import Store, open_store
+from pipeline.intake import StoreIntake
+from pipeline.worker import Worker
+
+RESULTS = "results.json"
+LOG = "log.jsonl"
+DESTINATION = "folder"
+AE_TITLE = "ANALYZE"
+_UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
+_FREE_BYTES = 256 * 1024**2
+_LOOK_SECONDS = 0.1
+_NEVER_SECONDS = 1e9
+
+
+@dataclass
+class Findings:
+    """What became of the files."""
+
+    studies: dict[str, str] = field(default_factory=dict)  # StudyInstanceUID -> pseudonym
+    rejected: list[dict[str, str]] = field(default_factory=list)
+    not_dicom: list[Path] = field(default_factory=list)
+
+    def reject(self, path: Path, reason: str) -> None:
+        self.rejected.append({"path": str(path), "reason": reason})
+
+
+def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
+    """Analyse every DICOM file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
+
+    `objects`: comma-separated kinds. Raises ConfigurationError for a wrong argument, InvalidStudy when there is
+    nothing that could be analysed.
+    """
+    kinds = _kinds(objects)
+    files = files_under(paths)
+    _make_folder(out)
+    console = Console(stderr=True, highlight=False)
+    with ExitStack() as exit_stack:
+        log = exit_stack.enter_context((out / LOG).open("w", encoding="utf-8"))
+        work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
+        staging = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix=".candor-", dir=out)))
+        settings = _settings(work, staging, kinds)
+        configure_logging(json=True, level=settings.log_level, stream=log)
+        progress = exit_stack.enter_context(_progress(console))
+        files_by_study, findings = _sort(files, progress)
+        if not files_by_study:
+            _tell(findings, console)
+            raise InvalidStudy(_nothing(findings))
+        with _working(settings) as store:
+            _keep(files_by_study, store, findings, progress)
+            _wait(store, len(findings.studies), progress)
+            entries = [_entry(store, uid, study_id, staging, out) for uid, study_id in findings.studies.items()]
+    _write(out, entries, findings)
+    _tell(findings, console)
+    _summarise(entries, out)
+    return 1 if all(entry["status"] == "failed" for entry in entries) else 0
+
+
+def _kinds(objects: str) -> tuple[ObjectKind, ...]:
+    names = [name.strip().lower() for name in objects.split(",") if name.strip()]
+    known = [kind.value for kind in ObjectKind]
+    if not names or set(names) - set(known):
+        raise ConfigurationError(f"--objects takes a list of {', '.join(known)}, separated by commas")
+    return tuple(ObjectKind(name) for name in dict.fromkeys(names))
+
+
+def _make_folder(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / RESULTS).unlink(missing_ok=True)  # what an earlier run said must not be taken for this one's
+    except OSError as error:
+        raise ConfigurationError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
+
+
+def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Settings:
+    """A house of its own for this run; only models, threads and log level may come from the environment."""
+    data_dir = work / "data"
+    data_dir.mkdir(mode=0o700)
+    destination = DestinationSettings(name=DESTINATION, kind="folder", folder=staging, objects=kinds)
+    settings = Settings(data_dir=data_dir).model_copy(
+        update={
+            "key_file": None,
+            "database_url": "",
+            "workflow_database_url": "",
+            "minimum_free_bytes": _FREE_BYTES,
+            "quiet_seconds": 0.0,
+            "maximum_wait_seconds": _NEVER_SECONDS,
+            "destinations": (destination,),
+        }
+    )
+    SiteKey.create(settings.site_key_file)
+    return settings
+
+
+def _sort(files: Sequence[Path], progress: Progress) -> tuple[dict[str, list[Path]], Findings]:
+    """The files that hold together, by study, in the order in which the studies were met."""
+    files_by_study: dict[str, list[Path]] = {}
+    findings = Findings()
+    for path in progress.track(files, description="Looking at files"):
+        if not is_dicom(path):
+            findings.not_dicom.append(path)
+            continue
+        try:
+            files_by_study.setdefault(study_of(path), []).append(path)
+        except InvalidStudy as error:
+            findings.reject(path, str(error))
+    return files_by_study, findings
+
+
+@contextmanager
+def _working(settings: Settings) -> Iterator[Store]:
+    """A store with a worker on it."""
+    worker = Worker(settings, name="analyze")
+    store = open_store(settings)
+    try:
+        worker.start()
+        yield store
+    finally:
+        worker.stop()
+        store.close()
+
+
+def _keep(files_by_study: dict[str, list[Path]], store: Store, findings: Findings, progress: Progress) -> None:
+    """Take the files in, study after study: a study is complete when the next one begins (pipeline.assemble)."""
+    intake, association_id = StoreIntake(store, node="analyze"), str(uuid.uuid4())
+    task = progress.add_task("Taking files in", total=sum(map(len, files_by_study.values())))
+    intake.association_opened(association_id, AE_TITLE, "")
+    for study_instance_uid, paths in files_by_study.items():
+        for path in paths:
+            if _keep_one(path, intake, association_id, findings):
+                findings.studies[study_instance_uid] = store.study_id_of(study_instance_uid)
+            progress.advance(task)
+    intake.association_closed(association_id)
+
+
+def _keep_one(path: Path, intake: StoreIntake, association_id: str, findings: Findings) -> bool:
+    try:
+        kept = intake.keep(received(path, association_id=association_id, calling_ae_title=AE_TITLE))
+    except InvalidStudy as error:
+        findings.reject(path, str(error))
+        return False
+    except OSError as error:
+        findings.reject(path, f"it cannot be read: {error.strerror}")
+        return False
+    if kept == Kept.CONFLICT:
+        findings.reject(path, "another file has the same SOPInstanceUID and other contents; the first one was used")
+    return True
+
+
+def _wait(store: Store, total: int, progress: Progress) -> None:
+    """Until every study has its outcome and every object is written; Unavailable when writing does not succeed."""
+    task = progress.add_task("Reading studies", total=total)
+    while True:
+        counts = store.studies.counts()
+        under_way = sum(counts[state] for state in _UNDER_WAY)
+        outbox = store.outbox.states([DESTINATION])[0]
+        progress.update(task, completed=total - under_way)
+        if outbox.failures:
+            raise Unavailable(outbox.last_error)
+        if under_way == outbox.pending == 0:
+            return
+        time.sleep(_LOOK_SECONDS)
+
+
+def _entry(store: Store, study_instance_uid: str, study_id: str, staging: Path, out: Path) -> dict[str, Any]:
+    """The study's entry of results.json; its objects move to their final names."""
+    figures = Figures(store.engine)
+    times = figures.times_of(study_id)
+    report = store.reports.current(study_id)
+    entry = dict(report.document) if report else _without_report(study_instance_uid, times)
+    sent = figures.sent_objects(study_id, DESTINATION)
+    entry["objects"] = [
+        {"sop_class": item.sop_class_uid, "path": _place(item, staging / study_id, out, study_instance_uid)}
+        for item in sent
+    ]
+    entry["timings_seconds"] = {hop: round(seconds, 3) for hop, seconds in times.hops().items()} if times else {}
+    return entry
+
+
+def _without_report(study_instance_uid: str, times: StudyTimes | None) -> dict[str, Any]:
+    """A study that failed, or that held no image at all."""
+    return {
+        "study_instance_uid": study_instance_uid,
+        "status": times.state.value if times else StudyState.FAILED.value,
+        "reason": times.reason if times else "",
+        "model": None,
+        "findings": [],
+        "cohorts": [],
+        "limitations": [],
+    }
+
+
+def _place(item: SentObject, delivered: Path, out: Path, study_instance_uid: str) -> str:
+    """Move a delivered object to `<study>/<kind>[-<finding>].dcm`; returns its path relative to results.json."""
+    name = f"{item.kind}-{item.finding_name}" if item.finding_name else str(item.kind)
+    target = Path(study_instance_uid) / f"{name}.dcm"
+    (out / target.parent).mkdir(exist_ok=True)
+    shutil.move(delivered / f"{item.kind}-{item.delivery_id}.dcm", out / target)
+    return str(target)
+
+
+def _write(out: Path, entries: list[dict[str, Any]], findings: Findings) -> None:
+    document = {
+        "studies": entries,
+        "rejected_files": findings.rejected,
+        "not_dicom_files": [str(path) for path in findings.not_dicom],
+    }
+    partial = out / f".{RESULTS}"
+    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    partial.replace(out / RESULTS)
+
+
+def _tell(findings: Findings, console: Console) -> None:
+    """What was left out, on stderr, by file name."""
+    if findings.not_dicom:
+        console.print(f"{len(findings.not_dicom)} files are not DICOM:", markup=False)
+    for path in findings.not_dicom:
+        console.print(f"  {path}", markup=False, soft_wrap=True)
+    for rejected in findings.rejected:
+        console.print(f"left out {rejected['path']}: {rejected['reason']}", markup=False, soft_wrap=True)
+
+
+def _nothing(findings: Findings) -> str:
+    left_out = f"{len(findings.not_dicom)} are not DICOM, {len(findings.rejected)} are not valid"
+    return f"none of the files can be analysed ({left_out}); give DICOM files or folders of them"
+
+
+def _summarise(entries: list[dict[str, Any]], out: Path) -> None:
+    statuses = [str(entry["status"]).replace("_", " ") for entry in entries]
+    counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
+    positive = sum(any(finding["positive"] for finding in entry["findings"]) for entry in entries)
+    print(f"{len(entries)} studies: {counts}; {positive} with a finding. {out / RESULTS}")  # noqa: T201
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, transient=True)
