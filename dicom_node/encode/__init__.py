@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
 
 from core.domain import Image, ObjectKind, Report, ResultObject, Saliency
 from core.errors import Unsupported
@@ -53,10 +54,12 @@ def encode(
 def _source_header(report: Report, sources: Mapping[str, bytes]) -> Dataset:
     """The header that the results copy from: the analysed image's, else any of the study, else the store's."""
     analysed = report.analysed_sop_instance_uid
-    if analysed in sources:
-        return read_source(sources[analysed])
-    if sources and not analysed:
-        return read_source(next(iter(sources.values())))
+    part10 = sources.get(analysed) or next((data for data in sources.values() if not analysed), None)
+    try:
+        if part10:
+            return read_source(part10)
+    except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
+        pass  # the report may be about exactly this: images that cannot be read
     instances = [instance for series in report.study.series for instance in series.instances]
     instance = next((i for i in instances if i.sop_instance_uid == analysed), instances[0] if instances else None)
     return describe_study(report.study, instance)

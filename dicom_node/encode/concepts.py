@@ -143,47 +143,15 @@ SITES = {  # BodyPartExamined -> anatomic region (PS3.16 Annex L)
     "HIP": _sct("29836001", "Hip"),
     "KNEE": _sct("72696002", "Knee"),
 }
-UNPAIRED = frozenset(  # body parts that have no side (PS3.16 Annex L)
-    [
-        "ABDOMEN",
-        "ABDOMENPELVIS",
-        "AORTA",
-        "BLADDER",
-        "BRAIN",
-        "CHEST",
-        "CHESTABDOMEN",
-        "CHESTABDPELVIS",
-        "COCCYX",
-        "COLON",
-        "CSPINE",
-        "CTSPINE",
-        "HEAD",
-        "HEADNECK",
-        "HEART",
-        "JAW",
-        "LIVER",
-        "LSPINE",
-        "LSSPINE",
-        "MEDIASTINUM",
-        "NECK",
-        "NOSE",
-        "PANCREAS",
-        "PELVIS",
-        "PROSTATE",
-        "RECTUM",
-        "SKULL",
-        "SPINE",
-        "SPLEEN",
-        "SSPINE",
-        "STERNUM",
-        "STOMACH",
-        "TLSPINE",
-        "TRACHEA",
-        "TSPINE",
-        "UTERUS",
-        "WHOLEBODY",
-    ]
-)
+# body parts that have no side (PS3.16 Annex L)
+# fmt: off
+UNPAIRED = frozenset({
+    "ABDOMEN", "ABDOMENPELVIS", "AORTA", "BLADDER", "BRAIN", "CHEST", "CHESTABDOMEN", "CHESTABDPELVIS", "COCCYX",
+    "COLON", "CSPINE", "CTSPINE", "HEAD", "HEADNECK", "HEART", "JAW", "LIVER", "LSPINE", "LSSPINE", "MEDIASTINUM",
+    "NECK", "NOSE", "PANCREAS", "PELVIS", "PROSTATE", "RECTUM", "SKULL", "SPINE", "SPLEEN", "SSPINE", "STERNUM",
+    "STOMACH", "TLSPINE", "TRACHEA", "TSPINE", "UTERUS", "WHOLEBODY",
+})
+# fmt: on
 LATERALITY = {"R": _sct("24028007", "Right"), "L": _sct("7771000", "Left"), "B": _sct("51440002", "Bilateral")}
 
 FAITHFULNESS = {

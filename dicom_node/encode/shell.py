@@ -5,7 +5,7 @@ The four encoders fill in what is theirs. All times come from the report, so the
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.dataset import Dataset
@@ -88,8 +88,7 @@ def local_date_time(report: Report, source: Dataset) -> tuple[str, str]:
     created_at = report.created_at
     offset = source.get("TimezoneOffsetFromUTC")
     if offset and created_at.tzinfo is not None:
-        minutes = int(offset[1:3]) * 60 + int(offset[3:5])
-        created_at = created_at.astimezone(timezone(timedelta(minutes=-minutes if offset[0] == "-" else minutes)))
+        created_at = created_at.astimezone(datetime.strptime(offset, "%z").tzinfo)
     return created_at.strftime("%Y%m%d"), created_at.strftime("%H%M%S.%f")
 
 

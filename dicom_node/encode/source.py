@@ -87,6 +87,7 @@ _ENUMERATED = {
     "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
 }
 _POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
+_PATTERNS = {"DA": "%Y%m%d", "TimezoneOffsetFromUTC": "%z"}
 _NUMBER_OF_VALUES = {
     "PatientOrientation": 2,
     "PixelSpacing": 2,
@@ -206,8 +207,8 @@ def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
         return value in _ENUMERATED[keyword]
     try:
         validate_value(vr, value, config.RAISE)
-        if vr == "DA":
-            datetime.strptime(value, "%Y%m%d")
+        if pattern := _PATTERNS.get(keyword) or _PATTERNS.get(vr):
+            datetime.strptime(value, pattern)
         if vr in {"DS", "IS"}:
             number = float(value)
             return math.isfinite(number) and (number > 0 or keyword not in _POSITIVE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from pydicom import dcmwrite
@@ -79,7 +80,7 @@ SCARCE_COHORT = CohortMetric(
 )
 
 
-def dx_source(rows: int = 64, columns: int = 48, **changes: object) -> bytes:
+def dx_source(rows: int = 64, columns: int = 48, **changes: Any) -> bytes:
     """A DX image of nobody; `changes` set attributes by keyword, None removes one."""
     image = Dataset()
     for keyword, value in {**_DX, "Rows": rows, "Columns": columns, **changes}.items():
