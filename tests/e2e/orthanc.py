@@ -1,0 +1,87 @@
+"""Debian's Orthanc as the PACS, on loopback with a database of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.e2e.house import free_port, is_listening, wait_until
+
+BINARY = Path("/usr/sbin/Orthanc")
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """A running Orthanc."""
+
+    dicom_port: int
+    http_port: int
+
+    def get(self, path: str) -> Any:
+        """JSON of its REST interface."""
+        return json.loads(self.fetch(path))
+
+    def fetch(self, path: str) -> bytes:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=30) as answer:
+            return bytes(answer.read())
+
+    def post(self, path: str, body: Any) -> Any:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=data, method="POST")
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return json.loads(answer.read() or b"null")
+
+    def instances(self) -> list[bytes]:
+        """Every object it holds, as files."""
+        return [self.fetch(f"/instances/{name}/file") for name in self.get("/instances")]
+
+    def wait_stable(self, *, seconds: float) -> None:
+        """Until the number of objects has not changed for two seconds."""
+        deadline, last, since = time.monotonic() + seconds, -1, time.monotonic()
+        while time.monotonic() < deadline and time.monotonic() - since < 2.0:
+            count = len(self.get("/instances"))
+            if count != last:
+                last, since = count, time.monotonic()
+            time.sleep(0.2)
+
+
+@contextmanager
+def running_orthanc(folder: Path, *, candor_port: int) -> Iterator[Orthanc]:
+    """Start Orthanc with Candor as the modality it knows; stop it at the end."""
+    orthanc = Orthanc(dicom_port=free_port(), http_port=free_port())
+    configuration = {
+        "Name": "PACS",
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "storage"),
+        "DicomAet": "PACS",
+        "DicomPort": orthanc.dicom_port,
+        "HttpPort": orthanc.http_port,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "DicomCheckCalledAet": True,
+        "DicomModalities": {"candor": ["CANDOR", "127.0.0.1", candor_port]},
+        "HttpBindAddresses": ["127.0.0.1"],
+        "Plugins": [],
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "orthanc.json").write_text(json.dumps(configuration))
+    with (folder / "orthanc.log").open("wb") as log:
+        process = subprocess.Popen(
+            [str(BINARY), str(folder / "orthanc.json")],
+            stdout=log,
+            stderr=log,
+            env={"TCP_NODELAY": "1", "PATH": "/usr/bin:/bin"},
+        )
+    try:
+        wait_until(lambda: is_listening(orthanc.http_port), seconds=30, what="Orthanc")
+        yield orthanc
+    finally:
+        process.terminate()
+        process.wait(timeout=30)

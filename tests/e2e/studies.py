@@ -1,0 +1,106 @@
+"""Radiographs for the tests that go through the door, and a sender that behaves like a modality: it tries again."""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from pydicom import dcmwrite
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+from core.errors import CandorError
+from dicom_node.peers import Destination
+from dicom_node.send import open_association
+
+SIDE = 256
+PATCH = (64, 128, 32, 96)  # top, bottom, left, right of what the known model finds
+
+
+@dataclass(frozen=True, slots=True)
+class Radiograph:
+    """One image of one study, and whether the known model must find something in it."""
+
+    study_instance_uid: str
+    sop_instance_uid: str
+    bright: bool
+    part10: bytes
+
+
+def radiograph(
+    number: int, *, bright: bool, study_instance_uid: str = "", change: Callable[[Dataset], None] | None = None
+) -> Radiograph:
+    """A synthetic DX image; with `bright` it has the patch that the known model finds."""
+    pixels = np.random.default_rng(number).integers(40, 100, (SIDE, SIDE), np.uint8)
+    if bright:
+        top, bottom, left, right = PATCH
+        pixels[top:bottom, left:right] = 250
+    dataset = _dataset(number, pixels, study_instance_uid or generate_uid(None, [f"study {number}"]))
+    if change is not None:
+        change(dataset)
+    stream = io.BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return Radiograph(str(dataset.StudyInstanceUID), str(dataset.SOPInstanceUID), bright, stream.getvalue())
+
+
+def _dataset(number: int, pixels: np.ndarray, study_instance_uid: str) -> Dataset:
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.SOPInstanceUID = generate_uid(None, [f"instance {number} {study_instance_uid}"])
+    dataset.StudyInstanceUID = study_instance_uid
+    dataset.SeriesInstanceUID = generate_uid(None, [f"series {study_instance_uid}"])
+    dataset.PatientName, dataset.PatientID = f"Canary^Name{number}", f"CANARYID{number}"
+    dataset.PatientSex, dataset.PatientAge, dataset.PatientBirthDate = "F", "051Y", "19750102"
+    dataset.StudyDate, dataset.StudyTime, dataset.StudyID = "20261001", "101112", "1"
+    dataset.AccessionNumber, dataset.ReferringPhysicianName = f"CANARYACC{number}", "Canary^Referrer"
+    dataset.Modality, dataset.BodyPartExamined, dataset.ViewPosition = "DX", "CHEST", "PA"
+    dataset.PatientOrientation = ["L", "F"]
+    dataset.PresentationIntentType, dataset.ImageType = "FOR PRESENTATION", ["ORIGINAL", "PRIMARY"]
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.Rows, dataset.Columns = pixels.shape
+    dataset.BitsAllocated = dataset.BitsStored = 8
+    dataset.HighBit, dataset.PixelRepresentation = 7, 0
+    dataset.PixelData = pixels.tobytes()
+    return dataset
+
+
+def send(images: Sequence[Radiograph], port: int, *, associations: int = 1, patience_seconds: float = 60.0) -> None:
+    """C-STORE each image until it is answered 0x0000, over so many associations at once, one per image."""
+    with ThreadPoolExecutor(associations) as pool:
+        list(pool.map(lambda image: send_until_kept(image, port, patience_seconds=patience_seconds), images))
+
+
+def send_until_kept(image: Radiograph, port: int, *, patience_seconds: float = 60.0) -> float:
+    """Send one image as a patient modality does; returns when it was answered, seconds since the epoch."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            with open_association(candor(port), [DigitalXRayImageStorageForPresentation]) as sender:
+                result = sender.send(image.part10)
+                if result.status == 0:
+                    return time.time()
+                error: Exception = AssertionError(f"answered 0x{result.status:04X}")
+        except CandorError as away:
+            error = away
+        if time.monotonic() > deadline:
+            raise error
+        time.sleep(0.2)
+
+
+def candor(port: int) -> Destination:
+    """The node under test, seen from a modality."""
+    return Destination(
+        name="candor",
+        ae_title="CANDOR",
+        host="127.0.0.1",
+        port=port,
+        calling_ae_title="MODALITY",
+        connect_timeout_seconds=2.0,
+        answer_timeout_seconds=10.0,
+    )

@@ -1,0 +1,178 @@
+"""Real peers: Debian's Orthanc as the PACS, DCMTK's storescu as the modality, real files where they are at hand."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+
+from tests.e2e.house import House, destination, free_port, wait_until
+from tests.e2e.orthanc import BINARY, running_orthanc
+from tests.e2e.reports import GSPS, SC, SEG, SR
+from tests.e2e.studies import radiograph, send
+from tests.known_model import make_known_model
+
+STORESCU = Path("/usr/bin/storescu")
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+REAL_FILES = SHARED / "data" / "dicom"
+VALIDATE = SHARED / "tools" / "validate-results"
+
+pytestmark = [
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not BINARY.exists(), reason="Orthanc is not installed (apt package orthanc)"),
+]
+
+
+@pytest.fixture
+def port():
+    return free_port()
+
+
+@pytest.fixture
+def orthanc(tmp_path, port):
+    with running_orthanc(tmp_path / "orthanc", candor_port=port) as running:
+        yield running
+
+
+def make_house(tmp_path, port, orthanc, *, lines=(), more=(), known_model=True):
+    folder = tmp_path / "house"
+    folder.mkdir()
+    if known_model:
+        make_known_model(folder / "models")
+        lines = (f'models_dir = "{folder / "models"}"', *lines)
+    house = House(folder, port=port, lines=lines, destinations=(destination("ORTHANC", orthanc.dicom_port, more=more),))
+    house.make()
+    return house
+
+
+@pytest.fixture
+def house(tmp_path, port, orthanc):
+    more = ("storage_commitment = true",)
+    house = make_house(tmp_path, port, orthanc, lines=("quiet_seconds = 0.5",), more=more)
+    house.start("serve")
+    house.wait_ready()
+    yield house
+    house.kill_tree()
+
+
+def everything_sent(house, reports):
+    def check():
+        with house.store() as store:
+            settled = sum(
+                n for state, n in store.studies.counts().items() if state not in ("receiving", "complete", "reading")
+            )
+            return settled >= reports and store.outbox.states(["ORTHANC"])[0].pending == 0
+
+    return check
+
+
+def test_reports_come_back_from_orthanc_valid_and_committed(house, orthanc, tmp_path):
+    images = [radiograph(1, bright=False), radiograph(2, bright=True)]
+    send(images, house.port)
+    wait_until(everything_sent(house, 2), seconds=60, what="the outbox to be empty")
+    files = [dcmread_bytes(data) for data in orthanc.instances()]
+    classes = sorted(str(d.SOPClassUID) for d in files)
+    assert classes == sorted([SR, SR, SC, GSPS, SEG])
+    assert {str(d.StudyInstanceUID) for d in files} == {image.study_instance_uid for image in images}
+    with house.store() as store:
+        wait_until(
+            lambda: store.outbox.states(["ORTHANC"])[0].committed == len(files), seconds=30, what="storage commitment"
+        )
+    validate(orthanc, tmp_path)
+
+
+def test_orthanc_forwards_our_results_back_and_nothing_is_read_again(house, orthanc):
+    image = radiograph(1, bright=True)
+    send([image], house.port)
+    wait_until(everything_sent(house, 1), seconds=60, what="the outbox to be empty")
+    (study,) = orthanc.get("/studies")
+    orthanc.post("/modalities/candor/store", [study])
+    wait_until(lambda: house.log().count("own_result") >= 4, seconds=20, what="the results to be filed")
+    with house.store() as store:
+        assert [row.revision for row in store.studies.rows()] == [1]
+        assert store.studies.due(quiet_seconds=0, maximum_wait_seconds=0) == []
+        assert store.predictions.runs() == 1
+
+
+@pytest.mark.skipif(not STORESCU.exists(), reason="DCMTK is not installed (apt package dcmtk)")
+@pytest.mark.skipif(not REAL_FILES.exists(), reason="the real DICOM files of ../shared are not here")
+@pytest.mark.parametrize("wanted", [False, True], ids=["refused are silent", "refused are reported"])
+def test_every_real_file_is_kept_and_each_chest_radiograph_reported(tmp_path, port, orthanc, wanted):
+    more = (f"refused_reports = {str(wanted).lower()}",)
+    house = make_house(tmp_path, port, orthanc, more=more, known_model=False)
+    house.start("serve")
+    house.wait_ready()
+    try:
+        files = sorted(REAL_FILES.glob("*.dcm"))
+        for file in files:
+            store_with_dcmtk(file, house.port)
+        studies = {dcmread(file, stop_before_pixels=True).StudyInstanceUID for file in files}
+        wait_until(everything_sent(house, len(studies)), seconds=90, what="every study to be settled")
+        check_real_results(house, orthanc, files, wanted=wanted)
+        validate(orthanc, tmp_path)
+    finally:
+        house.kill_tree()
+
+
+def store_with_dcmtk(file, port):
+    """storescu proposes exactly the file's transfer syntax; it ends with an error unless every status is 0x0000."""
+    syntax = dcmread(file, stop_before_pixels=True).file_meta.TransferSyntaxUID.name
+    option = next((o for words, o in OPTIONS.items() if words in syntax), "-x=")
+    command = [str(STORESCU), "-v", "-aec", "CANDOR", option, "127.0.0.1", str(port), str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{file.name}: {done.stderr}"
+    assert "0x0000" in done.stdout + done.stderr or "Success" in done.stdout + done.stderr, file.name
+
+
+OPTIONS = {
+    "JPEG Lossless": "-xs",
+    "JPEG Extended": "-xx",
+    "JPEG Baseline": "-xy",
+    "JPEG-LS Lossless": "-xt",
+    "JPEG-LS Lossy": "-xu",
+    "JPEG 2000 Image Compression (Lossless Only)": "-xv",
+    "JPEG 2000": "-xw",
+    "RLE": "-xr",
+    "Implicit": "-xi",
+}
+
+
+def check_real_results(house, orthanc, files, *, wanted):
+    chests = {
+        str(d.StudyInstanceUID)
+        for d in (dcmread(f, stop_before_pixels=True) for f in files)
+        if d.Modality in ("CR", "DX") and d.get("BodyPartExamined", "CHEST") == "CHEST"
+    }
+    results = [dcmread_bytes(data) for data in orthanc.instances()]
+    reported = {str(d.StudyInstanceUID) for d in results if d.SOPClassUID == SR}
+    everything = {str(dcmread(f, stop_before_pixels=True).StudyInstanceUID) for f in files}
+    assert reported == (everything if wanted else chests)
+    with house.store() as store:
+        rows = store.studies.rows()
+        assert all(row.reason for row in rows if row.state == "refused")
+        positives = set()
+        for uid in chests:
+            report = store.reports.current(store.study_id_of(uid))
+            assert report.status in ("reported", "not_analysed")
+            if any(f["positive"] for f in report.document["findings"]):
+                positives.add(uid)
+    for uid in positives:
+        assert {SR, SC, GSPS, SEG} <= {str(d.SOPClassUID) for d in results if d.StudyInstanceUID == uid}
+
+
+def validate(orthanc, tmp_path):
+    if not VALIDATE.exists():
+        return
+    folder = tmp_path / "from-orthanc"
+    folder.mkdir(exist_ok=True)
+    for number, data in enumerate(orthanc.instances()):
+        (folder / f"{number}.dcm").write_bytes(data)
+    done = subprocess.run([str(VALIDATE), str(folder)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.startswith("ok:")
+
+
+def dcmread_bytes(data):
+    import io
+
+    return dcmread(io.BytesIO(data))

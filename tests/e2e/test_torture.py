@@ -1,0 +1,96 @@
+"""kill -9 of any process at random moments while studies come in: nothing that was answered 0x0000 is lost or doubled."""
+
+import os
+import random
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.house import wait_until
+from tests.e2e.reports import SR, arrived, reports_by_study
+from tests.e2e.studies import radiograph, send_until_kept
+
+STUDIES = 60
+KILLS = 20
+PAUSE_SECONDS = (0.2, 1.2)
+VICTIMS = ("node", "worker", "runner", "tree")
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not Path("/proc").exists(), reason="victims are found in /proc, which only Linux has"),
+]
+
+
+def children_of(pid: int) -> dict[int, str]:
+    """Every living descendant of a process, with its command line."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            parents[int(entry.name)] = int(fields[1])
+        except (OSError, ValueError, IndexError):
+            continue  # not a process, or one that just ended
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return {child: commands[child] for child in family - {pid}}
+
+
+def victim_of(kind: str, supervisor: int) -> int | None:
+    """The process id of a victim, None when it is not there just now."""
+    marks = {"node": "api node", "worker": "api worker", "runner": "multiprocessing.spawn"}
+    found = [pid for pid, command in children_of(supervisor).items() if marks[kind] in command]
+    return found[0] if found else None
+
+
+def kill_one(house, kind: str) -> str:
+    if kind == "tree":
+        house.kill_tree()
+        house.start("serve")
+        return kind
+    victim = victim_of(kind, house.processes["serve"].pid)
+    if victim is None:
+        return f"no {kind}"
+    os.kill(victim, signal.SIGKILL)
+    return kind
+
+
+def test_kill_9_at_twenty_random_moments_loses_nothing_and_doubles_nothing(house, archive):
+    seed = random.randrange(10_000)
+    dice = random.Random(seed)
+    house.start("serve")
+    house.wait_ready()
+    images = [radiograph(number, bright=number % 3 == 0) for number in range(STUDIES)]
+    kept, killed = [], []
+
+    def send_slowly(image):
+        send_until_kept(image, house.port, patience_seconds=300)
+        kept.append(image.study_instance_uid)
+
+    with ThreadPoolExecutor(4) as modalities:
+        sending = [modalities.submit(send_slowly, image) for image in images]
+        for number in range(KILLS):
+            time.sleep(dice.uniform(*PAUSE_SECONDS))
+            killed.append(kill_one(house, VICTIMS[number % len(VICTIMS)]))
+        for result in sending:
+            result.result()
+    wait_until(lambda: len(reports_by_study(archive)) == STUDIES, seconds=240, what=f"all reports (seed {seed})")
+    with house.store() as store:
+        wait_until(lambda: store.outbox.states(["ARCHIVE"])[0].pending == 0, seconds=60, what="an empty outbox")
+        assert store.audit.verify() == []
+    print(f"seed {seed}: killed {killed}")
+
+    reports = reports_by_study(archive)
+    assert set(reports) == set(kept) == {image.study_instance_uid for image in images}
+    doubled = {uid: len(found) for uid, found in reports.items() if len(found) != 1}
+    assert doubled == {}, f"seed {seed}"
+    uids = [str(d.SOPInstanceUID) for d in arrived(archive)]
+    assert len(uids) == len(set(uids))
+    bright = {image.study_instance_uid for image in images if image.bright}
+    with_objects = {str(d.StudyInstanceUID) for d in arrived(archive) if d.SOPClassUID != SR}
+    assert with_objects == bright
