@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
-from core.errors import IntegrityError
+from core.errors import ConfigurationError, IntegrityError
 from models.packages import ModelPackage
 
 PREFERRED_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
@@ -32,16 +32,20 @@ class OnnxModel:
     def load(cls, package: ModelPackage, *, threads: int) -> OnnxModel:
         """Load the weights and check that the class activation map explains the score completely.
 
-        Raises IntegrityError when mean(map) is not the logit (Zhou et al., CVPR 2016, with the bias in the map).
+        Raises IntegrityError when the weights are not the published ones, or when mean(map) is not the logit
+        (Zhou et al., CVPR 2016, with the bias in the map); ConfigurationError when they are no ONNX model.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         offered = onnxruntime.get_available_providers()
         providers = [provider for provider in PREFERRED_PROVIDERS if provider in offered]
-        model = cls(
-            package=package, session=onnxruntime.InferenceSession(str(package.weights), options, providers=providers)
-        )
+        weights = package.read_weights()
+        try:
+            session = onnxruntime.InferenceSession(weights, options, providers=providers)
+        except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
+            raise ConfigurationError(f"the weights of {package.model.name} are no ONNX model") from error
+        model = cls(package=package, session=session)
         model._check()
         return model
 

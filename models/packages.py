@@ -68,11 +68,27 @@ class ModelPackage:
     logits_name: str
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
 
     @property
     def weights(self) -> Path:
         """The ONNX file."""
         return self.folder / WEIGHTS
+
+    @property
+    def card(self) -> Path:
+        """The model card, Markdown, made from `docs/evaluation.json`."""
+        return self.folder / "docs" / "README.md"
+
+    def read_weights(self) -> bytes:
+        """The bytes of the ONNX file, verified again as they are read; raises IntegrityError or ConfigurationError."""
+        try:
+            weights = self.weights.read_bytes()
+        except OSError as error:
+            raise ConfigurationError(f"{self.weights} cannot be read") from error
+        if hashlib.sha256(weights).hexdigest() != self.model.sha256:
+            raise _not_as_published(self.folder)
+        return weights
 
     def calibrate(self, finding_name: str, score: float) -> float:
         """The calibrated probability, 0..1, of a raw score of this model."""
@@ -124,7 +140,11 @@ def _verify_weights(folder: Path, description: dict[str, Any]) -> None:
     except OSError as error:
         raise ConfigurationError(f"{folder / WEIGHTS} cannot be read") from error
     if found != description.get("sha256"):
-        raise IntegrityError(f"the weights of {folder.name} are not those it was published with; install it again")
+        raise _not_as_published(folder)
+
+
+def _not_as_published(folder: Path) -> IntegrityError:
+    return IntegrityError(f"the weights of {folder.name} are not those it was published with; install it again")
 
 
 def _package(folder: Path, description: dict[str, Any]) -> ModelPackage:
@@ -137,6 +157,7 @@ def _package(folder: Path, description: dict[str, Any]) -> ModelPackage:
         logits_name=outputs["logits"],
         maps_name=outputs.get("class_activation"),
         calibrations={f["name"]: Calibration(**f.get("calibration", {})) for f in description["findings"]},
+        not_for=tuple(description.get("not_for", ())),
     )
 
 

@@ -1,0 +1,254 @@
+"""The recipe of `chest_radiograph`: fine-tune on labelled radiographs, several findings at once.
+
+Every batch is a function of (seed, step) alone, so a run is repeatable, and one that was interrupted goes on from
+its last checkpoint as if nothing had happened. Three losses are summed: binary cross entropy masked by what is
+known, and, where readers drew boxes, cross entropy of the map's softmax against the box, which teaches the map to
+point. Weights are averaged over the run (EMA); the average is what is evaluated and shipped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits, interpolate
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from models.training.augmentation import degraded, exposed, overpainted, random_affine, warped
+from models.training.examples import Example, box_mask, read_pixels, target_arrays
+from models.training.network import ChestNetwork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """Everything that decides the result besides the data. `sizes`: network sizes in px, equal shares of the run."""
+
+    findings: tuple[str, ...]
+    seed: int = 1
+    steps: int = 2400
+    batch: int = 32
+    sizes: tuple[int, ...] = (192, 224)
+    learning_rate: float = 4e-4
+    head_learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    frozen_blocks: int = 3
+    box_weight: float = 0.3
+    ema_decay: float = 0.997
+    checkpoint_every: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Images (B, 1, S, S), targets and weights (B, K), box mask (B, 1, S, S), index of its finding or -1 (B)."""
+
+    images: Tensor
+    targets: Tensor
+    weights: Tensor
+    masks: Tensor
+    boxed: Tensor
+
+
+class Pool:
+    """All training images in memory (uint8, as stored), and how often each should be drawn."""
+
+    def __init__(self, examples: Sequence[Example], recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.examples = examples
+        self.pixels = [read_pixels(example.path) for example in examples]
+        values, weights = target_arrays(examples, recipe.findings)
+        self.values, self.weights = torch.from_numpy(values), torch.from_numpy(weights)
+        self.positive_weight = _positive_weights(values, weights)
+        self.draw = torch.tensor([_draw_weight(example) for example in examples])
+
+    def batch(self, step: int) -> Batch:
+        """The batch of one step: a function of (seed, step) alone."""
+        random = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + step)
+        chosen = torch.multinomial(self.draw, self.recipe.batch, generator=random)
+        size = size_at(self.recipe, step)
+        views = [self._view(int(index), size, random) for index in chosen]
+        images, masks, boxed = zip(*views, strict=True)
+        return Batch(
+            torch.cat(images), self.values[chosen], self.weights[chosen], torch.cat(masks), torch.tensor(boxed)
+        )
+
+    def _view(self, index: int, size: int, random: torch.Generator) -> tuple[Tensor, Tensor, int]:
+        image = torch.from_numpy(self.pixels[index].astype(np.float32) / 255.0)[None, None]
+        matrix = random_affine(random)
+        seen = overpainted(warped(exposed(degraded(image, random), random), matrix, size), random)
+        boxes = self.examples[index].boxes
+        if not boxes:
+            return seen, torch.zeros(1, 1, size, size), -1
+        mask = torch.from_numpy(box_mask(boxes, boxes[0].finding, 128))[None, None]
+        return seen, warped(mask, matrix, size), self.recipe.findings.index(boxes[0].finding)
+
+
+def train(examples: Sequence[Example], recipe: Recipe, out: Path) -> ChestNetwork:
+    """Train on `examples`, with checkpoints in `out`; returns the averaged network, ready to evaluate."""
+    torch.manual_seed(recipe.seed)
+    pool = Pool(examples, recipe)
+    network = ChestNetwork(len(recipe.findings))
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay), use_buffers=True)
+    optimiser = _optimiser(network, recipe)
+    checkpoint = out / "checkpoint.pt"
+    first = _resume(checkpoint, network, average, optimiser)
+    with ThreadPoolExecutor(1) as ahead, _progress() as progress:
+        bar = progress.add_task("training", total=recipe.steps, completed=first, loss="")
+        coming = ahead.submit(pool.batch, first)
+        for step in range(first, recipe.steps):
+            batch, coming = coming.result(), ahead.submit(pool.batch, step + 1)
+            loss = _step(network, optimiser, batch, pool.positive_weight, recipe, step)
+            average.update_parameters(network)
+            progress.update(bar, advance=1, loss=f"{loss:.3f}")
+            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+                _save(checkpoint, step + 1, network, average, optimiser)
+    averaged: ChestNetwork = average.module.eval().to("cpu")  # type: ignore[assignment]
+    return averaged
+
+
+def _moving_average(decay: float) -> Callable[..., None]:
+    average: Callable[..., None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
+    return average
+
+
+def size_at(recipe: Recipe, step: int) -> int:
+    """Network size in px at a step: the sizes share the run equally."""
+    return recipe.sizes[min(step * len(recipe.sizes) // recipe.steps, len(recipe.sizes) - 1)]
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """Share of the full learning rate at a step: 4 % warm-up, then a cosine down to 1 %."""
+    warm_up = max(1, recipe.steps // 25)
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, recipe.steps - warm_up)))
+
+
+def predict(
+    network: ChestNetwork, pixels: Sequence[NDArray[np.uint8]], size: int, *, flip: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`."""
+    maps = []
+    with torch.inference_mode():
+        for start in range(0, len(pixels), 16):
+            images = torch.cat([_at_size(array, size) for array in pixels[start : start + 16]])
+            out = network(images.flip(-1)).flip(-1) if flip else network(images)
+            maps.append(out.numpy())
+    stacked = np.concatenate(maps)
+    return stacked.mean((2, 3)), stacked
+
+
+def _at_size(array: NDArray[np.uint8], size: int) -> Tensor:
+    image = torch.from_numpy(array.astype(np.float32) / 255.0)[None, None]
+    return interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)
+
+
+def _step(
+    network: ChestNetwork,
+    optimiser: torch.optim.Optimizer,
+    batch: Batch,
+    positive_weight: Tensor,
+    recipe: Recipe,
+    step: int,
+) -> float:
+    torch.manual_seed(recipe.seed + step)  # dropout
+    network.train()
+    network.freeze(recipe.frozen_blocks)
+    for group in optimiser.param_groups:
+        group["lr"] = group["full_lr"] * rate_at(recipe, step)
+    device = next(network.parameters()).device
+    maps = network(batch.images.to(device, memory_format=torch.channels_last)).float()
+    loss = _label_loss(maps, batch, positive_weight) + recipe.box_weight * _box_loss(maps, batch)
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
+    optimiser.step()
+    return float(loss.detach())
+
+
+def _label_loss(maps: Tensor, batch: Batch, positive_weight: Tensor) -> Tensor:
+    device = maps.device
+    losses = binary_cross_entropy_with_logits(
+        maps.mean((2, 3)), batch.targets.to(device), pos_weight=positive_weight.to(device), reduction="none"
+    )
+    return (losses * batch.weights.to(device)).sum(1).mean()
+
+
+def _box_loss(maps: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy between the softmax over cells of the boxed finding's map and the evenly filled box."""
+    boxed = (batch.boxed >= 0) & (batch.masks.sum((1, 2, 3)) > 0)
+    if not bool(boxed.any()):
+        return maps.sum() * 0.0
+    rows = torch.nonzero(boxed).flatten()
+    cells = maps[rows, batch.boxed[rows]].flatten(1)
+    share = adaptive_avg_pool2d(batch.masks[rows].to(maps.device), (maps.shape[2], maps.shape[3])).flatten(1)
+    share = share / share.sum(1, keepdim=True)
+    return -(share * cells.log_softmax(1)).sum(1).sum() / len(batch.boxed)
+
+
+def _positive_weights(values: NDArray[np.float32], weights: NDArray[np.float32]) -> Tensor:
+    """Root of negatives to positives, at most 5: rare findings count more, yet probabilities stay calibratable."""
+    positive, negative = (values * weights).sum(0), ((1 - values) * weights).sum(0)
+    return torch.from_numpy(np.clip(np.sqrt(negative / np.maximum(positive, 1)), 1, 5).astype(np.float32))
+
+
+def _draw_weight(example: Example) -> float:
+    """How often an image is drawn: high resolution, radiologists' labels, boxes and rare findings more often."""
+    weight = 2.0 if example.tier >= 512 else 1.0
+    weight *= 1.8 if example.rsna_class else 1.0
+    rare = ("cardiomegaly", "edema", "pneumothorax", "effusion")
+    return weight * (1.6 if any(example.targets[name].value for name in rare) else 1.0)
+
+
+def _optimiser(network: ChestNetwork, recipe: Recipe) -> torch.optim.Optimizer:
+    network.freeze(recipe.frozen_blocks)
+    backbone = [p for p in network.backbone.parameters() if p.requires_grad]
+    groups = [
+        {"params": backbone, "full_lr": recipe.learning_rate},
+        {"params": list(network.head.parameters()), "full_lr": recipe.head_learning_rate},
+    ]
+    return torch.optim.AdamW(groups, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+
+
+def _save(
+    path: Path, step: int, network: ChestNetwork, average: AveragedModel, optimiser: torch.optim.Optimizer
+) -> None:
+    state = {
+        "step": step,
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+    beside = path.with_suffix(".partial")
+    torch.save(state, beside)
+    beside.replace(path)
+
+
+def _resume(path: Path, network: ChestNetwork, average: AveragedModel, optimiser: torch.optim.Optimizer) -> int:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return 0
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network.load_state_dict(state["network"])
+    average.load_state_dict(state["average"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("loss {task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
