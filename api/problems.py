@@ -19,12 +19,23 @@ from core.errors import CandorError, answer_for
 
 _log = structlog.get_logger()
 MEDIA_TYPE = "application/problem+json"
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+}
+"""For every answer, also for those that the framework gives before or after ours."""
 
 
 def problem(status: int, detail: str, **more: Any) -> JSONResponse:
     """The response for one problem."""
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail, **more}
-    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE)
+    return JSONResponse(body, status_code=status, media_type=MEDIA_TYPE, headers=SECURITY_HEADERS)
 
 
 def answer_problems(app: FastAPI) -> None:

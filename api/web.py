@@ -16,23 +16,13 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from api.metrics import exposition
 from api.permissions import Permission, is_loopback, requires
-from api.problems import answer_problems
+from api.problems import SECURITY_HEADERS, answer_problems
 from api.processes import living
 from core.errors import CandorError, ConfigurationError
 from core.settings import Settings
 from core.store.figures import Figures, StudyTimes
 from core.store.store import Store
 
-SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "Cache-Control": "no-store",
-}
 _NAMES_OF_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 _MAXIMUM_PAGE = 1000
 
