@@ -101,6 +101,7 @@ def test_the_report_is_filed_with_its_patient_and_study_in_a_new_series() -> Non
 def test_the_observer_is_the_model_version() -> None:
     (context,) = content(report()).get_observer_contexts()
     attributes = context.observer_identifying_attributes
+    assert isinstance(attributes, hd.DeviceObserverIdentifyingAttributes)
     assert context.observer_type == Concept("121007", "DCM", "Device")
     assert (attributes.uid, attributes.model_name, attributes.serial_number) == (MODEL.device_uid, MODEL.name, "1.0.0")
 
@@ -120,6 +121,7 @@ def test_a_positive_finding_is_a_planar_group_with_probability_and_region() -> N
     (probability,) = group.get_measurements(name=Concept("122157", "DCM", "Probability"))
     assert probability.value == pytest.approx(0.8712345, abs=1e-12)
     largest = max(saliency().regions, key=lambda region: region.area_pixels)
+    assert isinstance(group.roi, hd.ImageRegion)
     np.testing.assert_array_equal(group.roi.value, largest.points)
 
 
