@@ -76,14 +76,6 @@ class Sender:
         data_set = data[layout.data_set_start :] if accepted == syntax else _converted(data, accepted)
         return _result(self._store(context_id, sop_class, values.text("SOPInstanceUID"), data_set))
 
-    def echo(self) -> float:
-        """Seconds for one C-ECHO; raises Unavailable when there is no answer."""
-        start = time.perf_counter()
-        status = self._association.send_c_echo() if self.is_open else None
-        if status is None or status.get("Status") != 0:
-            raise self._broken()
-        return time.perf_counter() - start
-
     def _context(self, sop_class: str, syntax: UID) -> tuple[int, UID] | None:
         """The accepted context to send in: with this very syntax, else one that we can convert to."""
         mine = [c for c in self._association.accepted_contexts if c.abstract_syntax == sop_class and c.as_scu]
@@ -95,7 +87,7 @@ class Sender:
         """The C-STORE of pynetdicom's `send_c_store`, for bytes that are encoded already."""
         association = self._association
         if not self.is_open:
-            raise self._broken()
+            raise _broken(self._destination)
         self._message_id = self._message_id % 0xFFFF + 1
         request = C_STORE()
         request.MessageID, request.Priority = self._message_id, 2  # low; nobody in the field schedules by it
@@ -111,14 +103,8 @@ class Sender:
             association._reactor_checkpoint.set()
         if not isinstance(response, C_STORE) or not response.is_valid_response:
             association.abort()
-            raise self._broken()
+            raise _broken(self._destination)
         return int(cast(int, response.Status))
-
-    def _broken(self) -> Unavailable:
-        destination = self._destination
-        return Unavailable(
-            f"destination {destination.name} ({destination.place}) stopped answering: check that it runs"
-        )
 
 
 @contextmanager
@@ -138,9 +124,14 @@ def open_association(
 def echo(destination: Destination) -> float:
     """Seconds from the first packet to the answer of a C-ECHO; raises Unavailable when there is none."""
     start = time.perf_counter()
-    with open_association(destination, [VERIFICATION]) as sender:
-        sender.echo()
+    with associate(destination, contexts_to_propose([VERIFICATION])) as association:
+        if association.send_c_echo().get("Status") != 0:
+            raise _broken(destination)
     return time.perf_counter() - start
+
+
+def _broken(destination: Destination) -> Unavailable:
+    return Unavailable(f"destination {destination.name} ({destination.place}) stopped answering: check that it runs")
 
 
 def _converted(data: bytes, syntax: UID) -> bytes:
