@@ -8,6 +8,7 @@ import highdicom.sr as hd
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from core.domain import Region
 from dicom_node.encode.concepts import LOWER_LIMIT, NO_UNITS, UPPER_LIMIT
@@ -31,7 +32,7 @@ def container(
 ) -> hd.ContainerContentItem:
     """A CONTAINER with `children`; `relationship` is None for the root of the document."""
     item = hd.ContainerContentItem(name=name, relationship_type=relationship, template_id=template)
-    item.ContentSequence = hd.ContentSequence(list(children), is_root=False)
+    item.ContentSequence = Sequence(children)  # highdicom makes it a checked ContentSequence
     return item
 
 
@@ -56,7 +57,7 @@ def number(
     """A NUM item; `children` are its properties."""
     item = hd.NumContentItem(name=name, value=value, unit=unit, relationship_type=relationship)
     if children := list(children):
-        item.ContentSequence = hd.ContentSequence(children, is_root=False)
+        item.ContentSequence = Sequence(children)
     return item
 
 

@@ -109,7 +109,7 @@ def _image_library(source: Dataset) -> hd.ContentItem:
     )
     children: list[hd.ContentItem] = [image]
     if modality := concepts.MODALITIES.get(source.get("Modality", "")):
-        image.ContentSequence = hd.ContentSequence([code(concepts.MODALITY, modality, HAS_ACQ_CONTEXT)], is_root=False)
+        image.ContentSequence = Sequence([code(concepts.MODALITY, modality, HAS_ACQ_CONTEXT)])
     return container(concepts.IMAGE_LIBRARY, [container(concepts.IMAGE_LIBRARY_GROUP, children)])
 
 
