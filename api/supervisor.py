@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
 
 import structlog
 
@@ -71,7 +70,7 @@ class Supervisor:
         commands: Mapping[str, Sequence[str]],
         *,
         environment: Mapping[str, str] | None = None,
-        stderr: IO[bytes] | None = None,
+        stderr: int | None = None,
     ) -> None:
         self._children = [Child(name, command) for name, command in commands.items()]
         self._environment = environment
@@ -111,7 +110,8 @@ class Supervisor:
         """Ask every child to end, wait, and kill those that do not."""
         running = [child for child in self._children if child.process is not None]
         for child in running:
-            child.process and child.process.terminate()
+            if child.process is not None:
+                child.process.terminate()
         deadline = time.monotonic() + PATIENCE_SECONDS
         for child in running:
             _end(child, deadline)

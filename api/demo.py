@@ -1,0 +1,206 @@
+"""`candor demo`: the main job on this machine, with nothing made up but the patients.
+
+A real node and a real worker run as child processes on free loopback ports, a stand-in PACS in this one. The demo
+studies go in by C-STORE and the reports come back by C-STORE; then what came back is held against what was promised.
+Everything to look at lies under ./demo-output.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from api.data_folder import make_data_folder
+from api.demo_outcome import Outcome, outcomes_of, problems_of
+from api.demo_printing import Waiting, print_outcomes
+from api.processes import living
+from api.supervisor import Supervisor, commands_of
+from core.domain import ObjectKind, StudyState
+from core.errors import CandorError, ConfigurationError, Unavailable
+from core.log import configure_logging
+from core.settings import PREFIX, Settings
+from core.store.figures import Figures, StudyTimes
+from core.store.store import Store, open_store
+from datasets.demo import DemoStudy, demo_studies
+from dicom_node.archive import Archive
+from dicom_node.part10 import layout_of
+from dicom_node.peers import Destination
+from dicom_node.read import read_header, to_instance
+from dicom_node.send import echo, open_association
+
+OUTPUT = Path("demo-output")
+LOG = "log.jsonl"
+PACS = "PACS"
+PATIENCE_SECONDS = 180.0
+_FREE_BYTES = 256 * 1024**2
+_LOOK_SECONDS = 0.1
+_OUTCOMES = (StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stage:
+    """What runs during a demo."""
+
+    settings: Settings
+    store: Store
+    archive: Archive
+    supervisor: Supervisor
+    output: Path
+
+    def wait(self, condition: Callable[[], bool], what: str) -> None:
+        """Until `condition`, keeping the processes running; says where to look when it takes too long."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            if not self.supervisor.look():
+                raise ConfigurationError(f"the demo's processes do not start; {self.output / LOG} says why")
+            if time.monotonic() > deadline:
+                raise Unavailable(f"waited {PATIENCE_SECONDS:.0f} s in vain for {what}; see {self.output / LOG}")
+            time.sleep(_LOOK_SECONDS)
+
+
+def run_demo(
+    *,
+    keep: bool,
+    output: Path = OUTPUT,
+    studies: Sequence[DemoStudy] | None = None,
+    changes: Mapping[str, Any] | None = None,
+) -> int:
+    """Run the demo; returns 0 only if what came back is what was promised.
+
+    `keep`: the data folder stays too. `studies`, `changes`: other studies and settings than the shipped ones.
+    """
+    started = time.monotonic()
+    console = Console(highlight=False)
+    studies = demo_studies() if studies is None else studies
+    _clear(output)
+    with ExitStack() as exit_stack:
+        stage = _set_stage(output, keep, dict(changes or {}), exit_stack)
+        with console.status("Starting node, worker and a stand-in PACS on loopback"):
+            stage.wait(lambda: _is_up(stage), "node and worker")
+        console.print(_who_is_where(stage))
+        _send(studies, stage)
+        _wait_for_reports(studies, stage, console)
+        outcomes = outcomes_of(studies, stage.store, stage.archive, output)
+    print_outcomes(outcomes, output, console)
+    return _verdict(outcomes, output, keep, console, time.monotonic() - started)
+
+
+def _clear(output: Path) -> None:
+    """Remove what an earlier demo left; nothing else."""
+    try:
+        for name in ("pacs", "overlays", "data"):
+            shutil.rmtree(output / name, ignore_errors=True)
+        for name in ("data.key", LOG):
+            (output / name).unlink(missing_ok=True)
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(f"{output} cannot be written ({error.strerror}); run the demo elsewhere") from error
+
+
+def _set_stage(output: Path, keep: bool, changes: dict[str, Any], exit_stack: ExitStack) -> _Stage:
+    log = exit_stack.enter_context((output / LOG).open("a", encoding="utf-8"))
+    configure_logging(json=True, stream=log)  # ours beside that of the children, so that nothing disturbs the tables
+    parent = output if keep else Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-demo-")))
+    archive = exit_stack.enter_context(Archive(output / "pacs", ae_title=PACS))
+    settings = make_data_folder(parent.absolute() / "data", {**_settings(archive), **changes})
+    store = open_store(settings)
+    exit_stack.callback(store.close)
+    supervisor = Supervisor(
+        commands_of(settings.data_dir, "node", "worker"), environment=_environment(), stderr=log.fileno()
+    )
+    exit_stack.callback(supervisor.stop)
+    return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)
+
+
+def _settings(archive: Archive) -> dict[str, Any]:
+    pacs = {
+        "name": "pacs",
+        "ae_title": PACS,
+        "port": archive.port,
+        "objects": [kind.value for kind in ObjectKind],
+        "storage_commitment": True,
+    }
+    return {"port": _free_port(), "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without settings meant for a real installation."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _is_up(stage: _Stage) -> bool:
+    """The worker has its models loaded and the node answers a C-ECHO."""
+    if not any(name.startswith("worker/") for name in living(stage.store)):
+        return False
+    with suppress(CandorError):
+        return echo(_node(stage.settings)) > 0.0
+    return False
+
+
+def _node(settings: Settings) -> Destination:
+    """The node under its own settings, as a modality sees it."""
+    return Destination(
+        name="node", ae_title=settings.ae_title, host=settings.host, port=settings.port, calling_ae_title="MODALITY"
+    )
+
+
+def _who_is_where(stage: _Stage) -> str:
+    node, pacs = stage.settings, stage.archive
+    return f"Node {node.ae_title} at {node.host}:{node.port}, PACS {PACS} at 127.0.0.1:{pacs.port}"
+
+
+def _send(studies: Sequence[DemoStudy], stage: _Stage) -> None:
+    """C-STORE every study over one association; Unavailable when one is not taken."""
+    files = [study.path.read_bytes() for study in studies]
+    classes = {to_instance(read_header(data)).sop_class_uid for data in files}
+    syntaxes = {layout_of(data).transfer_syntax_uid for data in files}
+    with open_association(_node(stage.settings), classes, more_transfer_syntaxes=syntaxes) as sender:
+        for data in files:
+            result = sender.send(data)
+            if not result.sent:
+                raise Unavailable(f"the node did not take a demo study: {result.message}; see {stage.output / LOG}")
+
+
+def _wait_for_reports(studies: Sequence[DemoStudy], stage: _Stage, console: Console) -> None:
+    figures = Figures(stage.store.engine)
+    ids = {study.path.stem: stage.store.study_id_of(study.study_instance_uid) for study in studies}
+    with Waiting(list(ids), console) as waiting:
+
+        def all_back() -> bool:
+            times = {name: figures.times_of(study_id) for name, study_id in ids.items()}
+            for name, reached in times.items():
+                waiting.show(name, reached)
+            return all(reached is not None and _is_over(reached) for reached in times.values())
+
+        stage.wait(all_back, "the reports")
+
+
+def _is_over(times: StudyTimes) -> bool:
+    """The study has its outcome, and whatever was to be sent was taken."""
+    return times.state in _OUTCOMES and (times.filed_at is None or times.delivered_at is not None)
+
+
+def _verdict(outcomes: Sequence[Outcome], output: Path, keep: bool, console: Console, seconds: float) -> int:
+    problems = problems_of(outcomes)
+    for problem in problems:
+        console.print(f"[bold red]not as promised[/] {problem}")
+    kept = f"; data folder {output / 'data'}, look at it with: candor status --data {output / 'data'}" if keep else ""
+    if not problems:
+        console.print(f"[bold green]All as promised[/] in {seconds:.1f} s{kept}")
+    return 1 if problems else 0
