@@ -2,7 +2,7 @@
 
 Bit-identical to gdcm and pyjpegls on the WG04 images and as fast or faster; 12-bit extended is decoded, which gdcm
 refuses; RLE is four times as fast as pydicom's own. pydicom loads this module by name (`add_plugin`) and calls
-`decode_frame`; gdcm stays behind it as fallback.
+`decode_frame`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     if runner.transfer_syntax == uid.RLELossless:
         runner.set_option("planar_configuration", 1)
         return bytes(decode_rle(src, version=2, **runner.options))
-    pixels = _codec(runner.transfer_syntax)(src)
+    pixels = _codec(runner.transfer_syntax, runner.samples_per_pixel)(src)
     if pixels.ndim == 3 and pixels.shape[0] == runner.samples_per_pixel != pixels.shape[2]:
         pixels = np.moveaxis(pixels, 0, -1)  # JPEG-LS without interleaving comes plane by plane
     expected: tuple[int, ...] = (runner.rows, runner.columns)
@@ -61,16 +61,16 @@ def decode_frame(src: bytes, runner: DecodeRunner) -> bytes:
     return np.ascontiguousarray(pixels).tobytes()
 
 
-def _codec(syntax: UID) -> Callable[[bytes], NDArray[Any]]:
+def _codec(syntax: UID, samples_per_pixel: int) -> Callable[[bytes], NDArray[Any]]:
     if syntax in uid.JPEGLSTransferSyntaxes:
         return imagecodecs.jpegls_decode
     if syntax in HTJ2K:
         return imagecodecs.htj2k_decode
     if syntax in uid.JPEG2000TransferSyntaxes:
         return imagecodecs.jpeg2k_decode
-    return _jpeg
+    return imagecodecs.jpeg8_decode if samples_per_pixel == 1 else _colour_jpeg
 
 
-def _jpeg(src: bytes) -> NDArray[Any]:
-    """JPEG in its own colour space: pydicom converts, knowing what the header says."""
-    return imagecodecs.jpeg8_decode(src, colorspace="UNKNOWN", outcolorspace="UNKNOWN")
+def _colour_jpeg(src: bytes) -> NDArray[Any]:
+    """Colour in the space it was coded in: libjpeg guesses, the header knows."""
+    return imagecodecs.jpeg8_decode(src, colorspace="YCBCR", outcolorspace="YCBCR")

@@ -68,10 +68,8 @@ def read_frame(part10: bytes, index: int) -> Frame:
         options["pixel_vr"] = element.vr.decode("ascii")
     source = _encapsulated(part10, element) if syntax.is_encapsulated else _native(part10, element, description)
     stored, photometric = _decoded(syntax, source, index, options)
-    if not syntax.is_encapsulated or syntax == uid.RLELossless:
-        stored = _used_bits(stored, description)
     return Frame(
-        stored=stored,
+        stored=_used_bits(stored, description, coded=syntax.is_encapsulated and syntax != uid.RLELossless),
         photometric_interpretation=photometric,
         bits_stored=description.bits_stored,
         is_signed=description.pixel_representation == 1,
@@ -155,13 +153,16 @@ def _encapsulated(part10: bytes, element: Element) -> bytes:
 
 
 def _decoded(syntax: UID, source: bytes, index: int, options: dict[str, Any]) -> tuple[NDArray[Any], str]:
-    """Decode with our codecs, else with whatever else pydicom finds; nothing that a library says reaches the report."""
+    """Decode with our codecs, else with what pydicom has; nothing that a library says reaches the report.
+
+    Never with gdcm: a frame of another size than announced makes it abort the whole process.
+    """
     decoder = get_decoder(syntax)
     codecs.register()
     if syntax.is_encapsulated:
         _check_complete(syntax, source, index, options["number_of_frames"])
-    plugins = (codecs.PLUGIN, "") if syntax.is_encapsulated else ("",)
-    for plugin in plugins:
+    others = [name for name in decoder.available_plugins if name not in (codecs.PLUGIN, "gdcm")]
+    for plugin in [codecs.PLUGIN, *others] if syntax.is_encapsulated else [""]:
         try:
             stored, properties = decoder.as_array(source, index=index, raw=True, decoding_plugin=plugin, **options)
         except Exception:  # noqa: BLE001, S112 boundary: hostile bytes may break a codec in any way
@@ -182,10 +183,17 @@ def _check_complete(syntax: UID, source: bytes, index: int, number_of_frames: in
         raise InvalidStudy(TRUNCATED)
 
 
-def _used_bits(stored: NDArray[Any], description: _Description) -> NDArray[Any]:
-    """Shift out what is above HighBit (old overlays) and below the stored bits (PS3.5 8.1.1)."""
+def _used_bits(stored: NDArray[Any], description: _Description, *, coded: bool) -> NDArray[Any]:
+    """Shift out what is above HighBit (old overlays) and below the stored bits (PS3.5 8.1.1).
+
+    A codec (`coded`) gives whole samples, right-aligned. Lossy ones may overshoot the stored bits: cut at the top,
+    where masking would turn the brightest pixels black.
+    """
     width = 8 * stored.dtype.itemsize
     if description.bits_allocated == 1 or description.bits_stored == width:
         return stored
-    left = width - 1 - description.high_bit
-    return stored << left >> (width - description.bits_stored)
+    if coded and description.pixel_representation == 0:
+        return stored.clip(max=2**description.bits_stored - 1)
+    high_bit = description.bits_stored - 1 if coded else description.high_bit
+    used: NDArray[Any] = stored << (width - 1 - high_bit) >> (width - description.bits_stored)
+    return used

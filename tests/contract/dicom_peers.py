@@ -72,6 +72,8 @@ def part10(ds: Dataset, syntax: str = ExplicitVRLittleEndian) -> bytes:
     stream = io.BytesIO()
     copy = Dataset(ds)
     copy.file_meta, copy.preamble = meta, b"\0" * 128
+    if syntax == ExplicitVRBigEndian and ds.BitsAllocated == 16 and "PixelData" in ds:
+        copy.PixelData = np.frombuffer(ds.PixelData, "<u2").astype(">u2").tobytes()  # pydicom writes OW as it is
     dcmwrite(
         stream,
         copy,
