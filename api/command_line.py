@@ -1,7 +1,8 @@
 """The command line `candor`: thin commands; what they do lives in the modules they import when they are called.
 
-Imports are inside the commands, because `candor --help` must not wait for a database, a DICOM library or a model
-runtime. Every failure ends here as one sentence on stderr and an exit code (core.errors); --debug shows the traceback.
+Imports are inside the commands, and come after the settings were found to be right, because neither `candor --help`
+nor a typing error must wait for a database, a DICOM library or a model runtime. Every failure ends here as one
+sentence on stderr and an exit code (core.errors); --debug shows the traceback.
 """
 
 from __future__ import annotations
@@ -91,18 +92,19 @@ def echo(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Ask a destination whether it is there (C-ECHO)."""
+    settings = _settings(data)
     from api.destinations import echo_destination
 
-    typer.echo(echo_destination(_settings(data), name))
+    typer.echo(echo_destination(settings, name))
 
 
 @app.command(rich_help_panel="Run")
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
+    settings = _started(data)
     from api.supervisor import Supervisor, commands_of
     from core.store.keys import SiteKey
 
-    settings = _started(data)
     SiteKey.load(settings.site_key_file)  # here, so that a missing key is told once and not by every child
     raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
@@ -114,11 +116,12 @@ def node(
     parent: Parent = None,
 ) -> None:
     """Run the DICOM node alone: it receives and keeps."""
+    settings = _started(data)
     from api.node import serve_node
     from api.processes import end_with
 
     end_with(parent)
-    serve_node(_started(data), name=name)
+    serve_node(settings, name=name)
 
 
 @app.command(rich_help_panel="Run")
@@ -128,31 +131,33 @@ def worker(
     parent: Parent = None,
 ) -> None:
     """Run a worker alone: it reads studies and delivers reports."""
+    settings = _started(data)
     from api.processes import end_with
     from api.worker import serve_worker
 
     end_with(parent)
-    serve_worker(_started(data), name=name)
+    serve_worker(settings, name=name)
 
 
 @app.command(rich_help_panel="Run")
 def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
     """Run the web process alone: health, metrics and the list of studies, for this machine only."""
+    settings = _started(data)
     from api.processes import end_with
     from api.web_process import serve_web
 
     end_with(parent)
-    serve_web(_started(data))
+    serve_web(settings)
 
 
 @app.command(rich_help_panel="Look after")
 def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """Show studies, destinations, last errors, models and disk."""
+    settings, store = _opened(data)
     import json
 
     from api.status import print_status, status_of
 
-    settings, store = _opened(data)
     found = status_of(store, settings)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -163,9 +168,9 @@ def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 @app.command(rich_help_panel="Look after")
 def retry(data: Data = DEFAULT_DATA) -> None:
     """Read failed studies and send refused objects again, and wake destinations that pause."""
+    settings, store = _opened(data)
     from api.destinations import retry_all
 
-    settings, store = _opened(data)
     typer.echo(retry_all(store, settings))
 
 
@@ -209,7 +214,7 @@ def _started(data: Path) -> Settings:
 
 
 def _opened(data: Path) -> tuple[Settings, Store]:
+    settings = _settings(data)
     from core.store.store import open_store
 
-    settings = _settings(data)
     return settings, open_store(settings)

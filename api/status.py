@@ -83,7 +83,7 @@ def _models(settings: Settings) -> list[dict[str, str]]:
     registry = load_registry(*([settings.models_dir] if settings.models_dir else []))
     rows = []
     for package in registry.packages:
-        version = package.version
+        version = package.model
         row = {"name": version.name, "version": version.version, "sha256": version.sha256, "provider": "", "error": ""}
         try:
             row["provider"] = OnnxModel.load(package, threads=1).provider
