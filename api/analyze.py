@@ -41,6 +41,7 @@ _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
 _NEVER_SECONDS = 1e9
+_STALLED_SECONDS = 600.0
 
 
 @dataclass
@@ -180,6 +181,7 @@ def _keep_one(path: Path, intake: StoreIntake, association_id: str, findings: Fi
 def _wait(store: Store, total: int, progress: Progress) -> None:
     """Until every study has its outcome and every object is written; Unavailable when writing does not succeed."""
     task = progress.add_task("Reading studies", total=total)
+    before, moved_at = -1, time.monotonic()
     while True:
         counts = store.studies.counts()
         under_way = sum(counts[state] for state in _UNDER_WAY)
@@ -189,6 +191,12 @@ def _wait(store: Store, total: int, progress: Progress) -> None:
             raise Unavailable(outbox.last_error)
         if under_way == outbox.pending == 0:
             return
+        if before != under_way + outbox.pending:
+            before, moved_at = under_way + outbox.pending, time.monotonic()
+        if time.monotonic() - moved_at > _STALLED_SECONDS:
+            raise Unavailable(
+                f"no study was read for {_STALLED_SECONDS:.0f} seconds; {LOG} in the --out folder says why"
+            )
         time.sleep(_LOOK_SECONDS)
 
 

@@ -111,8 +111,10 @@ def _set_stage(output: Path, keep: bool, changes: dict[str, Any], exit_stack: Ex
     log = exit_stack.enter_context((output / LOG).open("a", encoding="utf-8"))
     configure_logging(json=True, stream=log)  # ours beside that of the children, so that nothing disturbs the tables
     parent = output if keep else Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-demo-")))
-    archive = exit_stack.enter_context(Archive(output / "pacs", ae_title=PACS))
-    settings = make_data_folder(parent.absolute() / "data", {**_settings(archive), **changes})
+    port = _free_port()
+    # the PACS knows the node, because it answers storage commitment by calling it
+    archive = exit_stack.enter_context(Archive(output / "pacs", ae_title=PACS, peers=(_node(port, calling=PACS),)))
+    settings = make_data_folder(parent.absolute() / "data", {**_settings(archive, port), **changes})
     store = open_store(settings)
     exit_stack.callback(store.close)
     supervisor = Supervisor(
@@ -122,7 +124,7 @@ def _set_stage(output: Path, keep: bool, changes: dict[str, Any], exit_stack: Ex
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)
 
 
-def _settings(archive: Archive) -> dict[str, Any]:
+def _settings(archive: Archive, port: int) -> dict[str, Any]:
     pacs = {
         "name": "pacs",
         "ae_title": PACS,
@@ -130,7 +132,7 @@ def _settings(archive: Archive) -> dict[str, Any]:
         "objects": [kind.value for kind in ObjectKind],
         "storage_commitment": True,
     }
-    return {"port": _free_port(), "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}
+    return {"port": port, "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}
 
 
 def _environment() -> dict[str, str]:
@@ -149,15 +151,13 @@ def _is_up(stage: _Stage) -> bool:
     if not any(name.startswith("worker/") for name in living(stage.store)):
         return False
     with suppress(CandorError):
-        return echo(_node(stage.settings)) > 0.0
+        return echo(_node(stage.settings.port)) > 0.0
     return False
 
 
-def _node(settings: Settings) -> Destination:
-    """The node under its own settings, as a modality sees it."""
-    return Destination(
-        name="node", ae_title=settings.ae_title, host=settings.host, port=settings.port, calling_ae_title="MODALITY"
-    )
+def _node(port: int, *, calling: str = "MODALITY") -> Destination:
+    """The node, as others see it."""
+    return Destination(name="node", ae_title="CANDOR", host="127.0.0.1", port=port, calling_ae_title=calling)
 
 
 def _who_is_where(stage: _Stage) -> str:
@@ -170,7 +170,7 @@ def _send(studies: Sequence[DemoStudy], stage: _Stage) -> None:
     files = [study.path.read_bytes() for study in studies]
     classes = {to_instance(read_header(data)).sop_class_uid for data in files}
     syntaxes = {layout_of(data).transfer_syntax_uid for data in files}
-    with open_association(_node(stage.settings), classes, more_transfer_syntaxes=syntaxes) as sender:
+    with open_association(_node(stage.settings.port), classes, more_transfer_syntaxes=syntaxes) as sender:
         for data in files:
             result = sender.send(data)
             if not result.sent:
