@@ -132,7 +132,8 @@ class NodeAssociation(Association):
     def _run_reactor(self) -> None:
         try:
             self.landlord.opened(self)
-        except Exception:  # noqa: BLE001 boundary: without its store the node must not take objects
+        except Exception as error:  # noqa: BLE001 boundary: without its store the node must not take objects
+            self.landlord.turned_away(self.address, f"the node cannot take objects now ({type(error).__name__})")
             self.abort()
             return
         try:

@@ -14,7 +14,6 @@ from dicom_node.sop_classes import TRANSFER_SYNTAXES, is_uid
 from dicom_node.values import Values
 
 DOES_NOT_MATCH = 0xA900
-CANNOT_UNDERSTAND = 0xC000
 
 MAXIMUM_DECODED_BYTES = 4 * 1024**3
 """What one instance may unpack to; native pixel data cannot be longer (PS3.5 A.4, 32-bit length)."""

@@ -14,8 +14,6 @@ from collections.abc import Sequence
 from ipaddress import ip_address, ip_network
 from typing import NamedTuple
 
-from core.errors import CandorError
-
 
 class Rejection(NamedTuple):
     """An A-ASSOCIATE-RJ: result, source and reason of PS3.8 9.3.4, and the sentence for the audit trail."""
@@ -24,10 +22,6 @@ class Rejection(NamedTuple):
     source: int
     reason: int
     sentence: str
-
-
-class Refused(CandorError):
-    """An association or a connection was turned away at the gate."""
 
 
 NOT_ALLOWED_ADDRESS = Rejection(1, 1, 1, "the address is not on the list of allowed addresses")

@@ -25,7 +25,7 @@ from dicom_node.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeSe
 from dicom_node.checks import check_header, check_structure
 from dicom_node.commitment import CommitmentService
 from dicom_node.contexts import contexts_for
-from dicom_node.gate import NO_REASON, Gate, Refused, Rejection
+from dicom_node.gate import NO_REASON, Gate, Rejection
 from dicom_node.intake import Intake, ReceivedObject
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_header
 from dicom_node.peers import Destination
@@ -140,7 +140,7 @@ class Node:
 
     def turned_away(self, address: str, sentence: str, *, calling_ae_title: str = "") -> None:
         """A connection or an association was refused at the gate."""
-        self._refused("", calling_ae_title, address, Refused(sentence))
+        self._refused("", calling_ae_title, address, CandorError(sentence))
 
     def _listen(self, name: str, port: int, tls: TlsFiles | None) -> None:
         settings = self.settings

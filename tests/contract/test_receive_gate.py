@@ -107,9 +107,12 @@ def test_without_its_store_the_node_takes_no_association() -> None:
         def association_opened(self, association_id: str, calling_ae_title: str, address: str) -> None:
             raise Unavailable("the database is away")
 
-    with Node(NodeSettings(), Away()) as node, RawPeer(node.port) as peer:
+    intake = Away()
+    with Node(NodeSettings(), intake) as node, RawPeer(node.port) as peer:
         assert peer.request_association()[0] == 2
         assert peer.read_pdu()[:1] in (b"\7", b"")
+    assert "cannot take objects now" in str(intake.refusals[0][3])
+    assert intake.closed == []
 
 
 def test_every_association_is_closed_once() -> None:

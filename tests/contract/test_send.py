@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import evt
 from pynetdicom.ae import ApplicationEntity
@@ -18,12 +19,14 @@ from pynetdicom.ae import ApplicationEntity
 from core.errors import InvalidStudy, Unavailable
 from dicom_node.archive import Archive
 from dicom_node.commitment import request_commitment
+from dicom_node.contexts import contexts_to_propose
 from dicom_node.frames import read_frame
 from dicom_node.intake import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE, MemoryIntake
 from dicom_node.part10 import layout_of
-from dicom_node.peers import Destination
+from dicom_node.peers import Destination, associate
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import echo, open_association
+from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tests.contract.dicom_peers import CR, DX, dx_dataset, encoded, part10, to_node
 
 
@@ -219,6 +222,27 @@ def test_storage_commitment_comes_back_to_a_known_peer_on_its_own_association(tm
 def test_a_destination_without_storage_commitment_says_so() -> None:
     with Scp(0, [ExplicitVRLittleEndian]) as scp, pytest.raises(Unavailable, match="accepts none"):
         request_commitment(scp.destination, "2.25.7", [(DX, "2.25.8")])
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "status"),
+    [
+        (1, {}, 0x0000),
+        (2, {}, 0x0123),  # no such action
+        (1, {"TransactionUID": ""}, 0x0115),  # invalid argument value
+        (1, {"ReferencedSOPSequence": []}, 0x0115),
+    ],
+)
+def test_a_storage_commitment_request_is_checked(action: int, changes: dict[str, object], status: int) -> None:
+    item, request = Dataset(), Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = DX, "2.25.9"
+    request.TransactionUID, request.ReferencedSOPSequence = "2.25.10", [item]
+    request.update(changes)
+    with Node(NodeSettings(), MemoryIntake()) as node:
+        with associate(to_node(node), contexts_to_propose([STORAGE_COMMITMENT])) as opened:
+            answer, _ = opened.send_n_action(request, action, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
+        assert answer.Status == status
+        assert echo(to_node(node)) < 5
 
 
 @pytest.fixture
