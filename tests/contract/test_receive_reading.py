@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 from datetime import date, datetime
@@ -189,6 +190,10 @@ def test_the_libraries_are_silent_once_the_package_is_imported() -> None:
         "ds = read.read_header(data); read.to_instance(ds)\n"
         "str(ds.get('PatientBirthDate')); str(ds.get('PatientAge')); str(ds.get('AccessionNumber'))\n"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    root = Path(__file__).resolve().parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, check=True
+    )
     assert (done.stdout, done.stderr) == ("", "")
     assert logging.getLogger("pynetdicom.association").getEffectiveLevel() > logging.CRITICAL
