@@ -41,6 +41,7 @@ class Assembler:
     def _start_waiting(self) -> bool:
         waiting = self._studies.assembled()
         new = [revision for revision in waiting if revision not in self._started]
+        self._studies.begin_reading(new)
         for revision in new:
             self._start(revision)
         self._started = set(waiting)  # forget what ended, so that a retried failure starts again
@@ -53,13 +54,12 @@ class Anticipator:
     def __init__(self, store: Store, room: ReadingRoom) -> None:
         self._studies = store.studies
         self._room = room
-        self._seen: set[str] = set()
+        self._newest_seen = 0
 
     def tick(self) -> bool:
         """Read what has newly arrived; True when there was work."""
-        arriving = self._studies.arriving()
-        new = [instance for instance in arriving if instance.sop_instance_uid not in self._seen]
-        for instance in new:
+        arriving = self._studies.arriving(after=self._newest_seen)
+        for number, instance in arriving:
             self._room.read_ahead(instance)
-        self._seen = {instance.sop_instance_uid for instance in arriving}
-        return bool(new)
+            self._newest_seen = number
+        return bool(arriving)

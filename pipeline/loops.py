@@ -48,7 +48,7 @@ class Loop:
             worked = self._tick()
         except Exception as error:  # noqa: BLE001 - the boundary of a loop: it must outlive whatever one tick meets
             self._failures += 1
-            _log.error("loop.failed", name=self._name, error=type(error).__name__, attempts=self._failures)
+            _log.error("loop.failed", process=self._name, error=type(error).__name__, attempts=self._failures)
             return False
         self._failures = 0
         return worked

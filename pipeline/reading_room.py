@@ -11,12 +11,12 @@ import threading
 from collections.abc import Sequence
 
 import structlog
-from models.packages import ModelPackage
 
-from core.domain import Image, Instance, Patient, Prediction, Series, Study
+from core.domain import Instance, ObjectKind, Patient, Prediction, Report, ResultObject, Series, Study
 from core.errors import CandorError
 from core.store.store import Store
 from inference.select import Choice, select
+from models.packages import ModelPackage
 from pipeline.runner import Runner
 
 _log = structlog.get_logger()
@@ -43,9 +43,9 @@ class ReadingRoom:
             self._store.predictions.remember(prediction)
             return prediction
 
-    def decode(self, instance: Instance) -> Image:
-        """The pixels of an instance as a reader would see them."""
-        return self._runner.decode(self._store.objects.get(instance.object_key))
+    def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""
+        return self._runner.encode(report, self._store.objects.get(analysed.object_key), kinds)
 
     def read_ahead(self, instance: Instance) -> None:
         """Read an image before its study is complete; what goes wrong now is met again, and told, by the workflow."""

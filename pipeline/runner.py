@@ -1,4 +1,4 @@
-"""The model runner: a child process that decodes pixels and runs models.
+"""The model runner: a child process that decodes pixels, runs models and draws results.
 
 Native decoders and model runtimes can crash or run out of memory; in a child of their own they take one job with
 them and nothing else. One job at a time goes to the child, so that a death has one suspect; that job is answered with
@@ -12,10 +12,12 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import structlog
 
 from models.packages import ModelPackage
@@ -23,7 +25,7 @@ from models.packages import ModelPackage
 if TYPE_CHECKING:
     from models.onnx_runtime import OnnxModel
 
-from core.domain import Image, Prediction
+from core.domain import Image, ObjectKind, Prediction, Report, ResultObject
 from core.errors import Unavailable
 from core.log import configure_logging
 
@@ -44,9 +46,11 @@ class Runner:
         """Decode a Part 10 object and run one model on it; InvalidStudy when it cannot be decoded."""
         return self._call(_predict, package.model.sha256, part10, sop_instance_uid)
 
-    def decode(self, part10: bytes) -> Image:
-        """The first frame of a Part 10 object as a reader would see it."""
-        return self._call(_decode, part10)
+    def encode(self, report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The DICOM objects of a report on the image `part10`."""
+        if kinds == {ObjectKind.SR}:
+            report = _without_pixels(report)
+        return self._call(_encode, report, part10, kinds)
 
     def warm_up(self) -> dict[str, str]:
         """Load every model now; returns which execution provider each one runs on, by name and version."""
@@ -61,7 +65,7 @@ class Runner:
             try:
                 return self._pool.submit(job, *arguments).result()
             except BrokenProcessPool:
-                _log.error("runner.died", name=job.__name__)
+                _log.error("runner.died", process=job.__name__)
                 self._pool = self._start()
         raise Unavailable("the model runner died while it read this image; out of memory, or a damaged image")
 
@@ -74,20 +78,30 @@ class Runner:
         )
 
 
+def _without_pixels(report: Report) -> Report:
+    """An SR speaks of regions, not of pixels: do not carry megabytes of maps to the child for it."""
+    none = np.zeros((0, 0), np.float32)
+    light = tuple(replace(s, values=none, mask=none.astype(np.bool_)) for s in report.saliencies)
+    return replace(report, saliencies=light)
+
+
 # In the child ---------------------------------------------------------------------------------------------------------
 
 _models: dict[str, OnnxModel] = {}
 
 
 def _begin(folders: Sequence[Path], threads: int) -> None:
+    import dicom_node.pixels  # noqa: F401  # loaded now, so that the first image does not wait for it
     from models.onnx_runtime import OnnxModel
     from models.packages import load_package
+    from pipeline.warm_up import warm_up_encoders
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logging(json=True)
     for folder in folders:
         package = load_package(folder)
         _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
+        warm_up_encoders(package.model)
 
 
 def _end_with_parent() -> None:
@@ -109,6 +123,14 @@ def _decode(part10: bytes) -> Image:
     from dicom_node.pixels import decode
 
     return decode(part10)
+
+
+def _encode(report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+    from dicom_node.encode import encode
+
+    uid = report.analysed_sop_instance_uid
+    images = {uid: _decode(part10)} if ObjectKind.SC in kinds else {}
+    return encode(report, sources={uid: part10}, images=images, kinds=kinds)
 
 
 def _providers() -> dict[str, str]:

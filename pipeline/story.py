@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from models.packages import ModelPackage
-
 from core.domain import CohortMetric, Finding, Prediction, Report, ReportStatus, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from inference.findings import to_findings
 from inference.select import Choice, Declined, select
+from models.packages import ModelPackage
 
 
 class Reader(Protocol):

@@ -10,12 +10,12 @@ from typing import Any
 
 import structlog
 from dbos import DBOS
-from models.registry import installed_packages
 
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.database import open_workflow_engine
 from core.store.store import Store, open_store
+from models.registry import installed_packages
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.loops import Loop
@@ -24,6 +24,8 @@ from pipeline.runner import Runner
 from pipeline.workflow import StudyWorkflow
 
 _log = structlog.get_logger()
+WAITING_STUDIES = 64
+"""Threads that wait for their turn; pipeline.desk says how many work."""
 WORKFLOW_VERSION = "1"
 """Pinned: with a changed version DBOS would leave unfinished work of the old one behind. Raise it only together with
 a migration of what is in flight."""
@@ -94,7 +96,7 @@ def _workflow_engine(settings: Settings, store: Store, name: str) -> Iterator[No
         "system_database_engine": engine,
         "executor_id": name,
         "application_version": WORKFLOW_VERSION,
-        "max_executor_threads": settings.reading_threads + 1,
+        "max_executor_threads": WAITING_STUDIES,
         "log_level": "ERROR",
     }
     DBOS(config=config)  # type: ignore[arg-type]

@@ -8,28 +8,28 @@ and a number, never identity.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
-from core.domain import Image, Instance, ObjectKind, Report, ReportStatus, Study
-from core.errors import CandorError, Unavailable
+from core.domain import Instance, ObjectKind, Report, ReportStatus, ResultObject, Study
+from core.errors import CandorError, InvalidStudy, Unavailable
 from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
-from dicom_node.encode import encode
 from inference.select import Choice, select
+from pipeline.desk import Desk
 from pipeline.document import document
 from pipeline.reading_room import ReadingRoom
 from pipeline.story import Predecessor, read_study
 
 _log = structlog.get_logger()
-_PIXEL_KINDS = frozenset({ObjectKind.SC})
+_REPORT = frozenset({ObjectKind.SR})
 RETRY: dict[str, Any] = {
     "retries_allowed": True,
     "max_attempts": 6,
@@ -47,6 +47,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._room = room
         self._settings = settings
         self._on_filed = on_filed
+        self._desk = Desk(settings.reading_threads)
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision) -> None:
@@ -56,62 +57,70 @@ class StudyWorkflow(DBOSConfiguredInstance):
 
     @DBOS.workflow(name="read_study")
     def run(self, study_id: str, revision: int) -> str:
-        """Assemble came before; select, infer, explain, report and hand over to deliver. Returns how it ended."""
+        """Receive and assemble came before; deliver empties the outbox that `report` and `illustrate` fill."""
         try:
-            self.infer(study_id, revision)
-            return self.report(study_id, revision)
-        except Exception as error:  # noqa: BLE001 - the boundary of the workflow: whatever happened, the operator must see it
+            with self._desk.reporting():
+                self.infer(study_id, revision)
+                status = self.report(study_id, revision)
+            with self._desk.drawing():
+                self.illustrate(study_id, revision)
+        except Exception as error:  # noqa: BLE001 - the boundary of the workflow: the operator must see it, whatever it is
             return self.give_up(study_id, revision, _sentence(error))
+        return status
 
     @DBOS.step(name="infer", **RETRY)
     def infer(self, study_id: str, revision: int) -> None:
-        """Run the model and remember what it said."""
-        this = Revision(study_id=study_id, revision=revision)
-        self._store.studies.begin_reading(this)
-        choice = select(self._store.studies.load(this), self._room.packages)
+        """Select a model, run it and remember what it said."""
+        study = self._store.studies.load(Revision(study_id=study_id, revision=revision))
+        choice = select(study, self._room.packages)
         if isinstance(choice, Choice):
-            self._try_infer(choice)
+            with suppress(InvalidStudy):  # an image that cannot be decoded is the report's business
+                self._room.infer(choice)
 
     @DBOS.step(name="report", **RETRY)
     def report(self, study_id: str, revision: int) -> str:
-        """Explain, encode and file the report with its places in the outbox; returns the report's status."""
+        """Explain, write the SR and file it with its places in the outbox; returns the report's status."""
         this = Revision(study_id=study_id, revision=revision)
         filed = self._store.reports.find(this)
         if filed is None:
-            filed = self._file(this)
+            report = self._read(this, at=datetime.now(UTC))
+            filed = self._filed(this, report, self._encode(report, _REPORT))
+            _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
             self._on_filed()
         return filed.status.value
+
+    @DBOS.step(name="illustrate", **RETRY)
+    def illustrate(self, study_id: str, revision: int) -> None:
+        """Draw what destinations want besides the SR, for each positive finding; then the study is reported."""
+        this = Revision(study_id=study_id, revision=revision)
+        filed = self._store.reports.find(this)
+        wanted = self._wanted(filed.status) if filed else {}
+        kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
+        objects: tuple[ResultObject, ...] = ()
+        if filed and kinds and any(finding["positive"] for finding in filed.document["findings"]):
+            report = self._read(this, at=datetime.fromtimestamp(filed.created_at, UTC))
+            objects = self._encode(report, kinds)
+        self._store.reports.complete(this, objects, wanted)
+        self._on_filed()
 
     @DBOS.step(name="give_up")
     def give_up(self, study_id: str, revision: int, sentence: str) -> str:
         """Our fault: keep the study, say so, let the operator start it again."""
-        _log.error("study.failed", study=study_id, revision=revision, error=sentence)
+        _log.error("study.failed", study=study_id, revision=revision, error=sentence, exc_info=True)
         self._store.studies.fail(Revision(study_id=study_id, revision=revision), sentence)
         return ReportStatus.FAILED.value
 
-    def _try_infer(self, choice: Choice) -> None:
-        """An image that cannot be decoded is the report's business, not a failure of the workflow."""
-        try:
-            self._room.infer(choice)
-        except Unavailable:
-            raise
-        except CandorError as error:
-            _log.info("infer.not_possible", error=type(error).__name__)
-
-    def _file(self, this: Revision) -> FiledReport:
-        started = time.perf_counter()
-        study = self._store.studies.load(this)
+    def _read(self, this: Revision, *, at: datetime) -> Report:
         before = self._store.reports.predecessor(this)
-        predecessor = (
-            Predecessor()
-            if before is None
-            else Predecessor(
+        predecessor = Predecessor()
+        if before is not None:
+            predecessor = Predecessor(
                 sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
             )
-        )
-        report = read_study(study, self._room.packages, self._room, predecessor=predecessor, at=datetime.now(UTC))
-        wanted = self._wanted(report.status)
-        objects = self._encode(report, study, frozenset[ObjectKind]().union(*wanted.values()))
+        study = self._store.studies.load(this)
+        return read_study(study, self._room.packages, self._room, predecessor=predecessor, at=at)
+
+    def _filed(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
         sr = next((item for item in objects if item.kind is ObjectKind.SR), None)
         filed = FiledReport(
             revision=this,
@@ -122,11 +131,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
             completed_at=self._store.studies.completed_at(this),
             created_at=report.created_at.timestamp(),
         )
-        self._store.reports.file(filed, objects, wanted)
-        seconds = round(time.perf_counter() - started, 3)
-        _log.info(
-            "report.filed", study=this.study_id, revision=this.revision, status=report.status, elapsed_seconds=seconds
-        )
+        self._store.reports.file(filed, objects, self._wanted(report.status))
         return filed
 
     def _wanted(self, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
@@ -134,17 +139,10 @@ class StudyWorkflow(DBOSConfiguredInstance):
         refused = status is ReportStatus.REFUSED
         return {d.name: frozenset(d.objects) for d in self._settings.destinations if d.refused_reports or not refused}
 
-    def _encode(self, report: Report, study: Study, wanted: frozenset[ObjectKind]) -> tuple[Any, ...]:
-        """The DICOM objects of a report; the SR always, so that it can be read here even when nobody wants it."""
-        analysed = _instance(study, report.analysed_sop_instance_uid)
-        if analysed is None:
-            return ()
-        kinds = wanted | {ObjectKind.SR}
-        images: dict[str, Image] = {}
-        if report.saliencies and kinds & _PIXEL_KINDS:
-            images[analysed.sop_instance_uid] = self._room.decode(analysed)
-        sources = {analysed.sop_instance_uid: self._store.objects.get(analysed.object_key)}
-        return encode(report, sources=sources, images=images, kinds=kinds)
+    def _encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The DICOM objects of a report; none when there is no image to speak of."""
+        analysed = _instance(report.study, report.analysed_sop_instance_uid)
+        return () if analysed is None else self._room.encode(report, analysed, kinds)
 
 
 def _instance(study: Study, sop_instance_uid: str) -> Instance | None:

@@ -1,7 +1,7 @@
-"""Reports as filed: the document, its DICOM objects, and their places in the outbox, all in one commit.
+"""Reports as filed: the document and its SR in one commit with their places in the outbox, then the pictures.
 
-Because filing is one transaction, a report is either whole and on its way or not there at all; filing the same
-revision twice changes nothing.
+Because each filing is one transaction, a report is either on its way or not there at all; filing the same revision,
+or its pictures, twice changes nothing. The study counts as reported when the pictures are there too.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class FiledReport:
     sr_series_instance_uid: str
     completed_at: float
     created_at: float
+    filed_at: float = 0.0  # set when it is filed
 
 
 class ReportStore:
@@ -50,24 +51,32 @@ class ReportStore:
         objects: Sequence[ResultObject],
         destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> None:
-        """File a report with its objects and put each object into the outbox of each destination that wants its kind.
-
-        `objects` are sent in the order given.
-        """
-        stored = [(item, self._objects.put(item.data)) for item in objects]
+        """File a report with its SR and put it into the outbox of each destination that wants its kind."""
+        stored = self._keep(objects)
         with self._engine.begin() as connection:
-            if not insert_if_absent(connection, reports, _report_row(report)):
-                connection.rollback()
-                for _, kept in stored:
-                    self._objects.delete(kept.object_key)
+            row = {**_report_row(report), "filed_at": self._now()}
+            if insert_if_absent(connection, reports, row):
+                self._enqueue(connection, report.revision, stored, destinations)
+                self._audit.record_in(connection, _filed(report))
                 return
-            for position, (item, kept) in enumerate(stored):
-                row = _object_row(report, item, kept.object_key, position)
-                connection.execute(insert(result_objects).values(row))
-            self._enqueue(connection, report, objects, destinations)
-            state = StudyState(report.status.value)
-            settle(connection, report.revision, state, str(report.document.get("reason", "")))
-            self._audit.record_in(connection, _filed(report))
+        self._discard(stored)
+
+    def complete(
+        self,
+        revision: Revision,
+        objects: Sequence[ResultObject],
+        destinations: Mapping[str, frozenset[ObjectKind]],
+    ) -> None:
+        """Add the pictures of a filed report, in the order of sending, and end the reading of its study."""
+        stored = self._keep(objects)
+        with self._engine.begin() as connection:
+            report = connection.execute(select(reports).where(reports.c.report_id == revision.report_id)).one()
+            is_first = not objects or not self._is_known(connection, objects[0])
+            if is_first:
+                self._enqueue(connection, revision, stored, destinations)
+            settle(connection, revision, StudyState(report.status), str(report.document.get("reason", "")))
+        if not is_first:
+            self._discard(stored)
 
     def find(self, revision: Revision) -> FiledReport | None:
         """The report of this very revision."""
@@ -90,7 +99,7 @@ class ReportStore:
         query = (
             select(result_objects)
             .where(result_objects.c.report_id == revision.report_id)
-            .order_by(result_objects.c.position)
+            .order_by(result_objects.c.kind, result_objects.c.position)
         )
         with self._reader.connect() as connection:
             rows = connection.execute(query).all()
@@ -102,27 +111,43 @@ class ReportStore:
             row = connection.execute(query).one_or_none()
         return None if row is None else _filed_report(row)
 
+    def _keep(self, objects: Sequence[ResultObject]) -> list[tuple[ResultObject, str]]:
+        return [(item, self._objects.put(item.data).object_key) for item in objects]
+
+    def _discard(self, stored: Sequence[tuple[ResultObject, str]]) -> None:
+        """A step that ran twice brought them twice."""
+        for _, object_key in stored:
+            self._objects.delete(object_key)
+
+    def _is_known(self, connection: Connection, item: ResultObject) -> bool:
+        query = select(result_objects.c.position).where(result_objects.c.sop_instance_uid == item.sop_instance_uid)
+        return connection.execute(query).first() is not None
+
     def _enqueue(
         self,
         connection: Connection,
-        report: FiledReport,
-        objects: Sequence[ResultObject],
+        revision: Revision,
+        stored: Sequence[tuple[ResultObject, str]],
         destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> None:
-        rows = [
+        if not stored:
+            return
+        rows = [_object_row(revision, item, key, position) for position, (item, key) in enumerate(stored)]
+        connection.execute(insert(result_objects), rows)
+        waiting = [
             {
                 "destination": name,
-                "study_id": report.revision.study_id,
+                "study_id": revision.study_id,
                 "sop_instance_uid": item.sop_instance_uid,
                 "status": DeliveryStatus.PENDING,
                 "enqueued_at": self._now(),
             }
             for name, kinds in destinations.items()
-            for item in objects
+            for item, _ in stored
             if item.kind in kinds
         ]
-        if rows:
-            connection.execute(insert(deliveries), rows)
+        if waiting:
+            connection.execute(insert(deliveries), waiting)
 
 
 def _report_row(report: FiledReport) -> dict[str, Any]:
@@ -139,10 +164,10 @@ def _report_row(report: FiledReport) -> dict[str, Any]:
     }
 
 
-def _object_row(report: FiledReport, item: ResultObject, object_key: str, position: int) -> dict[str, Any]:
+def _object_row(revision: Revision, item: ResultObject, object_key: str, position: int) -> dict[str, Any]:
     return {
         "sop_instance_uid": item.sop_instance_uid,
-        "report_id": report.revision.report_id,
+        "report_id": revision.report_id,
         "kind": item.kind,
         "sop_class_uid": item.sop_class_uid,
         "finding_name": item.finding_name,
@@ -160,6 +185,7 @@ def _filed_report(row: Row[tuple[object, ...]]) -> FiledReport:
         sr_series_instance_uid=row.sr_series_instance_uid,
         completed_at=row.completed_at,
         created_at=row.created_at,
+        filed_at=row.filed_at,
     )
 
 

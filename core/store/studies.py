@@ -6,12 +6,12 @@ revision until the next one is assembled, so a report always says exactly which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from sqlalchemy import Connection, Engine, Row, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
 
 from core.domain import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
@@ -111,15 +111,19 @@ class StudyStore:
         with self._reader.connect() as connection:
             return [Revision(study_id=i, revision=r) for i, r in connection.execute(query)]
 
-    def arriving(self) -> list[Instance]:
-        """Source instances that no revision holds yet: what can be read ahead while the study is still quiet."""
+    def arriving(self, *, after: int) -> list[tuple[int, Instance]]:
+        """Source instances that no revision holds yet, numbered in order of arrival, behind number `after`."""
         query = (
             select(instances)
-            .where(instances.c.role == InstanceRole.SOURCE, instances.c.revision.is_(None))
+            .where(
+                instances.c.instance_id > after,
+                instances.c.role == InstanceRole.SOURCE,
+                instances.c.revision.is_(None),
+            )
             .order_by(instances.c.instance_id)
         )
         with self._reader.connect() as connection:
-            return [_instance(row) for row in connection.execute(query)]
+            return [(row.instance_id, _instance(row)) for row in connection.execute(query)]
 
     def load(self, revision: Revision) -> Study:
         """The snapshot of a revision. Raises IntegrityError when it is not there."""
@@ -154,16 +158,21 @@ class StudyStore:
             query = select(studies.c.completed_at).where(studies.c.study_id == revision.study_id)
             return float(connection.execute(query).scalar_one())
 
-    def begin_reading(self, revision: Revision) -> None:
-        """Say that a worker reads this revision; a repeated or overtaken call changes nothing."""
-        waiting = (StudyState.COMPLETE, StudyState.FAILED)
-        statement = update(studies).where(
-            studies.c.study_id == revision.study_id,
-            studies.c.revision == revision.revision,
-            studies.c.state.in_(waiting),
+    def begin_reading(self, revisions: Sequence[Revision]) -> None:
+        """Say that a worker reads these revisions, in one commit; those that were overtaken stay as they are."""
+        if not revisions:
+            return
+        statement = (
+            update(studies)
+            .where(
+                studies.c.study_id == bindparam("study"),
+                studies.c.revision == bindparam("number"),
+                studies.c.state == StudyState.COMPLETE,
+            )
+            .values(state=StudyState.READING)
         )
         with self._engine.begin() as connection:
-            connection.execute(statement.values(state=StudyState.READING))
+            connection.execute(statement, [{"study": r.study_id, "number": r.revision} for r in revisions])
 
     def fail(self, revision: Revision, reason: str) -> None:
         """Give up on a revision; the operator sees why."""

@@ -109,6 +109,7 @@ reports = Table(
     Column("sr_series_instance_uid", String(64), nullable=False, default=""),
     Column("completed_at", Float, nullable=False),
     Column("created_at", Float, nullable=False),
+    Column("filed_at", Float, nullable=False),
 )
 Index("ix_reports_study_revision", reports.c.study_id, reports.c.revision, unique=True)
 

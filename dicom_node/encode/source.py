@@ -133,8 +133,9 @@ def describe_study(study: Study, instance: Instance | None) -> Dataset:
     for keyword, value in values.items():
         keep(clean, keyword, value)
     if instance:
-        for keyword in ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "Modality"):
-            keep(clean, keyword, getattr(instance, _FIELDS[keyword]))
+        for keyword, name in _FIELDS.items():
+            keep(clean, keyword, getattr(instance, name))
+        clean.Rows, clean.Columns = instance.rows, instance.columns
     return _completed(clean)
 
 

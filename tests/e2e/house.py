@@ -45,6 +45,22 @@ def is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def children_of(pid: int) -> dict[int, str]:
+    """Every living descendant of a process, with its command line."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
+            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            parents[int(entry.name)] = int(fields[1])
+        except (OSError, ValueError, IndexError):
+            continue  # not a process, or one that just ended
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    return {child: commands[child] for child in family - {pid}}
+
+
 @dataclass
 class House:
     """One data folder and the processes that run on it."""

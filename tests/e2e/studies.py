@@ -39,6 +39,18 @@ def radiograph(
     if bright:
         top, bottom, left, right = PATCH
         pixels[top:bottom, left:right] = 250
+    return radiograph_of(number, pixels, bright=bright, study_instance_uid=study_instance_uid, change=change)
+
+
+def radiograph_of(
+    number: int,
+    pixels: np.ndarray,
+    *,
+    bright: bool = False,
+    study_instance_uid: str = "",
+    change: Callable[[Dataset], None] | None = None,
+) -> Radiograph:
+    """8-bit pixels, shape (rows, columns), wrapped as a DX object."""
     dataset = _dataset(number, pixels, study_instance_uid or generate_uid(None, [f"study {number}"]))
     if change is not None:
         change(dataset)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.house import wait_until
+from tests.e2e.house import children_of, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import radiograph, send_until_kept
 
@@ -23,22 +23,6 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(not Path("/proc").exists(), reason="victims are found in /proc, which only Linux has"),
 ]
-
-
-def children_of(pid: int) -> dict[int, str]:
-    """Every living descendant of a process, with its command line."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").iterdir():
-        try:
-            fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            parents[int(entry.name)] = int(fields[1])
-        except (OSError, ValueError, IndexError):
-            continue  # not a process, or one that just ended
-    family = {pid}
-    while more := {child for child, parent in parents.items() if parent in family} - family:
-        family |= more
-    return {child: commands[child] for child in family - {pid}}
 
 
 def victim_of(kind: str, supervisor: int) -> int | None:

@@ -42,18 +42,20 @@ def file_report(store, study, *, destinations=("PACS",)):
 
 
 def file_again(store, revision, *, destinations=("PACS",)):
-    store.studies.begin_reading(revision)
-    objects = [result(revision, ObjectKind.SC), result(revision, ObjectKind.SR)]
+    store.studies.begin_reading([revision])
+    objects = [result(revision, ObjectKind.SR), result(revision, ObjectKind.SC)]
     report = FiledReport(
         revision=revision,
         status=ReportStatus.REPORTED,
         document={"reason": ""},
-        sr_sop_instance_uid=objects[1].sop_instance_uid,
+        sr_sop_instance_uid=objects[0].sop_instance_uid,
         sr_series_instance_uid="2.25.1",
         completed_at=1.0,
         created_at=2.0,
     )
-    store.reports.file(report, objects, {name: KINDS for name in destinations})
+    wanted = dict.fromkeys(destinations, KINDS)
+    store.reports.file(report, objects[:1], wanted)
+    store.reports.complete(revision, objects[1:], wanted)
     return revision
 
 
@@ -66,8 +68,8 @@ def test_deliveries_wait_in_the_order_of_filing(store):
     first, second = keep_and_file(store, "1"), keep_and_file(store, "2")
     waiting = store.outbox.pending("PACS")
     assert [d.study_id for d in waiting] == [first.study_id] * 2 + [second.study_id] * 2
-    assert [d.kind for d in waiting[:2]] == [ObjectKind.SC, ObjectKind.SR]
-    assert store.objects.get(waiting[0].object_key) == f"sc of {first.report_id}".encode()
+    assert [d.kind for d in waiting[:2]] == [ObjectKind.SR, ObjectKind.SC]
+    assert store.objects.get(waiting[0].object_key) == f"sr of {first.report_id}".encode()
 
 
 def test_filing_twice_changes_nothing(store):

@@ -92,7 +92,7 @@ def test_assembling_twice_gives_one_revision(store):
 def test_a_late_image_reopens_a_study_and_an_overtaken_reading_does_not_close_it(store):
     store.intake.keep(arrival("1", "1"))
     revision = store.studies.assemble(store.study_id_of("1.2.1"))
-    store.studies.begin_reading(revision)
+    store.studies.begin_reading([revision])
     store.intake.keep(arrival("1", "2"))
     store.studies.fail(revision, "the disk burnt")
     assert store.studies.counts()[StudyState.RECEIVING] == 1
@@ -121,7 +121,7 @@ def test_the_same_object_again_is_kept_once_and_other_bytes_are_quarantined(stor
 def test_a_failed_study_can_be_read_again(store):
     store.intake.keep(arrival("1", "1"))
     revision = store.studies.assemble(store.study_id_of("1.2.1"))
-    store.studies.begin_reading(revision)
+    store.studies.begin_reading([revision])
     store.studies.fail(revision, "out of memory")
     assert store.studies.assembled() == []
     assert store.studies.retry_failed() == 1

@@ -140,6 +140,7 @@ def upgrade() -> None:
         sa.Column("sr_series_instance_uid", sa.String(length=64), nullable=False),
         sa.Column("completed_at", sa.Float(), nullable=False),
         sa.Column("created_at", sa.Float(), nullable=False),
+        sa.Column("filed_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["study_id"], ["studies.study_id"], name=op.f("fk_reports_study_id")),
         sa.PrimaryKeyConstraint("report_id", name=op.f("pk_reports")),
     )
