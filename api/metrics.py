@@ -25,10 +25,6 @@ class StoreCollector(Collector):
         self._settings = settings
         self._figures = Figures(store.engine)
 
-    def describe(self) -> list[Metric]:
-        """Nothing: registering must not query the database."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """Every family, counted now."""
         yield self._by_state()

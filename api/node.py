@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from api.processes import heartbeat, wait_for_stop
+from api.processes import heartbeat, stop_signal
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.store import open_store
@@ -17,12 +17,13 @@ _log = structlog.get_logger()
 
 def serve_node(settings: Settings, *, name: str = "node") -> None:
     """Listen until SIGTERM or SIGINT; ConfigurationError when the port is taken or the TLS files are unusable."""
+    stop = stop_signal()
     store = open_store(settings)
     try:
         node = Node(node_settings(settings), StoreIntake(store, node=name))
         _listen(node, settings)
         with heartbeat(store, name):
-            wait_for_stop()
+            stop.wait()
         node.stop()
     finally:
         store.close()

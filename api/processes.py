@@ -23,13 +23,12 @@ _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOOK_SECONDS = 0.2
 
 
-def wait_for_stop() -> None:
-    """Return when SIGTERM or SIGINT arrives."""
+def stop_signal() -> threading.Event:
+    """An event that SIGTERM or SIGINT sets. Ask for it first: a stop in the middle of starting is polite too."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    while not stop.wait(1.0):  # a wait without end would not let the handler run on every platform
-        pass
+    return stop
 
 
 def end_with(parent: int | None) -> None:

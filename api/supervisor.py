@@ -72,7 +72,7 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         stderr: int | None = None,
     ) -> None:
-        self._children = [Child(name, command) for name, command in commands.items()]
+        self.children = [Child(name, command) for name, command in commands.items()]
         self._environment = environment
         self._stderr = stderr
         self._stopping = threading.Event()
@@ -92,7 +92,7 @@ class Supervisor:
 
     def look(self) -> bool:
         """Start what is due and note what has ended; False when a child cannot start with these settings."""
-        for child in self._children:
+        for child in self.children:
             if child.process is not None and not child.is_running:
                 exit_code = child.process.returncode
                 self._note_end(child, exit_code)
@@ -102,13 +102,9 @@ class Supervisor:
                 self._start(child)
         return True
 
-    def pids(self) -> dict[str, int]:
-        """The process id of each child that runs."""
-        return {child.name: child.process.pid for child in self._children if child.process and child.is_running}
-
     def stop(self) -> None:
         """Ask every child to end, wait, and kill those that do not."""
-        running = [child for child in self._children if child.process is not None]
+        running = [child for child in self.children if child.process is not None]
         for child in running:
             if child.process is not None:
                 child.process.terminate()

@@ -22,7 +22,9 @@ def serve_web(settings: Settings) -> None:
         app = create_app(store, settings)
         with _listening(settings) as listener:
             _log.info("web.listening", host=settings.web_host, port=listener.getsockname()[1])
-            config = uvicorn.Config(app, log_config=None, access_log=False, server_header=False, proxy_headers=False)
+            config = uvicorn.Config(
+                app, log_config=None, log_level="warning", access_log=False, server_header=False, proxy_headers=False
+            )
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         store.close()
