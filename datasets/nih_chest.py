@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -128,8 +129,8 @@ def targets_of(finding_labels: str, rsna_class: str) -> dict[str, Target]:
 def _abnormality(labels: frozenset[str], rsna_class: str) -> Target:
     if rsna_class:
         return Target(float(rsna_class != "Normal"), 1.0, "radiologists")
-    # Radiologists called 40 % of the text-mined "No Finding" abnormal and 23 % of the others normal: half the weight.
-    return Target(float(labels != {"No Finding"}), 0.5, "text-mined")
+    # Radiologists called 40 % of the text-mined "No Finding" abnormal and 23 % of the others normal: little weight.
+    return Target(float(labels != {"No Finding"}), 0.3, "text-mined")
 
 
 def _opacity(labels: frozenset[str], rsna_class: str) -> Target:
@@ -142,15 +143,20 @@ def _opacity(labels: frozenset[str], rsna_class: str) -> Target:
     return Target(0.0, 0.0, "unknown")
 
 
-def load(root: Path) -> tuple[LabelledRadiograph, ...]:
-    """Read labels.csv and boxes.csv under `root`; raises ConfigurationError where the folder is not such a set."""
+def load(root: Path, predictions: Path | None = None) -> tuple[LabelledRadiograph, ...]:
+    """Read labels.csv and boxes.csv under `root`; raises ConfigurationError where the folder is not such a set.
+
+    `predictions` is a table of another model's probabilities ("Image Index", "prob_Effusion", ...): text-mined
+    targets of training images become the mean of label and prediction, which takes some noise out of them. Held-out
+    images keep their labels as they are.
+    """
     rows = _rows(root / "labels.csv")
     boxes = _boxes(_rows(root / "boxes.csv"))
     largest = {row["patient_id"] for row in rows if row["tier"] == "512"}
     frozen = frozen_split()
     examples = tuple(_example(root, row, boxes, largest) for row in rows)
     _check_frozen(examples, frozen)
-    return examples
+    return _softened(examples, predictions) if predictions else examples
 
 
 def frozen_split() -> dict[str, str]:
@@ -167,6 +173,34 @@ def freeze_split(examples: Iterable[LabelledRadiograph]) -> None:
 def _check_frozen(examples: Iterable[LabelledRadiograph], frozen: Mapping[str, str]) -> None:
     if any(frozen.get(e.name, "train") != e.split for e in examples):
         raise IntegrityError("The split of the NIH set is not the frozen one; do not train or evaluate with it.")
+
+
+def _softened(examples: Iterable[LabelledRadiograph], predictions: Path) -> tuple[LabelledRadiograph, ...]:
+    said = {row["Image Index"]: _said(row) for row in _rows(predictions)}
+    usual = {name: sum(row[name] for row in said.values()) / len(said) for name in _TEXT_MINED}
+    return tuple(
+        replace(example, targets=_blended(example.targets, said[example.name], usual))
+        if example.split == "train" and example.name in said
+        else example
+        for example in examples
+    )
+
+
+def _said(row: Mapping[str, str]) -> dict[str, float]:
+    """The other model's probability of each text-mined finding of ours."""
+    return {
+        name: 1.0 - math.prod(1.0 - float(row[f"prob_{label}"]) for label in mined)
+        for name, mined in _TEXT_MINED.items()
+    }
+
+
+def _blended(targets: Mapping[str, Target], said: Mapping[str, float], usual: Mapping[str, float]) -> dict[str, Target]:
+    """Mean of label and prediction, the prediction first brought halfway from its base rate to even odds."""
+    blended = dict(targets)
+    for name, probability in said.items():
+        odds = probability / (1 - probability) / math.sqrt(usual[name] / (1 - usual[name]))
+        blended[name] = replace(targets[name], value=(targets[name].value + odds / (1 + odds)) / 2)
+    return blended
 
 
 def _example(

@@ -29,11 +29,15 @@ from models.training.network import ChestNetwork
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """Everything that decides the result besides the data. `sizes`: network sizes in px, equal shares of the run."""
+    """Everything that decides the result besides the data.
+
+    `cycles`: steps of each cosine cycle, the rate starting anew with each (Loshchilov 2017). `sizes`: network sizes
+    in px, equal shares of each cycle.
+    """
 
     findings: tuple[str, ...]
     seed: int = 1
-    steps: int = 2400
+    cycles: tuple[int, ...] = (600, 1200)
     batch: int = 32
     sizes: tuple[int, ...] = (192, 224)
     learning_rate: float = 4e-4
@@ -43,6 +47,19 @@ class Recipe:
     box_weight: float = 0.3
     ema_decay: float = 0.997
     checkpoint_every: int = 50
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return sum(self.cycles)
+
+    def position(self, step: int) -> tuple[int, int]:
+        """Step within its cycle, and the steps of that cycle."""
+        for cycle in self.cycles:
+            if step < cycle:
+                return step, cycle
+            step -= cycle
+        return self.cycles[-1], self.cycles[-1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,16 +138,18 @@ def _moving_average(decay: float) -> Callable[..., None]:
 
 
 def size_at(recipe: Recipe, step: int) -> int:
-    """Network size in px at a step: the sizes share the run equally."""
-    return recipe.sizes[min(step * len(recipe.sizes) // recipe.steps, len(recipe.sizes) - 1)]
+    """Network size in px at a step: the sizes share each cycle equally."""
+    within, cycle = recipe.position(step)
+    return recipe.sizes[min(within * len(recipe.sizes) // cycle, len(recipe.sizes) - 1)]
 
 
 def rate_at(recipe: Recipe, step: int) -> float:
-    """Share of the full learning rate at a step: 4 % warm-up, then a cosine down to 1 %."""
-    warm_up = max(1, recipe.steps // 25)
-    if step < warm_up:
-        return (step + 1) / warm_up
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / max(1, recipe.steps - warm_up)))
+    """Share of the full learning rate at a step: 4 % of the cycle to warm up, then a cosine down to 1 %."""
+    within, cycle = recipe.position(step)
+    warm_up = max(1, cycle // 25)
+    if within < warm_up:
+        return (within + 1) / warm_up
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * (within - warm_up) / max(1, cycle - warm_up)))
 
 
 def predict(
@@ -206,7 +225,7 @@ def _draw_weight(example: Example) -> float:
     weight = 2.0 if example.tier >= 512 else 1.0
     weight *= 1.8 if example.rsna_class else 1.0
     rare = ("cardiomegaly", "edema", "pneumothorax", "effusion")
-    return weight * (1.6 if any(example.targets[name].value for name in rare) else 1.0)
+    return weight * (1.6 if any(example.targets[name].value > 0.5 for name in rare) else 1.0)
 
 
 def _optimiser(network: ChestNetwork, recipe: Recipe) -> torch.optim.Optimizer:

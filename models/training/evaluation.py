@@ -1,7 +1,8 @@
 """Evaluates scores and maps against what is known of held-out patients, overall and within cohorts.
 
 Primary figures are those on adult patients' images of the largest tier (512 px): the smaller tiers are easier or
-harder for reasons that have nothing to do with a hospital's images. For lung opacity only radiologists' words count.
+harder for reasons that have nothing to do with a hospital's images. For any abnormality and lung opacity only
+radiologists' words count.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from models.training.examples import Example, box_mask
 from models.training.statistics import Estimate, auroc, average_precision, bootstrap, calibration_error, wilson
 
 ADULT_YEARS = 18
-RADIOLOGISTS_ONLY = frozenset({"lung_opacity"})
+RADIOLOGISTS_ONLY = frozenset({"any_abnormality", "lung_opacity"})
 _GRID = 128  # maps and boxes are compared on a grid of this many rows and columns
 
 Mask = NDArray[np.bool_]
@@ -38,17 +39,15 @@ class Scored:
         return self.logits[:, self.findings.index(finding)]
 
 
-def truths_of(examples: Sequence[Example], finding: str) -> tuple[NDArray[np.bool_], Mask]:
-    """Truth per example, and for which examples it is known well enough to evaluate (adults only)."""
+def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = False) -> tuple[NDArray[np.bool_], Mask]:
+    """Truth per example, and for which adults it is known.
+
+    Where radiologists spoke of the finding only their words count, unless `text_too` lets text-mined labels in.
+    """
     targets = [example.targets[finding] for example in examples]
-    known = np.array(
-        [
-            example.age_years >= ADULT_YEARS
-            and target.weight >= 0.5
-            and (finding not in RADIOLOGISTS_ONLY or target.source == "radiologists")
-            for example, target in zip(examples, targets, strict=True)
-        ]
-    )
+    allowed = {"radiologists"} if finding in RADIOLOGISTS_ONLY and not text_too else {"radiologists", "text-mined"}
+    pairs = zip(examples, targets, strict=True)
+    known = np.array([example.age_years >= ADULT_YEARS and target.source in allowed for example, target in pairs])
     return np.array([target.value > 0.5 for target in targets]), known
 
 
@@ -63,16 +62,18 @@ def cohorts(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
         yield label, np.array([low <= example.age_years <= high for example in examples])
 
 
-def discrimination(scored: Scored, finding: str, members: Mask) -> dict[str, Any]:
+def discrimination(scored: Scored, finding: str, members: Mask, *, text_too: bool = False) -> dict[str, Any]:
     """AUROC and average precision of one finding among `members`."""
-    truths, known = truths_of(scored.examples, finding)
+    truths, known = truths_of(scored.examples, finding, text_too=text_too)
     rows = known & members
     area = auroc(truths[rows], scored.column(finding)[rows])
     return {
         "positives": int(truths[rows].sum()),
         "negatives": int((~truths[rows]).sum()),
         "auroc": area.as_list(),
-        "average_precision": round(average_precision(truths[rows], scored.column(finding)[rows]), 4),
+        "average_precision": round(average_precision(truths[rows], scored.column(finding)[rows]), 4)
+        if truths[rows].any()
+        else None,
     }
 
 
@@ -83,16 +84,16 @@ def at_threshold(
     truths, known = truths_of(scored.examples, finding)
     positive, negative = known & members & truths, known & members & ~truths
     called = probabilities >= threshold
-    hits, passes = wilson(int(called[positive].sum()), int(positive.sum())), None
+    hits = wilson(int(called[positive].sum()), int(positive.sum()))
     passes = wilson(int((~called)[negative].sum()), int(negative.sum()))
     return {"sensitivity": hits.as_list(), "specificity": passes.as_list()}
 
 
-def calibration(scored: Scored, finding: str, members: Mask, probabilities: NDArray[np.float64]) -> list[float]:
+def calibration(scored: Scored, finding: str, members: Mask, probabilities: NDArray[np.float64]) -> list[float | None]:
     """Expected calibration error among `members`, with an interval by bootstrap over patients."""
     truths, known = truths_of(scored.examples, finding)
     rows = np.flatnonzero(known & members)
-    patients = np.array([scored.examples[row].patient for row in rows])
+    patients = np.array([scored.examples[row].patient for row in rows.tolist()])
 
     def error(drawn: NDArray[np.intp]) -> float:
         return calibration_error(truths[rows[drawn]], probabilities[rows[drawn]])
@@ -107,7 +108,8 @@ def localisation(scored: Scored, finding: str, members: Mask) -> dict[str, Any]:
     above half its range.
     """
     column = scored.findings.index(finding)
-    rows = [i for i in np.flatnonzero(members) if any(box.finding == finding for box in scored.examples[i].boxes)]
+    boxed = [any(box.finding == finding for box in example.boxes) for example in scored.examples]
+    rows: list[int] = np.flatnonzero(members & np.array(boxed)).tolist()
     if not rows:
         return {"images": 0}
     pairs = [(_enlarged(scored.maps[i, column]), box_mask(scored.examples[i].boxes, finding, _GRID) > 0) for i in rows]

@@ -25,7 +25,7 @@ CODES: dict[str, Code] = {
 }
 
 WORDS: dict[str, str] = {
-    "any_abnormality": "any abnormality (radiologists' class where there is one, else any text-mined label)",
+    "any_abnormality": "any abnormality (RSNA 2018: not Normal, by radiologists)",
     "lung_opacity": "lung opacity (RSNA 2018, by radiologists)",
     "effusion": "pleural effusion (text-mined)",
     "cardiomegaly": "cardiomegaly (text-mined)",

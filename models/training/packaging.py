@@ -65,7 +65,8 @@ def score(network: ChestNetwork, findings: Sequence[str], examples: Sequence[Exa
 
 def clears_floor(held_out: Scored, finding: str) -> bool:
     """Whether the lower bound of AUROC on all held-out patients at 512 px is above the floor."""
-    return bool(evaluation.discrimination(held_out, finding, _at(held_out, 512))["auroc"][1] > FLOOR)
+    lower = evaluation.discrimination(held_out, finding, _at(held_out, 512))["auroc"][1]
+    return lower is not None and bool(lower > FLOOR)
 
 
 def _part(scored: Scored, split: str) -> Scored:
@@ -94,13 +95,8 @@ def _evaluate(test: Scored, finding: str, chosen: Chosen) -> dict[str, Any]:
         "expected_calibration_error": evaluation.calibration(test, finding, primary, probabilities),
         "test_512": cohorts,
         "test_128": evaluation.discrimination(test, finding, _at(test, 128)),
-        "radiologists_only": _radiologists_only(test, finding, primary),
+        "text_mined_too": evaluation.discrimination(test, finding, primary, text_too=True),
     }
-
-
-def _radiologists_only(test: Scored, finding: str, primary: evaluation.Mask) -> dict[str, Any]:
-    spoken = np.array([example.targets[finding].source == "radiologists" for example in test.examples])
-    return evaluation.discrimination(test, finding, primary & spoken) if spoken.any() else {}
 
 
 def _localisation(held_out: Scored, test: Scored) -> dict[str, Any]:
@@ -212,4 +208,4 @@ def _tensor(kind: str, format_: str, channels: int, values: list[int], definitio
 
 
 def _dump(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -27,9 +27,10 @@ class Estimate:
     low: float
     high: float
 
-    def as_list(self, digits: int = 4) -> list[float]:
-        """[value, low, high], rounded, for JSON."""
-        return [round(float(figure), digits) for figure in (self.value, self.low, self.high)]
+    def as_list(self, digits: int = 4) -> list[float | None]:
+        """[value, low, high], rounded, for JSON; None where there was too little to say anything."""
+        figures = (self.value, self.low, self.high)
+        return [None if math.isnan(figure) else round(float(figure), digits) for figure in figures]
 
 
 def auroc(truths: Truths, scores: Floats) -> Estimate:
