@@ -12,17 +12,16 @@ def run_node_and_worker(house):
     house.wait_ready()
 
 
-def wait_for_reports(archive, count, *, seconds=60.0):
-    return wait_until(
-        lambda: len(reports_by_study(archive)) >= count, seconds=seconds, what=f"{count} reports at the archive"
-    )
+def wait_for_objects(archive, count, *, seconds=60.0):
+    """The SR comes first, pictures after: wait for all of them."""
+    wait_until(lambda: len(archive.filed) >= count, seconds=seconds, what=f"{count} objects at the archive")
 
 
 def test_a_study_arrives_and_its_report_is_back_in_the_pacs(house, archive):
     run_node_and_worker(house)
     normal, bright = radiograph(1, bright=False), radiograph(2, bright=True)
     send([normal, bright], house.port)
-    wait_for_reports(archive, 2)
+    wait_for_objects(archive, 5)
     objects = arrived(archive)
     assert classes_of(objects, normal.study_instance_uid) == {SR}
     assert classes_of(objects, bright.study_instance_uid) == {SR, SC, GSPS, SEG}
@@ -34,7 +33,7 @@ def test_a_study_arrives_and_its_report_is_back_in_the_pacs(house, archive):
 def test_the_segmentation_lies_where_the_patch_was_planted(house, archive):
     run_node_and_worker(house)
     send([radiograph(1, bright=True)], house.port)
-    wait_for_reports(archive, 1)
+    wait_for_objects(archive, 4)
     mask = next(d for d in arrived(archive) if d.SOPClassUID == SEG).pixel_array
     rows, columns = mask.any(1).nonzero()[0], mask.any(0).nonzero()[0]
     top, bottom, left, right = PATCH
@@ -49,7 +48,7 @@ def test_a_late_image_gives_a_report_that_supersedes_the_first(house, archive):
     run_node_and_worker(house)
     first = radiograph(1, bright=False)
     send([first], house.port)
-    wait_for_reports(archive, 1)
+    wait_for_objects(archive, 1)
     send([radiograph(2, bright=True, study_instance_uid=first.study_instance_uid)], house.port)
     wait_until(
         lambda: len(reports_by_study(archive)[first.study_instance_uid]) == 2, seconds=30, what="the second report"
@@ -62,7 +61,7 @@ def test_a_late_image_gives_a_report_that_supersedes_the_first(house, archive):
 def test_our_own_results_come_back_and_nothing_is_read_again(house, archive):
     run_node_and_worker(house)
     send([radiograph(1, bright=True)], house.port)
-    wait_for_reports(archive, 1)
+    wait_for_objects(archive, 4)
     with house.store() as store:
         runs = store.predictions.runs()
         for filed in archive.filed:
@@ -111,7 +110,7 @@ def test_nothing_of_a_patient_is_readable_on_disk_or_in_a_log(house, archive):
     run_node_and_worker(house)
     image = radiograph(1, bright=True)
     send([image], house.port)
-    wait_for_reports(archive, 1)
+    wait_for_objects(archive, 4)
     house.stop()
     pixels = image.part10[-20_000:-19_900]
     for canary in (b"Canary", b"CANARY", pixels, image.study_instance_uid.encode()):
