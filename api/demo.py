@@ -25,11 +25,11 @@ from api.demo_outcome import Outcome, outcomes_of, problems_of
 from api.demo_printing import Waiting, print_outcomes
 from api.processes import living
 from api.supervisor import Supervisor, commands_of
-from core.domain import ObjectKind, StudyState
+from core.domain import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
 from core.settings import PREFIX, Settings
-from core.store.figures import Figures, StudyTimes
+from core.store.figures import Figures
 from core.store.store import Store, open_store
 from datasets.demo import DemoStudy, demo_studies
 from dicom_node.archive import Archive
@@ -44,7 +44,6 @@ PACS = "PACS"
 PATIENCE_SECONDS = 180.0
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
-_OUTCOMES = (StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,14 +185,9 @@ def _wait_for_reports(studies: Sequence[DemoStudy], stage: _Stage, console: Cons
             times = {name: figures.times_of(study_id) for name, study_id in ids.items()}
             for name, reached in times.items():
                 waiting.show(name, reached)
-            return all(reached is not None and _is_over(reached) for reached in times.values())
+            return all(reached is not None and reached.is_over for reached in times.values())
 
         stage.wait(all_back, "the reports")
-
-
-def _is_over(times: StudyTimes) -> bool:
-    """The study has its outcome, and whatever was to be sent was taken."""
-    return times.state in _OUTCOMES and (times.filed_at is None or times.delivered_at is not None)
 
 
 def _verdict(outcomes: Sequence[Outcome], output: Path, keep: bool, console: Console, seconds: float) -> int:

@@ -20,7 +20,8 @@ _HOPS = {
     "assembled": "last image to complete",
     "reported": "complete to report",
     "delivered": "report to PACS",
-    "total": "last image to PACS",
+    "total": "last image to report at PACS",
+    "illustrated": "report to last picture at PACS",
 }
 
 
@@ -35,7 +36,7 @@ class Waiting:
     def show(self, name: str, times: StudyTimes | None) -> None:
         """Move the study's bar to where it is now."""
         if times is not None:
-            marks = (times.completed_at, times.reading_at, times.delivered_at)
+            marks = (times.completed_at, times.reported_at, times.delivered_at)
             self._progress.update(
                 self._tasks[name], completed=1 + sum(mark is not None for mark in marks), state=str(times.state)
             )

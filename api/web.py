@@ -114,6 +114,7 @@ def _study(times: StudyTimes) -> dict[str, Any]:
         "first_received_at": times.first_received_at,
         "last_received_at": times.last_received_at,
         "completed_at": times.completed_at,
+        "reported_at": times.reported_at,
         "delivered_at": times.delivered_at,
         "timings_seconds": {hop: round(seconds, 3) for hop, seconds in times.hops().items()},
     }

@@ -5,20 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, Select, case, func, select
+from sqlalchemy import ColumnElement, Engine, FromClause, Select, case, func, select
 
 from core.domain import DeliveryStatus, ObjectKind, ReportStatus, StudyState
 from core.store.database import reading
 from core.store.intake import InstanceRole
 from core.store.tables import deliveries, instances, quarantine, reports, result_objects, studies
 
+_OUTCOMES = (StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyTimes:
     """When a study reached each hop, seconds since the epoch; None: not yet, or never.
 
-    `reading_at` is when its newest report was begun, `filed_at` when that lay in the outbox (None when no destination
-    wanted it), `delivered_at` when its last object was taken, None while one is still on its way.
+    All speak of its newest report: `reported_at` is when that was filed, `delivered_at` when every destination had
+    taken its SR, `illustrated_at` when every destination had taken all of its objects. `waiting`: objects of the
+    study that are still in the outbox.
     """
 
     study_id: str
@@ -26,32 +29,39 @@ class StudyTimes:
     reason: str
     revision: int
     images: int
+    waiting: int
     first_received_at: float
     last_received_at: float
     completed_at: float | None
-    reading_at: float | None
-    filed_at: float | None
+    reported_at: float | None
     delivered_at: float | None
+    illustrated_at: float | None
+
+    @property
+    def is_over(self) -> bool:
+        """The study has its outcome, and whatever was to be sent was taken."""
+        return self.state in _OUTCOMES and not self.waiting
 
     def hops(self) -> dict[str, float]:
-        """Seconds from each hop to the next one that happened, and `total` from the last image to the last hop.
+        """Seconds of each hop that happened.
 
-        `received`: first to last image; `assembled`: last image to complete; `reported`: complete to filed (or to
-        the end of the reading); `delivered`: filed to taken by every destination.
+        `received`: first to last image; `assembled`: last image to complete; `reported`: complete to filed;
+        `delivered`: filed to SR taken; `illustrated`: SR taken to all taken; `total`: last image to SR taken, or to
+        the last hop before that.
         """
-        reported_at = self.filed_at or self.reading_at
-        marks = {
-            "received": self.last_received_at,
-            "assembled": self.completed_at,
-            "reported": reported_at,
-            "delivered": self.delivered_at,
-        }
-        seconds, before = {}, self.first_received_at
-        for hop, at in marks.items():
+        seconds = {"received": max(0.0, self.last_received_at - self.first_received_at)}
+        before = self.last_received_at
+        for hop in ("assembled", "reported", "delivered"):
+            at = getattr(self, _MARKS[hop])
             if at is not None:
                 seconds[hop], before = max(0.0, at - before), at
         seconds["total"] = max(0.0, before - self.last_received_at)
+        if self.illustrated_at is not None and self.delivered_at is not None:
+            seconds["illustrated"] = max(0.0, self.illustrated_at - self.delivered_at)
         return seconds
+
+
+_MARKS = {"assembled": "completed_at", "reported": "reported_at", "delivered": "delivered_at"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,38 +155,35 @@ class Figures:
             return {value: int(n) for value, n in connection.execute(select(column, func.count()).group_by(column))}
 
 
-def _of_newest_report(column: ColumnElement[float]) -> ColumnElement[Any]:
-    """A figure over the deliveries of the study's newest report."""
+def _sent(*which: ColumnElement[bool]) -> ColumnElement[Any]:
+    """When the last of these deliveries of the study's newest report was taken; NULL while one is on its way."""
+    all_taken = func.count() == func.count(deliveries.c.sent_at)
     return (
-        select(column)
+        select(case((all_taken, func.max(deliveries.c.sent_at))))
         .join(result_objects, result_objects.c.sop_instance_uid == deliveries.c.sop_instance_uid)
-        .where(result_objects.c.report_id == reports.c.report_id)
+        .where(result_objects.c.report_id == reports.c.report_id, *which)
         .correlate(reports)
         .scalar_subquery()
     )
 
 
-def _times_query() -> Select[Any]:
-    images = (
-        select(func.count())
-        .where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE)
-        .correlate(studies)
-        .scalar_subquery()
-    )
-    all_taken = func.count() == func.count(deliveries.c.sent_at)
-    return select(
-        studies.c.study_id,
-        studies.c.state,
-        studies.c.reason,
-        studies.c.revision,
-        images.label("images"),
-        studies.c.first_received_at,
-        studies.c.last_received_at,
-        studies.c.completed_at,
-        reports.c.created_at.label("reading_at"),
-        _of_newest_report(func.min(deliveries.c.enqueued_at)).label("filed_at"),
-        _of_newest_report(case((all_taken, func.max(deliveries.c.sent_at)))).label("delivered_at"),
-    ).outerjoin(reports, (reports.c.study_id == studies.c.study_id) & (reports.c.revision == studies.c.revision))
+def _count(table: FromClause, *which: ColumnElement[bool]) -> ColumnElement[int]:
+    """How many rows of `table` belong to the study."""
+    mine = table.c.study_id == studies.c.study_id
+    return select(func.count()).select_from(table).where(mine, *which).correlate(studies).scalar_subquery()
 
 
-_TIMES = _times_query()
+_TIMES = select(
+    studies.c.study_id,
+    studies.c.state,
+    studies.c.reason,
+    studies.c.revision,
+    _count(instances, instances.c.role == InstanceRole.SOURCE).label("images"),
+    _count(deliveries, deliveries.c.status == DeliveryStatus.PENDING).label("waiting"),
+    studies.c.first_received_at,
+    studies.c.last_received_at,
+    studies.c.completed_at,
+    reports.c.filed_at.label("reported_at"),
+    _sent(result_objects.c.kind == ObjectKind.SR).label("delivered_at"),
+    _sent().label("illustrated_at"),
+).outerjoin(reports, (reports.c.study_id == studies.c.study_id) & (reports.c.revision == studies.c.revision))

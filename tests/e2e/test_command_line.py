@@ -120,12 +120,16 @@ def test_serve_survives_its_children_and_no_canary_sings_anywhere(house, archive
     os.kill(worker, signal.SIGKILL)
     send([radiograph(3, bright=True)], house.port)
     wait_until(lambda: len(reports_by_study(archive)) == 2, seconds=60, what="the report of the restarted worker")
+    wait_until(
+        lambda: 'candor_deliveries{destination="ARCHIVE",status="sent"} 8.0' in httpx2.get(url + "/metrics").text,
+        seconds=30,
+        what="all objects of all reports",
+    )
 
     said = [httpx2.get(url + path).text for path in ("/metrics", "/api/studies", "/readyz", "/api/studies?limit=0")]
     studies = json.loads(said[1])["studies"]
     assert sorted(study["state"] for study in studies) == ["refused", "reported", "reported"]
     said += [httpx2.get(f"{url}/api/studies/{study['study_id']}").text for study in studies]
-    assert 'candor_deliveries{destination="ARCHIVE",status="sent"} 8.0' in said[0]
     assert 'candor_studies{state="reported"} 2.0' in said[0]
 
     status = candor("status", "--data", str(house.data), cwd=house.folder)
