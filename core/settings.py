@@ -72,18 +72,18 @@ class Settings(BaseSettings):
     workflow_database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
     minimum_free_bytes: int = Field(default=2 * 1024**3, ge=0, description="below this, C-STORE answers 0xA700")
 
-    ae_title: str = Field(default="CANDOR", min_length=1, max_length=16)
+    ae_title: str = Field(default="CANDOR", min_length=1, max_length=16, description="our AE title")
     host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
-    port: int = Field(default=11112, ge=0, le=65535)
+    port: int = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
     tls: TlsSettings | None = None
-    require_called_ae_title: bool = True
+    require_called_ae_title: bool = Field(default=True, description="refuse peers that call another AE title")
     allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
     allowed_addresses: tuple[str, ...] = Field(default=(), description="addresses or networks; empty: every address")
-    maximum_associations: int = Field(default=64, ge=1)
-    maximum_associations_per_address: int = Field(default=32, ge=1)
+    maximum_associations: int = Field(default=64, ge=1, description="open at the same time")
+    maximum_associations_per_address: int = Field(default=32, ge=1, description="of them, from one address")
 
-    quiet_seconds: float = Field(default=2.0, ge=0)
-    maximum_wait_seconds: float = Field(default=300.0, gt=0)
+    quiet_seconds: float = Field(default=2.0, ge=0, description="a study is complete this long after its last image")
+    maximum_wait_seconds: float = Field(default=300.0, gt=0, description="or this long after its first one")
 
     models_dir: Path | None = Field(default=None, description="more model packages beside the shipped ones")
     model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
@@ -91,13 +91,13 @@ class Settings(BaseSettings):
 
     destinations: tuple[DestinationSettings, ...] = ()
     delivery_backoff_seconds: float = Field(default=1.0, gt=0, description="first pause after a failed delivery")
-    delivery_maximum_backoff_seconds: float = Field(default=300.0, gt=0)
+    delivery_maximum_backoff_seconds: float = Field(default=300.0, gt=0, description="and the longest one")
 
-    web_host: str = LOOPBACK
-    web_port: int = Field(default=8443, ge=0, le=65535)
+    web_host: str = Field(default=LOOPBACK, description="loopback only, until there are accounts")
+    web_port: int = Field(default=8443, ge=0, le=65535, description="plain HTTP, until there are accounts")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    log_json: bool = True
+    log_json: bool = Field(default=True, description="false: easier to read, on a terminal only")
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Settings:
