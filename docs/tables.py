@@ -1,0 +1,222 @@
+"""Write the tables of the documents out of the code, so that they cannot drift: `python docs/tables.py`.
+
+A document marks a place with `<!-- table: NAME -->` and `<!-- end -->`; what stands between them belongs to this
+script. tests/architecture/test_docs.py fails when a table in a document is not what the code says.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from highdicom.sr import CodedConcept
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydicom.uid import UID
+
+from api.command_line import app
+from api.data_folder import make_data_folder
+from api.metrics import exposition
+from api.web import create_app
+from core.domain import ObjectKind
+from core.errors import ANSWERS
+from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings
+from core.states import TRANSITIONS
+from core.store.store import Store, open_store
+from dicom_node import sop_classes
+from dicom_node.encode import concepts, shell
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/operations.md", "docs/results.md")
+_MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+MEANINGS = {
+    "data_dir": "the data folder; given with `--data`, not in `candor.toml`",
+    "tls": "a second listener, over TLS: a table, see below",
+    "destinations": "where results go: an array of tables, see below",
+    "log_level": "debug, info, warning or error",
+    "name": "what commands, logs and metrics call it: letters, digits, _ and -",
+    "kind": "dicom (C-STORE) or folder (files)",
+    "host": "its address",
+    "folder": "for the kind folder: where the files go",
+    "objects": "which results it gets: sr, sc, gsps, seg, seg-fractional",
+    "storage_commitment": "ask it to commit to keeping what it got",
+    "certificate_file": "PEM: our certificate",
+    "key_file": "PEM: its private key",
+    "ca_file": "PEM: who signs the certificates of those we talk to; a listener then demands one",
+}
+"""What a setting means, where it has no description of its own."""
+_OF_A_DESTINATION = {
+    "ae_title": "its AE title",
+    "port": "its port",
+    "tls": "speak TLS with it: a table, see below",
+}
+_OF_TLS = {"port": "port of the TLS listener; means nothing at a destination"}
+
+
+def tables() -> dict[str, str]:
+    """Every table as Markdown, by name."""
+    makers: dict[str, Callable[[], str]] = {
+        "commands": _commands,
+        "settings": lambda: _settings(Settings, {}, with_environment=True),
+        "destination-settings": lambda: _settings(DestinationSettings, _OF_A_DESTINATION),
+        "tls-settings": lambda: _settings(TlsSettings, _OF_TLS),
+        "errors": _errors,
+        "states": _states,
+        "image-sop-classes": lambda: _uids(sop_classes.IMAGE_SOP_CLASSES),
+        "filed-sop-classes": lambda: _uids(sop_classes.FILED_SOP_CLASSES),
+        "result-sop-classes": lambda: _uids(sop_classes.RESULT_SOP_CLASSES),
+        "transfer-syntaxes": _transfer_syntaxes,
+        "result-series": _result_series,
+        "private-codes": _private_codes,
+    }
+    return {**{name: make() for name, make in makers.items()}, **_tables_of_a_running_house()}
+
+
+def filled(text: str, found: dict[str, str]) -> str:
+    """The text of a document with its tables as they should be; KeyError for a table that nobody makes."""
+    return _MARK.sub(lambda match: match[1] + found[match[2]] + match[3], text)
+
+
+def main() -> None:
+    """Rewrite the tables of every document."""
+    found = tables()
+    for name in DOCUMENTS:
+        path = ROOT / name
+        path.write_text(filled(path.read_text(encoding="utf-8"), found), encoding="utf-8")
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+
+
+def _commands() -> str:
+    group: Any = typer.main.get_command(app)
+    rows = [(f"`candor {name}{_usage(command)}`", str(command.help)) for name, command in group.commands.items()]
+    return _table(("command", "what it does"), rows)
+
+
+def _usage(command: Any) -> str:
+    """Arguments and options as one would type them, optional ones in brackets; `--data DIR` is everywhere."""
+    return "".join(_parts(command))
+
+
+def _parts(command: Any) -> Iterator[str]:
+    for parameter in command.params:
+        if getattr(parameter, "hidden", False) or parameter.name in ("data", "help"):
+            continue
+        if parameter.param_type_name == "argument":
+            yield f" {parameter.metavar or parameter.human_readable_name}"
+            continue
+        value = "" if parameter.is_flag else f" {parameter.metavar or 'LIST' if parameter.name == 'objects' else 'DIR'}"
+        value = " NAME" if parameter.name == "name" else value
+        yield f" {parameter.opts[0]}{value}" if parameter.required else f" [{parameter.opts[0]}{value}]"
+
+
+def _settings(model: type[BaseModel], meanings: dict[str, str], *, with_environment: bool = False) -> str:
+    columns = ("setting", *(("environment",) if with_environment else ()), "default", "meaning")
+    rows = []
+    for name, field in model.model_fields.items():
+        variable = "CANDOR_DATA" if name == "data_dir" else PREFIX + name.upper()
+        environment = (f"`{variable}`",) if with_environment else ()
+        meaning = field.description or meanings.get(name) or MEANINGS[name]
+        rows.append((f"`{name}`", *environment, _default(field), meaning))
+    return _table(columns, rows)
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "must be given"
+    value = field.default
+    if isinstance(value, tuple):
+        value = [str(item) for item in value]
+    return "not set" if value is None else f"`{str(value).lower() if isinstance(value, bool) else repr(value)}`"
+
+
+def _errors() -> str:
+    rows = [
+        (
+            f"`{error.__name__}`",
+            str(error.__doc__).splitlines()[0],
+            f"0x{answer.dimse_status:04X}",
+            "yes" if answer.retry else "no",
+            str(answer.http_status),
+            str(answer.exit_code),
+        )
+        for error, answer in ANSWERS.items()
+    ]
+    return _table(("error", "meaning", "DIMSE status", "tried again", "HTTP", "exit code"), rows)
+
+
+def _states() -> str:
+    rows = [
+        (f"`{state}`", ", ".join(sorted(f"`{after}`" for after in allowed))) for state, allowed in TRANSITIONS.items()
+    ]
+    return _table(("state", "may become"), rows)
+
+
+def _uids(found: Iterable[UID]) -> str:
+    return _table(("SOP class", "UID"), sorted((uid.name, f"`{uid}`") for uid in found))
+
+
+def _transfer_syntaxes() -> str:
+    known = [*sop_classes.UNCOMPRESSED, *sop_classes.COMPRESSED]
+    return _table(("transfer syntax", "UID"), [(uid.name, f"`{uid}`") for uid in known])
+
+
+def _result_series() -> str:
+    rows = [
+        (f"`{kind}`", modality, str(number), words)
+        for kind in ObjectKind
+        for number, modality, words in [shell._SERIES[kind]]
+    ]
+    return _table(("object", "Modality", "Series Number", "Series Description"), rows)
+
+
+def _private_codes() -> str:
+    found = [*vars(concepts).values(), *concepts.FAITHFULNESS.values()]
+    ours = {code.value: code.meaning for code in found if _is_private(code)}
+    return _table(("code value", "code meaning"), sorted((f"`{value}`", meaning) for value, meaning in ours.items()))
+
+
+def _is_private(found: object) -> bool:
+    return isinstance(found, CodedConcept) and found.scheme_designator == concepts.PRIVATE_SCHEME
+
+
+def _tables_of_a_running_house() -> dict[str, str]:
+    """What only an open store can tell: the metrics and the routes."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = make_data_folder(Path(folder) / "data")
+        store = open_store(settings)
+        try:
+            return {"metrics": _metrics(store, settings), "routes": _routes(store, settings)}
+        finally:
+            store.close()
+
+
+def _metrics(store: Store, settings: Settings) -> str:
+    text = exposition(store, settings).decode("utf-8")
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.MULTILINE))
+    rows = [(f"`{name}`", kinds[name], words) for name, words in re.findall(r"^# HELP (\S+) (.+)$", text, re.MULTILINE)]
+    return _table(("metric", "kind", "meaning"), rows)
+
+
+def _routes(store: Store, settings: Settings) -> str:
+    routes: list[Any] = [route for route in create_app(store, settings).routes if hasattr(route, "dependencies")]
+    rows = [
+        (f"`{route.path}`", f"`{_permission(route)}`", str(route.endpoint.__doc__).splitlines()[0]) for route in routes
+    ]
+    return _table(("route", "permission", "what it tells"), rows)
+
+
+def _permission(route: Any) -> str:
+    return ", ".join(str(depends.dependency.permission) for depends in route.dependencies)
+
+
+if __name__ == "__main__":
+    main()
