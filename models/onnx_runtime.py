@@ -38,6 +38,8 @@ class OnnxModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        # idle threads that spin take the cores from receiving and encoding: worth more than the last millisecond
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         offered = onnxruntime.get_available_providers()
         providers = [provider for provider in PREFERRED_PROVIDERS if provider in offered]
         weights = package.read_weights()

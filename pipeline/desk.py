@@ -1,7 +1,7 @@
 """Reports first, pictures after: who may use the encoder when many studies end at once.
 
 A radiologist's worklist waits for the SR; overlays, outlines and segmentations may come a moment later. So drawing
-waits while any study is being reported, but never for ever: after `PATIENCE_SECONDS` its turn has come anyway.
+waits for a lull in reporting, but never for ever: after `PATIENCE_SECONDS` its turn has come anyway.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 PATIENCE_SECONDS = 10.0
+LULL_SECONDS = 0.25
+"""Nobody must have reported for so long: in a burst the next study follows within milliseconds."""
 
 
 class Desk:
@@ -20,27 +22,32 @@ class Desk:
     def __init__(self, places: int) -> None:
         self._places = threading.Semaphore(places)
         self._drawing = threading.Lock()
-        self._nobody_reports = threading.Condition()
+        self._counting = threading.Lock()
         self._reporting = 0
+        self._last_reported = 0.0
 
     @contextmanager
     def reporting(self) -> Iterator[None]:
         """A place for reporting one study; those who wait for a place count as reporting too."""
-        with self._nobody_reports:
+        with self._counting:
             self._reporting += 1
         try:
             with self._places:
                 yield
         finally:
-            with self._nobody_reports:
+            with self._counting:
                 self._reporting -= 1
-                self._nobody_reports.notify_all()
+                self._last_reported = time.monotonic()
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """The place for drawing, when nobody reports or patience has run out."""
+        """The place for drawing, in a lull of reporting or when patience has run out."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         with self._drawing:
-            with self._nobody_reports:
-                self._nobody_reports.wait_for(lambda: self._reporting == 0, timeout=deadline - time.monotonic())
+            while time.monotonic() < deadline and not self._is_lull():
+                time.sleep(LULL_SECONDS / 5)
             yield
+
+    def _is_lull(self) -> bool:
+        with self._counting:
+            return self._reporting == 0 and time.monotonic() - self._last_reported >= LULL_SECONDS

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain import CohortMetric, Finding, Prediction, Report, ReportStatus, Study
+from core.domain import Prediction, Report, ReportStatus, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from inference.findings import to_findings
@@ -60,7 +60,6 @@ def read_study(
         model=choice.package.model,
         findings=findings,
         saliencies=tuple(saliency for saliency in saliencies if saliency is not None),
-        cohorts=tuple(_validation(finding) for finding in findings),
         limitations=choice.limitations,
         analysed_sop_instance_uid=choice.instance.sop_instance_uid,
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
@@ -79,20 +78,4 @@ def _without_findings(study: Study, declined: Declined, predecessor: Predecessor
         analysed_sop_instance_uid=declined.instance.sop_instance_uid if declined.instance else "",
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
         predecessor_series_instance_uid=predecessor.series_instance_uid,
-    )
-
-
-def _validation(finding: Finding) -> CohortMetric:
-    """How well the model did on all of its validation patients: what is known until local truth says more."""
-    point = finding.operating_point
-    return CohortMetric(
-        finding_name=finding.name,
-        cohort="all",
-        sensitivity=point.sensitivity,
-        sensitivity_interval=point.sensitivity_interval,
-        specificity=point.specificity,
-        specificity_interval=point.specificity_interval,
-        positives=point.positives or 0,
-        negatives=point.negatives or 0,
-        source="the model's validation data",
     )

@@ -9,6 +9,8 @@ the tracking UID.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
@@ -27,6 +29,7 @@ from dicom_node.encode.content import (
 )
 from dicom_node.encode.shell import REGION_WORDS
 from dicom_node.encode.uids import derive_uid, tracking_uid
+from dicom_node.encode.writing import encoded_items, put_children
 
 
 def finding_group(report: Report, model: ModelVersion, finding: Finding, source: Dataset) -> hd.ContentItem:
@@ -100,6 +103,14 @@ def inferred_from(outlines: list[Outline], source: Dataset) -> list[hd.ContentIt
 
 def operating_point(point: OperatingPoint) -> hd.ContentItem:
     """The threshold, and as its properties what it was chosen for: sensitivity and specificity with intervals."""
+    item = number(concepts.THRESHOLD, point.threshold)
+    put_children(item, _properties_of(point))
+    return item
+
+
+@lru_cache(maxsize=1024)
+def _properties_of(point: OperatingPoint) -> bytes:
+    """The same in every report of a model version, and a third of what an SR is made of: encoded once."""
     properties = [
         rate(concepts.SENSITIVITY, point.sensitivity, point.sensitivity_interval),
         rate(concepts.SPECIFICITY, point.specificity, point.specificity_interval),
@@ -107,7 +118,7 @@ def operating_point(point: OperatingPoint) -> hd.ContentItem:
     for name, count in ((concepts.POSITIVES, point.positives), (concepts.NEGATIVES, point.negatives)):
         if count is not None:
             properties.append(number(name, count, unit=concepts.STUDIES, relationship=HAS_PROPERTIES))
-    return number(concepts.THRESHOLD, point.threshold, children=properties)
+    return encoded_items(properties)
 
 
 def rate(name: hd.CodedConcept, value: float, limits: Interval | None) -> hd.ContentItem:
