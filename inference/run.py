@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from models.onnx_runtime import OnnxModel
 
 from core.domain import Image, Prediction
+from models.onnx_runtime import OnnxModel
 
 
 def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:

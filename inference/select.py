@@ -9,9 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from models.packages import Accepts, ModelPackage
-
 from core.domain import Instance, ReportStatus, Study
+from models.packages import Accepts, ModelPackage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

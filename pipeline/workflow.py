@@ -17,7 +17,7 @@ import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 
 from core.domain import Instance, ObjectKind, Report, ReportStatus, ResultObject, Study
-from core.errors import CandorError, InvalidStudy, Unavailable
+from core.errors import CandorError, InvalidStudy, answer_for
 from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
@@ -34,7 +34,7 @@ RETRY: dict[str, Any] = {
     "retries_allowed": True,
     "max_attempts": 6,
     "interval_seconds": 0.5,
-    "should_retry": lambda error: isinstance(error, Unavailable),
+    "should_retry": lambda error: answer_for(error).retry,
 }
 
 

@@ -94,17 +94,6 @@ class ReportStore:
         """The newest report of a study."""
         return self._first(reports.c.study_id == study_id)
 
-    def objects_of(self, revision: Revision) -> list[tuple[ObjectKind, str, bytes]]:
-        """(kind, finding name, Part 10 bytes) of each object of a report, in the order of sending."""
-        query = (
-            select(result_objects)
-            .where(result_objects.c.report_id == revision.report_id)
-            .order_by(result_objects.c.kind, result_objects.c.position)
-        )
-        with self._reader.connect() as connection:
-            rows = connection.execute(query).all()
-        return [(ObjectKind(r.kind), r.finding_name, self._objects.get(r.object_key)) for r in rows]
-
     def _first(self, *which: Any) -> FiledReport | None:
         query = select(reports).where(*which).order_by(reports.c.revision.desc()).limit(1)
         with self._reader.connect() as connection:

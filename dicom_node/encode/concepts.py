@@ -63,7 +63,6 @@ MEASUREMENT_GROUP = _dcm("125007", "Measurement Group")
 FINDING = _dcm("121071", "Finding")
 PROCESSING_EQUIPMENT = _dcm("109102", "Processing Equipment")
 ARTIFICIAL_INTELLIGENCE = _dcm("123110", "Artificial Intelligence")
-COMMENT = _dcm("121106", "Comment")
 
 # the overall statement (CID 6047)
 PROCESSING_SUMMARY = _dcm("111017", "CAD Processing and Findings Summary")

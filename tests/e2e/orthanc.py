@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -41,15 +40,6 @@ class Orthanc:
     def instances(self) -> list[bytes]:
         """Every object it holds, as files."""
         return [self.fetch(f"/instances/{name}/file") for name in self.get("/instances")]
-
-    def wait_stable(self, *, seconds: float) -> None:
-        """Until the number of objects has not changed for two seconds."""
-        deadline, last, since = time.monotonic() + seconds, -1, time.monotonic()
-        while time.monotonic() < deadline and time.monotonic() - since < 2.0:
-            count = len(self.get("/instances"))
-            if count != last:
-                last, since = count, time.monotonic()
-            time.sleep(0.2)
 
 
 @contextmanager

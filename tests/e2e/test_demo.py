@@ -48,7 +48,7 @@ def test_the_shipped_demo_keeps_its_promises_and_leaves_everything_to_look_at(tm
     output = tmp_path / "demo-output"
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert "All as promised" in answer.stdout
-    for words in ("What the reports say", "Seconds per hop", "UNVERIFIED", "lung_opacity", "refused"):
+    for words in ("What the reports say", "Seconds per hop", "UNVERIFIED", "lung_opacity", "hand: refused, because"):
         assert words in plain(answer.stdout)
     classes = {str(dcmread(path).SOPClassUID) for path in (output / "pacs").glob("*.dcm")}
     assert classes == {SR, SC, GSPS, SEG}
@@ -91,7 +91,7 @@ def test_each_broken_promise_is_told_and_the_demo_fails(broken_promises):
     assert answer.returncode == 1, answer.stdout + answer.stderr
     told = plain(answer.stdout)
     assert "finding: bright_patch is below its operating point" in told
-    assert "place: the map's peak lies outside" in told
+    assert "place: the map of bright_patch has its peak outside" in told
     assert "end: ended reported, promised was refused" in told
     assert "silent: the report does not speak of nodule" in told
     assert "not as promised right" not in told
