@@ -17,7 +17,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -107,8 +106,13 @@ class Pool:
         return seen, warped(mask, matrix, size), self.recipe.findings.index(boxes[0].finding)
 
 
-def train(examples: Sequence[Example], recipe: Recipe, out: Path) -> ChestNetwork:
-    """Train on `examples`, with checkpoints in `out`; returns the averaged network, ready to evaluate."""
+def train(
+    examples: Sequence[Example], recipe: Recipe, out: Path, progress: Callable[[int, float], None] | None = None
+) -> ChestNetwork:
+    """Train on `examples`, with checkpoints in `out`; returns the averaged network, ready to evaluate.
+
+    `progress` is told the number of steps done and the loss, after each step.
+    """
     torch.manual_seed(recipe.seed)
     pool = Pool(examples, recipe)
     network = ChestNetwork(len(recipe.findings))
@@ -118,14 +122,14 @@ def train(examples: Sequence[Example], recipe: Recipe, out: Path) -> ChestNetwor
     optimiser = _optimiser(network, recipe)
     checkpoint = out / "checkpoint.pt"
     first = _resume(checkpoint, network, average, optimiser)
-    with ThreadPoolExecutor(1) as ahead, _progress() as progress:
-        bar = progress.add_task("training", total=recipe.steps, completed=first, loss="")
+    with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(pool.batch, first)
         for step in range(first, recipe.steps):
             batch, coming = coming.result(), ahead.submit(pool.batch, step + 1)
             loss = _step(network, optimiser, batch, pool.positive_weight, recipe, step)
             average.update_parameters(network)
-            progress.update(bar, advance=1, loss=f"{loss:.3f}")
+            if progress:
+                progress(step + 1, loss)
             if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
                 _save(checkpoint, step + 1, network, average, optimiser)
     averaged: ChestNetwork = average.module.eval().to("cpu")  # type: ignore[assignment]
@@ -261,13 +265,3 @@ def _resume(path: Path, network: ChestNetwork, average: AveragedModel, optimiser
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
     return int(state["step"])
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]}"),
-        TimeRemainingColumn(),
-    )
