@@ -17,11 +17,13 @@ from PIL import Image as Picture
 from core.domain import StudyState
 from core.store.figures import Figures, StudyTimes
 from core.store.store import Store
-from datasets.demo import DemoStudy
+from datasets.demo import DemoStudy, PlantedRegion
 from dicom_node.archive import Archive, Filed
 from dicom_node.frames import read_frame
+from dicom_node.read import read_header
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from dicom_node.sr_text import render_text
+from dicom_node.values import Values
 
 SEG, GSPS, SC, SR = RESULT_SOP_CLASSES
 
@@ -35,7 +37,7 @@ class Outcome:
     findings: list[dict[str, Any]]
     sr_texts: list[str] = field(repr=False)
     sop_classes: frozenset[str]
-    peaks: list[tuple[int, int]]  # (row, column) of each fractional segmentation's highest value
+    peaks: dict[str, tuple[int, int]]  # finding -> (row, column) of its fractional segmentation's highest value
     overlays: list[Path]
 
     @property
@@ -77,7 +79,7 @@ def _outcome(study: DemoStudy, store: Store, archive: Archive, output: Path) -> 
         findings=report.document["findings"] if report else [],
         sr_texts=[render_text(item.path.read_bytes()) for item in _of_class(filed, SR)],
         sop_classes=frozenset(item.instance.sop_class_uid for item in filed),
-        peaks=list(_peaks(_of_class(filed, SEG))),
+        peaks=dict(_peaks(_of_class(filed, SEG))),
         overlays=[_to_png(item, output, study, n) for n, item in enumerate(_of_class(filed, SC), 1)],
     )
 
@@ -86,12 +88,13 @@ def _of_class(filed: Sequence[Filed], sop_class: str) -> list[Filed]:
     return [item for item in filed if item.instance.sop_class_uid == sop_class]
 
 
-def _peaks(segmentations: Sequence[Filed]) -> Iterator[tuple[int, int]]:
+def _peaks(segmentations: Sequence[Filed]) -> Iterator[tuple[str, tuple[int, int]]]:
     for item in segmentations:
         frame = read_frame(item.path.read_bytes(), 0)
         if frame.bits_stored > 1:  # a binary one has a region, but no peak
             row, column = np.unravel_index(int(np.argmax(frame.stored)), frame.stored.shape)
-            yield int(row), int(column)
+            description = Values(read_header(item.path)).text("ContentDescription")
+            yield description.rpartition(": ")[2], (int(row), int(column))
 
 
 def _to_png(item: Filed, output: Path, study: DemoStudy, number: int) -> Path:
@@ -128,5 +131,10 @@ def _problems_of_findings(outcome: Outcome) -> Iterator[str]:
             yield f"{name} is {'above' if above else 'below'} its operating point"
     if any(said.values()) and not {SC, GSPS, SEG} <= outcome.sop_classes:
         yield "overlay, presentation state or segmentation did not come back"
-    if study.region and not any(study.region.contains(column, row) for row, column in outcome.peaks):
-        yield "the map's peak lies outside of where the finding was planted"
+    if study.region and not _is_hit(study.region, outcome.peaks):
+        yield f"the map of {study.region.finding} has its peak outside of where that was planted"
+
+
+def _is_hit(region: PlantedRegion, peaks: dict[str, tuple[int, int]]) -> bool:
+    row, column = peaks.get(region.finding, (-1, -1))
+    return region.contains(column, row)

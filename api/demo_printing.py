@@ -8,7 +8,6 @@ from typing import Self
 
 from rich.console import Console
 from rich.markup import escape
-from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -16,12 +15,12 @@ from api.demo_outcome import Outcome
 from core.store.figures import StudyTimes
 
 _HOPS = {
-    "received": "first to last image",
-    "assembled": "last image to complete",
-    "reported": "complete to report",
-    "delivered": "report to PACS",
-    "total": "last image to report at PACS",
-    "illustrated": "report to last picture at PACS",
+    "received": "receive",
+    "assembled": "assemble",
+    "reported": "report",
+    "delivered": "deliver",
+    "total": "last image to PACS",
+    "illustrated": "then pictures",
 }
 
 
@@ -50,28 +49,29 @@ class Waiting:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) -> None:
-    """Findings, one report as text, time per hop, and where everything lies."""
-    console.print(_findings_table(outcomes))
+    """One report as text, findings, time per hop, and where everything lies."""
     _print_report(outcomes, console)
-    console.print(_hops_table(outcomes))
+    console.print(_findings_table(outcomes))
     for outcome in outcomes:
-        for overlay in outcome.overlays:
-            console.print(f"Overlay  {escape(str(overlay))}", soft_wrap=True)
-    console.print(f"DICOM results in {escape(str(output / 'pacs'))}, log in {escape(str(output / 'log.jsonl'))}")
+        if outcome.times.reason:
+            ended = str(outcome.times.state).replace("_", " ")
+            console.print(f"{outcome.name}: {ended}, because {outcome.times.reason}", markup=False)
+    console.print(_hops_table(outcomes))
+    for overlay in [path for outcome in outcomes for path in outcome.overlays]:
+        console.print(f"Overlay {overlay}", markup=False, soft_wrap=True)
+    console.print(f"DICOM results in {output / 'pacs'}, log in {output / 'log.jsonl'}", markup=False, soft_wrap=True)
 
 
 def _findings_table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="What the reports say", title_justify="left")
-    for column in ("study", "ended", "finding", "probability", "operating point", "result"):
-        table.add_column(column, overflow="fold")
+    table = _table("What the reports say", "study", "finding")
+    for column in ("probability", "threshold", "result"):
+        table.add_column(column, justify="right")
     for outcome in outcomes:
-        ended = str(outcome.times.state).replace("_", " ")
-        if not outcome.findings:
-            table.add_row(outcome.name, ended, escape(outcome.times.reason), "", "", "")
-        for finding in outcome.findings:
+        for number, finding in enumerate(outcome.findings):
             result = "[bold red]above[/]" if finding["positive"] else "below"
-            threshold = f"{finding['operating_point']['threshold']:.3f}"
-            table.add_row(outcome.name, ended, finding["name"], f"{finding['probability']:.3f}", threshold, result)
+            figures = (f"{finding['probability']:.3f}", f"{finding['operating_point']['threshold']:.3f}")
+            table.add_row("" if number else outcome.name, finding["name"], *figures, result)
+        table.add_section()
     return table
 
 
@@ -80,15 +80,23 @@ def _print_report(outcomes: Sequence[Outcome], console: Console) -> None:
     candidates = [(len(text), text, outcome.name) for outcome in outcomes for text in outcome.sr_texts]
     if candidates:
         _, text, name = max(candidates)
-        console.print(Panel(escape(text), title=f"The SR of {escape(name)}, as it came back", title_align="left"))
+        console.rule(f"The SR of {escape(name)}, as it came back")
+        console.print(text, markup=False, soft_wrap=True)
+        console.rule()
 
 
 def _hops_table(outcomes: Sequence[Outcome]) -> Table:
-    table = Table(title="Seconds per hop", title_justify="left")
-    table.add_column("study")
+    table = _table("Seconds per hop", "study")
     for words in _HOPS.values():
         table.add_column(words, justify="right")
     for outcome in outcomes:
         hops = outcome.times.hops()
         table.add_row(outcome.name, *(f"{hops[hop]:.2f}" if hop in hops else "" for hop in _HOPS))
+    return table
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     return table
