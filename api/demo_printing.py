@@ -1,4 +1,7 @@
-"""How the demo shows what happens and what came back."""
+"""How the demo shows what happens and what came back.
+
+"In all" is from the last image to the report in the PACS; the pictures follow after that.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ _HOPS = {
     "assembled": "assemble",
     "reported": "report",
     "delivered": "deliver",
-    "total": "last image to PACS",
-    "illustrated": "then pictures",
+    "total": "in all",
+    "illustrated": "pictures",
 }
 
 

@@ -34,7 +34,7 @@ def complete_study(store, folder, number):
     intake.association_opened(str(number), "MODALITY", "127.0.0.1")
     intake.keep(received(path, association_id=str(number), calling_ae_title="MODALITY"))
     revision = store.studies.assemble(store.study_id_of(image.study_instance_uid))
-    store.studies.begin_reading(revision)
+    store.studies.begin_reading([revision])
     return revision
 
 
