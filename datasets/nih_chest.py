@@ -164,12 +164,6 @@ def frozen_split() -> dict[str, str]:
     return {row["image"]: row["split"] for row in _rows(FROZEN_SPLIT)} if FROZEN_SPLIT.exists() else {}
 
 
-def freeze_split(examples: Iterable[LabelledRadiograph]) -> None:
-    """Write the names of all held-out images to `nih_chest_split.csv`; done once, then committed."""
-    held_out = sorted((e.name, e.split) for e in examples if e.split != "train")
-    FROZEN_SPLIT.write_text("image,split\n" + "".join(f"{name},{split}\n" for name, split in held_out))
-
-
 def _check_frozen(examples: Iterable[LabelledRadiograph], frozen: Mapping[str, str]) -> None:
     if any(frozen.get(e.name, "train") != e.split for e in examples):
         raise IntegrityError("The split of the NIH set is not the frozen one; do not train or evaluate with it.")

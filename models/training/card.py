@@ -7,7 +7,17 @@ from typing import Any
 
 def render(figures: dict[str, Any], prose: dict[str, Any]) -> str:
     """The card as Markdown, from `evaluation.json` and the prose file."""
-    parts = (_head, _findings_table, _points_table, _cohort_table, _localisation, _not_shipped, _data, _limits)
+    parts = (
+        _head,
+        _findings_table,
+        _points_table,
+        _cohort_table,
+        _localisation,
+        _not_shipped,
+        _training,
+        _data,
+        _limits,
+    )
     return "\n\n".join(part(figures, prose) for part in parts) + "\n"
 
 
@@ -103,7 +113,7 @@ def _localisation(figures: dict[str, Any], _prose: dict[str, Any]) -> str:
     for name, entry in figures["localisation"].items():
         if entry["images"]:
             keys = ("pointing", "chance", "times_chance", "pointing_centre", "average_precision", "iou")
-            cells = [f"{entry['images']} ({name})", *(_interval(entry[key]) for key in keys)]
+            cells = [f"{name}: {entry['images']}", *(_interval(entry[key]) for key in keys)]
             lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -119,6 +129,10 @@ def _not_shipped(figures: dict[str, Any], _prose: dict[str, Any]) -> str:
     ]
     lines += [f"* {name}: {_interval(figures['held_out'][name]['auroc'])}" for name in missing]
     return "\n".join(lines)
+
+
+def _training(_figures: dict[str, Any], prose: dict[str, Any]) -> str:
+    return "\n".join(["## Training", "", *(f"* {line}" for line in prose["training"])])
 
 
 def _data(figures: dict[str, Any], prose: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.training.augmentation import degraded, exposed, overpainted, random_affine, warped
 from models.training.examples import Example, box_mask, read_pixels, target_arrays
-from models.training.network import ChestNetwork
+from models.training.network import ChestNetwork, both_ways
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,20 +157,20 @@ def rate_at(recipe: Recipe, step: int) -> float:
 
 
 def predict(
-    network: ChestNetwork, pixels: Sequence[NDArray[np.uint8]], size: int, *, flip: bool = False
+    network: ChestNetwork, pixels: Sequence[NDArray[np.uint8]], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`."""
+    """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`, as the shipped graph makes them."""
     maps = []
     with torch.inference_mode():
         for start in range(0, len(pixels), 16):
-            images = torch.cat([_at_size(array, size) for array in pixels[start : start + 16]])
-            out = network(images.flip(-1)).flip(-1) if flip else network(images)
-            maps.append(out.numpy())
+            images = torch.cat([resized(array, size) for array in pixels[start : start + 16]])
+            maps.append(both_ways(network, images).numpy())
     stacked = np.concatenate(maps)
     return stacked.mean((2, 3)), stacked
 
 
-def _at_size(array: NDArray[np.uint8], size: int) -> Tensor:
+def resized(array: NDArray[np.uint8], size: int) -> Tensor:
+    """One image as (1, 1, size, size), 0..1, averaged down as the shipped graph does."""
     image = torch.from_numpy(array.astype(np.float32) / 255.0)[None, None]
     return interpolate(image, (size, size), mode="bilinear", antialias=True, align_corners=False)
 

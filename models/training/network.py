@@ -26,11 +26,16 @@ class ChestNetwork(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
 
     def forward(self, images: Tensor) -> Tensor:
-        features = self.backbone.extract_features((images * 2.0 - 1.0).expand(-1, 3, -1, -1))
+        features = self.features(images)
         # one channel dropped in the whole image, as dropout after pooling would
         keep = self.dropout(features.new_ones(features.shape[0], features.shape[1], 1, 1))
         maps: Tensor = self.head(features * keep)
         return maps
+
+    def features(self, images: Tensor) -> Tensor:
+        """The backbone's last feature map, (N, 1280, S/32, S/32)."""
+        features: Tensor = self.backbone.extract_features((images * 2.0 - 1.0).expand(-1, 3, -1, -1))
+        return features
 
     def freeze(self, blocks: int) -> None:
         """Keep the stem and the first `blocks` blocks as ImageNet made them: half the time of a training step."""
@@ -53,8 +58,14 @@ class Shipped(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
         """`image` (N, 1, H, W), 0..1 -> logits (N, K), class activation (N, K, h, w) with mean == logit."""
         resized = interpolate(image, (self.size, self.size), mode="bilinear", antialias=True, align_corners=False)
-        maps = self.network(resized)
+        maps = both_ways(self.network, resized)
         return maps.mean((2, 3)), maps
+
+
+def both_ways(network: nn.Module, images: Tensor) -> Tensor:
+    """Mean of the maps of `images` and of the mirrored images mirrored back: steadier, at twice the cost."""
+    maps: Tensor = (network(images) + network(images.flip(-1)).flip(-1)) / 2
+    return maps
 
 
 def _backbone(pretrained: bool) -> Any:

@@ -37,7 +37,7 @@ def choose(validation: Scored, finding: str) -> Chosen:
     truths, known = truths_of(validation.examples, finding)
     logits = validation.column(finding)
     tiers = np.array([example.tier for example in validation.examples])
-    group = np.searchsorted(-np.array([512, 128, 64]), -tiers)
+    group = np.searchsorted(-np.array([512, 128]), -tiers)
     scale, shifts = fit_platt(truths[known], logits[known], group[known])
     calibrated = Chosen(scale, float(shifts[0]), OperatingPoint(threshold=0.5, sensitivity=0, specificity=0))
     rows = known & (tiers == 512)

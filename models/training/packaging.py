@@ -19,6 +19,7 @@ from models.packages import sha256_of
 from models.training import evaluation
 from models.training.card import render
 from models.training.chest_radiograph import Recipe, predict
+from models.training.control import frozen_control
 from models.training.evaluation import Scored
 from models.training.examples import Example, read_pixels
 from models.training.export import OPSET, export
@@ -27,6 +28,7 @@ from models.training.network import ChestNetwork
 from models.training.operating_points import Chosen, choose
 
 NAME = "chest_radiograph"
+OPACITY = "lung_opacity"  # the finding with boxes
 FLOOR = 0.70  # lower bound of the 95 % interval of AUROC on held-out patients, below which a finding does not ship
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _PROSE = Path(__file__).with_name("chest_radiograph.json")  # intended use, what is accepted, attribution
@@ -36,7 +38,8 @@ def write_package(
     network: ChestNetwork, recipe: Recipe, examples: Sequence[Example], *, size: int, version: str, out: Path
 ) -> dict[str, Any]:
     """Calibrate, evaluate and export `network` at network size `size` into the folder `out`; returns the evaluation."""
-    held_out = score(network, recipe.findings, [e for e in examples if e.split != "train"], size)
+    seen_well = [example for example in examples if example.split != "train" and example.tier >= 128]
+    held_out = score(network, recipe.findings, seen_well, size)
     validation, test = _part(held_out, "validation"), _part(held_out, "test")
     chosen = {name: choose(validation, name) for name in recipe.findings}
     shipped = [name for name in recipe.findings if name in CODES and clears_floor(held_out, name)]
@@ -51,7 +54,7 @@ def write_package(
         "shipped": shipped,
         "findings": {name: _evaluate(test, name, chosen[name]) for name in recipe.findings},
         "held_out": {name: evaluation.discrimination(held_out, name, _at(held_out, 512)) for name in recipe.findings},
-        "localisation": _localisation(held_out, test),
+        "localisation": _localisation(held_out, test, _control(examples, test, size)),
     }
     _write(out, figures, chosen, shipped, version)
     return figures
@@ -74,8 +77,8 @@ def _part(scored: Scored, split: str) -> Scored:
     return Scored([scored.examples[i] for i in rows], scored.findings, scored.logits[rows], scored.maps[rows])
 
 
-def _at(scored: Scored, tier: int) -> evaluation.Mask:
-    return np.array([example.tier == tier for example in scored.examples])
+def _at(scored: Scored, *tiers: int) -> evaluation.Mask:
+    return np.array([example.tier in tiers for example in scored.examples])
 
 
 def _evaluate(test: Scored, finding: str, chosen: Chosen) -> dict[str, Any]:
@@ -99,12 +102,21 @@ def _evaluate(test: Scored, finding: str, chosen: Chosen) -> dict[str, Any]:
     }
 
 
-def _localisation(held_out: Scored, test: Scored) -> dict[str, Any]:
-    return {
-        "lung_opacity_test_512": evaluation.localisation(test, "lung_opacity", _at(test, 512)),
-        "lung_opacity_test_all_tiers": evaluation.localisation(test, "lung_opacity", np.ones(len(test.examples), bool)),
-        "lung_opacity_held_out_512": evaluation.localisation(held_out, "lung_opacity", _at(held_out, 512)),
-    }
+def _localisation(held_out: Scored, test: Scored, control: Scored) -> dict[str, Any]:
+    figures = {}
+    for words, scored in (
+        ("lung opacity, test", test),
+        ("lung opacity, validation and test", held_out),
+        ("control: frozen ImageNet features, test", control),
+    ):
+        figures[f"{words}, 512 px"] = evaluation.localisation(scored, OPACITY, _at(scored, 512))
+        figures[f"{words}, 512 and 128 px"] = evaluation.localisation(scored, OPACITY, _at(scored, 512, 128))
+    return figures
+
+
+def _control(examples: Sequence[Example], test: Scored, size: int) -> Scored:
+    network = frozen_control([example for example in examples if example.split == "train"], OPACITY, size)
+    return score(network, [OPACITY], [example for example in test.examples if example.boxes], size)
 
 
 def _data_counts(examples: Sequence[Example]) -> dict[str, Any]:
