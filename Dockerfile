@@ -1,11 +1,12 @@
 # Candor in a container. The same steps as the Makefile: torch first, then everything else with its hash checked.
 #
 #   docker build --tag candor .
-#   docker build --tag candor:gpu --build-arg TORCH=torch==2.13.0 --build-arg ONNXRUNTIME='onnxruntime-gpu[cuda,cudnn]==1.31.1' .
+#   docker build --tag candor:gpu --build-arg TORCH= --build-arg ONNXRUNTIME='onnxruntime-gpu[cuda,cudnn]==1.31.1' .
 #
 # TORCH       what to install as torch. Serving does not import it (only training does), so it may be empty, which saves
 #             its whole size; a CPU build may be named by its wheel's address.
-# ONNXRUNTIME what replaces the locked CPU build of ONNX Runtime; empty keeps that one.
+# ONNXRUNTIME what replaces the locked CPU build of ONNX Runtime; empty keeps that one. The extras bring the CUDA
+#             libraries, so the base image needs none.
 
 FROM python:3.11-slim AS build
 ARG TORCH=torch==2.13.0
