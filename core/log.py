@@ -155,6 +155,7 @@ def _renderer(json: bool, target: TextIO) -> Any:
 
 
 def _tame_libraries() -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it announces each of its plug-ins at every start
     for name in SILENT_LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]

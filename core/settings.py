@@ -1,8 +1,8 @@
 """Every setting there is, read once in the composition root and passed down.
 
-Sources, the first wins: arguments, environment (`CANDOR_PORT=104`, lists and tables as JSON), `candor.toml` in the
-data folder, defaults. An unknown key, in the file or in the environment, stops the start: a typing error must not
-silently leave a hospital with the default.
+Sources, the first wins: environment (`CANDOR_PORT=104`, lists and tables as JSON), `candor.toml` in the data folder
+(or what a caller passes), defaults. An unknown key, in the file or in the environment, stops the start: a typing error
+must not silently leave a hospital with the default.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.domain import Instance, ReportStatus, Study
+from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
 from models.packages import Accepts, ModelPackage
 
 
@@ -62,22 +63,23 @@ def _why_not(image: Instance, package: ModelPackage) -> Declined | None:
 
 def _not_for_us(image: Instance, accepts: Accepts) -> str | None:
     if image.modality not in accepts.modalities:
-        return f"no model takes modality {image.modality or '(none given)'}"
+        return f"no model takes modality {term(image.modality, MODALITIES)}"
     body_part = image.body_part_examined.upper()
     if not body_part:
         return None if accepts.body_part_may_be_missing else "the body part is not given"
     if body_part not in accepts.body_parts:
-        return f"no model takes {image.modality} of {body_part}"
+        return f"no model takes {image.modality} of body part {term(body_part, BODY_PARTS)}"
     return None
 
 
 def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
     if image.number_of_frames > 1:
         return "the object holds more than one frame"
-    if image.view_position.upper() not in accepts.views:
-        return f"the view {image.view_position.upper()} is outside the model's intended use"
-    if image.photometric_interpretation not in accepts.photometric_interpretations:
-        return f"the photometric interpretation {image.photometric_interpretation or '(none given)'} is not accepted"
+    view, photometric = image.view_position.upper(), image.photometric_interpretation
+    if view not in accepts.views:
+        return f"the view {term(view, VIEWS)} is outside the model's intended use"
+    if photometric not in accepts.photometric_interpretations:
+        return f"the photometric interpretation {term(photometric, PHOTOMETRIC_INTERPRETATIONS)} is not accepted"
     if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
         return f"the image is smaller than {accepts.minimum_columns} x {accepts.minimum_rows} pixels"
     return _outside_age(image.patient_age_years, accepts)
