@@ -19,6 +19,7 @@ from pynetdicom.association import Association
 
 from core.errors import CandorError, Unavailable
 from dicom_node.associations import NodeAssociation
+from dicom_node.checkpoint import pause_reactor
 from dicom_node.contexts import contexts_to_propose
 from dicom_node.intake import CommitStatus, Failure, Intake, Reference
 from dicom_node.peers import Destination, associate
@@ -113,6 +114,7 @@ def request_commitment(
     contexts = contexts_to_propose([STORAGE_COMMITMENT])
     with associate(destination, contexts, handlers=[(evt.EVT_N_EVENT_REPORT, note)]) as association:
         request = _request(transaction_uid, references)
+        pause_reactor(association)
         status, _ = association.send_n_action(request, _REQUEST, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
         if status.get("Status") != SUCCESS:
             raise Unavailable(
@@ -130,6 +132,7 @@ def _report_on(association: Association, report: Dataset, status: CommitStatus) 
 
 def _send_report(association: Association, report: Dataset, status: CommitStatus) -> bool:
     event_type = _SOME_FAILED if status.failed else _ALL_COMMITTED
+    pause_reactor(association)
     answer, _ = association.send_n_event_report(report, event_type, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
     return bool(answer.get("Status") == SUCCESS)
 

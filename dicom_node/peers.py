@@ -14,6 +14,7 @@ from pynetdicom.presentation import PresentationContext
 
 from core.errors import Unavailable
 from dicom_node.associations import ANNOUNCED_PDU_BYTES, configure_pynetdicom
+from dicom_node.checkpoint import install_checkpoint, pause_reactor
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.tls import TlsFiles, requestor_context
 
@@ -63,12 +64,14 @@ def associate(
     association = _request(destination, contexts, handlers, as_scp_of)
     if not association.is_established:
         raise Unavailable(_why_not(destination, association))
+    install_checkpoint(association)
     try:
         yield association
     except BaseException:
         association.abort()
         raise
     if association.is_established:
+        pause_reactor(association)
         association.release()
 
 

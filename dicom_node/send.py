@@ -22,6 +22,7 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from core.errors import InvalidStudy, Unavailable
+from dicom_node.checkpoint import pause_reactor
 from dicom_node.contexts import contexts_to_propose
 from dicom_node.part10 import layout_of
 from dicom_node.peers import Destination, associate
@@ -93,9 +94,7 @@ class Sender:
         request.MessageID, request.Priority = self._message_id, 2  # low; nobody in the field schedules by it
         request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = UID(sop_class), UID(sop_instance)
         request.DataSet = io.BytesIO(data_set)
-        association._reactor_checkpoint.clear()
-        while not association._is_paused and self.is_open:
-            time.sleep(0.0001)
+        pause_reactor(association)
         try:
             association.dimse.send_msg(request, context_id)
             _, response = association.dimse.get_msg(block=True)
@@ -125,6 +124,7 @@ def echo(destination: Destination) -> float:
     """Seconds from the first packet to the answer of a C-ECHO; raises Unavailable when there is none."""
     start = time.perf_counter()
     with associate(destination, contexts_to_propose([VERIFICATION])) as association:
+        pause_reactor(association)
         if association.send_c_echo().get("Status") != 0:
             raise _broken(destination)
     return time.perf_counter() - start
