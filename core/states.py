@@ -13,12 +13,12 @@ _OUTCOMES = frozenset({StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.
 
 TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
     StudyState.RECEIVING: frozenset({StudyState.COMPLETE}),
-    StudyState.COMPLETE: frozenset({StudyState.READING, StudyState.RECEIVING}),
+    StudyState.COMPLETE: _OUTCOMES | {StudyState.READING, StudyState.RECEIVING},
     StudyState.READING: _OUTCOMES | {StudyState.RECEIVING},
     StudyState.REPORTED: frozenset({StudyState.RECEIVING}),
     StudyState.NOT_ANALYSED: frozenset({StudyState.RECEIVING}),
     StudyState.REFUSED: frozenset({StudyState.RECEIVING}),
-    StudyState.FAILED: frozenset({StudyState.RECEIVING, StudyState.READING}),
+    StudyState.FAILED: frozenset({StudyState.RECEIVING, StudyState.COMPLETE}),
 }
 
 

@@ -6,6 +6,7 @@ after a crash or without one; there is no event to lose.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import structlog
@@ -15,6 +16,7 @@ from core.store.store import Store
 from core.store.studies import Revision
 from pipeline.reading_room import ReadingRoom
 
+LOOK_AGAIN_SECONDS = 15.0
 _log = structlog.get_logger()
 
 
@@ -25,7 +27,7 @@ class Assembler:
         self._studies = store.studies
         self._settings = settings
         self._start = start
-        self._started: set[Revision] = set()
+        self._started: dict[Revision, float] = {}
 
     def tick(self) -> bool:
         """Assemble every study that is due and start every revision that waits; True when there was work."""
@@ -39,12 +41,19 @@ class Assembler:
         return self._start_waiting()
 
     def _start_waiting(self) -> bool:
+        """Start what waits; look again after a while at what should have ended, in case it ended without a word."""
+        now = time.monotonic()
         waiting = self._studies.assembled()
-        new = [revision for revision in waiting if revision not in self._started]
+        new = [
+            revision
+            for revision in waiting
+            if now - self._started.get(revision, -LOOK_AGAIN_SECONDS) >= LOOK_AGAIN_SECONDS
+        ]
         self._studies.begin_reading(new)
         for revision in new:
             self._start(revision)
-        self._started = set(waiting)  # forget what ended, so that a retried failure starts again
+        started = dict.fromkeys(new, now)
+        self._started = {revision: started.get(revision) or self._started[revision] for revision in waiting}
         return bool(new)
 
 

@@ -14,9 +14,10 @@ from itertools import groupby
 import structlog
 
 from core.domain import Delivery
-from core.errors import Unavailable
+from core.errors import IntegrityError, InvalidStudy, Unavailable, answer_for
 from core.settings import DestinationSettings, Settings
 from core.store.store import Store
+from dicom_node.send import SendResult
 from pipeline.carriers import Carrier, carrier_for
 
 _log = structlog.get_logger()
@@ -61,7 +62,7 @@ class DeliveryLoop:
         taken: list[Delivery] = []
         try:
             for delivery in deliveries:
-                result = self._carrier.carry(delivery, self._store.objects.get(delivery.object_key))
+                result = self._carry(delivery)
                 if result.sent:
                     taken.append(delivery)
                 elif result.retryable:
@@ -72,6 +73,13 @@ class DeliveryLoop:
         finally:
             if taken:
                 self._record(taken)
+
+    def _carry(self, delivery: Delivery) -> SendResult:
+        """One object; one that is damaged here is set aside like one that is refused there, and holds nobody up."""
+        try:
+            return self._carrier.carry(delivery, self._store.objects.get(delivery.object_key))
+        except (IntegrityError, InvalidStudy) as error:
+            return SendResult(status=answer_for(error).dimse_status, sent=False, retryable=False, message=str(error))
 
     def _record(self, taken: list[Delivery]) -> None:
         """Write down what was taken; where commitment is offered, first the transaction, then the request for it."""

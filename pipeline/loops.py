@@ -7,6 +7,14 @@ from collections.abc import Callable
 
 import structlog
 
+from core.errors import CandorError
+
+
+def describe(error: Exception) -> str:
+    """Our own errors speak for themselves; of a stranger only the kind is told, its text may hold patient data."""
+    return str(error) if isinstance(error, CandorError) else f"an unexpected {type(error).__name__}"
+
+
 _log = structlog.get_logger()
 LONGEST_REST_SECONDS = 30.0
 
@@ -48,7 +56,7 @@ class Loop:
             worked = self._tick()
         except Exception as error:  # noqa: BLE001 - the boundary of a loop: it must outlive whatever one tick meets
             self._failures += 1
-            _log.error("loop.failed", process=self._name, error=type(error).__name__, attempts=self._failures)
+            _log.error("loop.failed", process=self._name, error=describe(error), attempts=self._failures)
             return False
         self._failures = 0
         return worked

@@ -8,10 +8,12 @@ Unavailable, the next one finds a fresh child.
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
@@ -26,11 +28,16 @@ if TYPE_CHECKING:
     from models.onnx_runtime import OnnxModel
 
 from core.domain import Image, ObjectKind, Prediction, Report, ResultObject
-from core.errors import Unavailable
+from core.errors import CandorError, Unavailable
 from core.log import configure_logging
 
 T = TypeVar("T")
+LONGEST_JOB_SECONDS = 120
 _log = structlog.get_logger()
+
+
+class RunnerDied(Unavailable):
+    """A job took the runner down with it; it is tried again, but not for ever."""
 
 
 class Runner:
@@ -53,7 +60,7 @@ class Runner:
         return self._call(_encode, report, part10, kinds)
 
     def warm_up(self) -> dict[str, str]:
-        """Load every model now; returns which execution provider each one runs on, by name and version."""
+        """Load every model now; returns the execution provider of each one that loaded, by SHA-256."""
         return self._call(_providers)
 
     def close(self) -> None:
@@ -63,11 +70,11 @@ class Runner:
     def _call(self, job: Callable[..., T], *arguments: object) -> T:
         with self._lock:
             try:
-                return self._pool.submit(job, *arguments).result()
+                return self._pool.submit(_within_time, job, *arguments).result()
             except BrokenProcessPool:
                 _log.error("runner.died", process=job.__name__)
                 self._pool = self._start()
-        raise Unavailable("the model runner died while it read this image; out of memory, or a damaged image")
+        raise RunnerDied("the model runner died, or was too slow, on this image: out of memory, or a damaged image")
 
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
@@ -99,9 +106,19 @@ def _begin(folders: Sequence[Path], threads: int) -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logging(json=True)
     for folder in folders:
-        package = load_package(folder)
-        _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
-        warm_up_encoders(package.model)
+        with suppress(CandorError):  # the worker sees which models are missing, and says so
+            package = load_package(folder)
+            _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
+            warm_up_encoders(package.model)
+
+
+def _within_time(job: Callable[..., T], *arguments: object) -> T:
+    """Run a job under the alarm clock: a decoder that loops for ever is ended by the kernel, with this child."""
+    signal.alarm(LONGEST_JOB_SECONDS)
+    try:
+        return job(*arguments)
+    finally:
+        signal.alarm(0)
 
 
 def _end_with_parent() -> None:
@@ -134,4 +151,4 @@ def _encode(report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tupl
 
 
 def _providers() -> dict[str, str]:
-    return {f"{m.package.model.name} {m.package.model.version}": m.provider for m in _models.values()}
+    return {sha256: model.provider for sha256, model in _models.items()}

@@ -15,7 +15,7 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.database import open_workflow_engine
 from core.store.store import Store, open_store
-from models.registry import installed_packages
+from models.registry import load_registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.loops import Loop
@@ -45,6 +45,7 @@ class Worker:
             exit_stack.enter_context(_only_one(self._settings.data_dir / f"{self._name}.lock"))
             store = open_store(self._settings)
             exit_stack.callback(store.close)
+            store.objects.sweep()
             room = self._open_room(store, exit_stack)
             loops = self._loops(store, room, exit_stack)
             for loop in loops:
@@ -57,12 +58,20 @@ class Worker:
         self._exit.close()
 
     def _open_room(self, store: Store, exit_stack: ExitStack) -> ReadingRoom:
-        packages = installed_packages(self._settings.models_dir)
-        runner = Runner(packages, threads=self._settings.model_threads)
+        registry = load_registry(self._settings.models_dir)
+        for refused in registry.refused:
+            _log.error("model.refused", model=refused.folder.name, reason=str(refused.reason))
+        runner = Runner(registry.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
-        for model, provider in runner.warm_up().items():
-            _log.info("model.ready", model=model, provider=provider)
-        return ReadingRoom(store, packages, runner)
+        providers = runner.warm_up()
+        ready = [package for package in registry.packages if package.model.sha256 in providers]
+        for package in registry.packages:
+            model, sha256 = f"{package.model.name} {package.model.version}", package.model.sha256
+            if sha256 in providers:
+                _log.info("model.ready", model=model, provider=providers[sha256])
+            else:
+                _log.error("model.refused", model=model, reason="it does not run; verify it with: candor status")
+        return ReadingRoom(store, ready, runner)
 
     def _loops(self, store: Store, room: ReadingRoom, exit_stack: ExitStack) -> list[Loop]:
         deliveries = [

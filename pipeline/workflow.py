@@ -8,16 +8,17 @@ and a number, never identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
 import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
+from dbos import error as dbos_error
 
 from core.domain import Instance, ObjectKind, Report, ReportStatus, ResultObject, Study
-from core.errors import CandorError, InvalidStudy, answer_for
+from core.errors import CandorError, InvalidStudy, Unavailable, answer_for
 from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
@@ -25,7 +26,9 @@ from core.store.studies import Revision
 from inference.select import Choice, select
 from pipeline.desk import Desk
 from pipeline.document import document
+from pipeline.loops import describe
 from pipeline.reading_room import ReadingRoom
+from pipeline.runner import RunnerDied
 from pipeline.story import Predecessor, read_study
 
 _log = structlog.get_logger()
@@ -36,6 +39,10 @@ RETRY: dict[str, Any] = {
     "interval_seconds": 0.5,
     "should_retry": lambda error: answer_for(error).retry,
 }
+
+
+_ENDED = frozenset({"SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"})
+POSTPONED = "postponed"
 
 
 @DBOS.dbos_class()
@@ -51,11 +58,18 @@ class StudyWorkflow(DBOSConfiguredInstance):
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision) -> None:
-        """Start reading a revision; starting it again, also after a crash, does nothing."""
-        with SetWorkflowID(revision.report_id):
+        """Start reading a revision. While it is being read, also after a crash, starting it again does nothing.
+
+        A reading that ended without settling the revision (the database was away for too long, the disk was full) is
+        followed by another attempt: what was acknowledged is reported, however long that takes.
+        """
+        attempt = 1
+        while (status := DBOS.get_workflow_status(_workflow_id(revision, attempt))) and status.status in _ENDED:
+            attempt += 1
+        with SetWorkflowID(_workflow_id(revision, attempt)):
             DBOS.start_workflow(self.run, revision.study_id, revision.revision)
 
-    @DBOS.workflow(name="read_study")
+    @DBOS.workflow(name="read_study", max_recovery_attempts=None)
     def run(self, study_id: str, revision: int) -> str:
         """Receive and assemble came before; deliver empties the outbox that `report` and `illustrate` fill."""
         try:
@@ -65,34 +79,43 @@ class StudyWorkflow(DBOSConfiguredInstance):
             with self._desk.drawing():
                 self.illustrate(study_id, revision)
         except Exception as error:  # noqa: BLE001 - the boundary of the workflow: the operator must see it, whatever it is
-            return self.give_up(study_id, revision, _sentence(error))
+            cause = error.errors[-1] if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded) else error
+            if isinstance(cause, Unavailable) and not isinstance(cause, RunnerDied):
+                _log.warning("study.postponed", study=study_id, revision=revision, error=describe(cause))
+                return POSTPONED
+            return self.give_up(study_id, revision, describe(cause))
         return status
 
     @DBOS.step(name="infer", **RETRY)
     def infer(self, study_id: str, revision: int) -> None:
         """Select a model, run it and remember what it said."""
-        study = self._store.studies.load(Revision(study_id=study_id, revision=revision))
-        choice = select(study, self._room.packages)
-        if isinstance(choice, Choice):
-            with suppress(InvalidStudy):  # an image that cannot be decoded is the report's business
-                self._room.infer(choice)
+        with _no_strangers("infer"):
+            study = self._store.studies.load(Revision(study_id=study_id, revision=revision))
+            choice = select(study, self._room.packages)
+            if isinstance(choice, Choice):
+                with suppress(InvalidStudy):  # an image that cannot be decoded is the report's business
+                    self._room.infer(choice)
 
     @DBOS.step(name="report", **RETRY)
     def report(self, study_id: str, revision: int) -> str:
         """Explain, write the SR and file it with its places in the outbox; returns the report's status."""
         this = Revision(study_id=study_id, revision=revision)
-        filed = self._store.reports.find(this)
-        if filed is None:
-            report = self._read(this, at=datetime.now(UTC))
-            filed = self._filed(this, report, self._encode(report, _REPORT))
-            _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
-            self._on_filed()
+        with _no_strangers("report"):
+            filed = self._store.reports.find(this)
+            if filed is None:
+                report = self._read(this, at=datetime.now(UTC))
+                filed = self._filed(this, report, self._encode(report, _REPORT))
+                _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
+                self._on_filed()
         return filed.status.value
 
     @DBOS.step(name="illustrate", **RETRY)
     def illustrate(self, study_id: str, revision: int) -> None:
         """Draw what destinations want besides the SR, for each positive finding; then the study is reported."""
-        this = Revision(study_id=study_id, revision=revision)
+        with _no_strangers("illustrate"):
+            self._illustrate(Revision(study_id=study_id, revision=revision))
+
+    def _illustrate(self, this: Revision) -> None:
         filed = self._store.reports.find(this)
         wanted = self._wanted(filed.status) if filed else {}
         kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
@@ -106,7 +129,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
     @DBOS.step(name="give_up")
     def give_up(self, study_id: str, revision: int, sentence: str) -> str:
         """Our fault: keep the study, say so, let the operator start it again."""
-        _log.error("study.failed", study=study_id, revision=revision, error=sentence, exc_info=True)
+        _log.error("study.failed", study=study_id, revision=revision, error=sentence)
         self._store.studies.fail(Revision(study_id=study_id, revision=revision), sentence)
         return ReportStatus.FAILED.value
 
@@ -153,6 +176,17 @@ def _instance(study: Study, sop_instance_uid: str) -> Instance | None:
     return None
 
 
-def _sentence(error: Exception) -> str:
-    """Our own errors speak for themselves; of a stranger only the kind is told, its text may hold patient data."""
-    return str(error) if isinstance(error, CandorError) else f"an unexpected {type(error).__name__}; see the log"
+def _workflow_id(revision: Revision, attempt: int) -> str:
+    return revision.report_id if attempt == 1 else f"{revision.report_id}.{attempt}"
+
+
+@contextmanager
+def _no_strangers(step: str) -> Iterator[None]:
+    """DBOS stores what a step raises: let only errors of our own tree, which hold no patient data, get there."""
+    try:
+        yield
+    except CandorError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the boundary of a step: anything may come out of the libraries below
+        _log.error("step.failed", step=step, exc_info=True)
+        raise CandorError(f"{describe(error)} in step {step}; the log says where") from None

@@ -103,7 +103,7 @@ class IntakeStore:
         known = self._digest_of(arrival.instance.sop_instance_uid)
         if known is None:
             stored = self._objects.put(arrival.part10)
-            known = self._insert(arrival, stored, digest)
+            known = self._insert_or_discard(arrival, stored, digest)
             if known is None:
                 return Kept.OWN_RESULT if arrival.role is InstanceRole.OWN_RESULT else Kept.KEPT
             self._objects.delete(stored.object_key)  # another association was faster
@@ -121,9 +121,12 @@ class IntakeStore:
     def sop_class_of(self, sop_instance_uid: str) -> str | None:
         """The SOP class of an object that is safe here, None when it is not: what storage commitment asks."""
         query = select(instances.c.header).where(instances.c.sop_instance_uid == sop_instance_uid)
+        doubtful = select(quarantine.c.quarantine_id).where(quarantine.c.sop_instance_uid == sop_instance_uid)
         with self._reader.connect() as connection:
             header = connection.execute(query).scalar_one_or_none()
-        return None if header is None else str(header["sop_class_uid"])
+            if header is None or connection.execute(doubtful).first() is not None:
+                return None  # of two objects with one UID we cannot say which one was meant
+        return str(header["sop_class_uid"])
 
     def refuse(self, *, calling_ae_title: str, address: str, reason: str) -> None:
         """Record that an object or a sender was refused."""
@@ -142,6 +145,14 @@ class IntakeStore:
         query = select(instances.c.sha256).where(instances.c.sop_instance_uid == sop_instance_uid)
         with self._reader.connect() as connection:
             return connection.execute(query).scalar_one_or_none()
+
+    def _insert_or_discard(self, arrival: Arrival, stored: StoredObject, digest: str) -> str | None:
+        """Index the stored object; what could not be indexed is not kept, or repeated sending would fill the disk."""
+        try:
+            return self._insert(arrival, stored, digest)
+        except Exception:
+            self._objects.delete(stored.object_key)
+            raise
 
     def _insert(self, arrival: Arrival, stored: StoredObject, digest: str) -> str | None:
         """Index the stored object; returns the digest of the one that was there first, else None."""

@@ -17,6 +17,9 @@ from core.store.database import reading
 from core.store.statements import upsert
 from core.store.tables import deliveries, destinations, result_objects
 
+COMMITMENT_ATTEMPTS = 5
+"""After so many sendings that the destination did not commit to, a person has to look."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DestinationState:
@@ -146,17 +149,17 @@ class Outbox:
             return connection.execute(statement).rowcount
 
     def not_committed(self, transaction_uid: str, sop_instance_uids: Sequence[str]) -> int:
-        """The destination says it does not hold these objects: send them again; returns how many."""
-        statement = (
-            update(deliveries)
-            .where(
-                deliveries.c.commitment_transaction_uid == transaction_uid,
-                deliveries.c.sop_instance_uid.in_(sop_instance_uids),
-            )
-            .values(status=DeliveryStatus.PENDING, last_error="the destination did not commit to keeping it")
+        """The destination says it does not hold these objects: send them again, a few times; returns how many."""
+        mine = update(deliveries).where(
+            deliveries.c.commitment_transaction_uid == transaction_uid,
+            deliveries.c.sop_instance_uid.in_(sop_instance_uids),
         )
+        error = "the destination did not commit to keeping it"
+        tired = deliveries.c.attempts >= COMMITMENT_ATTEMPTS
         with self._engine.begin() as connection:
-            return connection.execute(statement).rowcount
+            connection.execute(mine.where(tired).values(status=DeliveryStatus.REFUSED, last_error=error))
+            again = mine.where(~tired).values(status=DeliveryStatus.PENDING, last_error=error)
+            return connection.execute(again).rowcount
 
     def states(self, names: Sequence[str]) -> list[DestinationState]:
         """How each destination has been doing, in the order of `names`."""

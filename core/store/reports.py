@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, insert, select
+from sqlalchemy import Connection, Engine, Row, exists, insert, select
 
 from core.domain import AuditEvent, DeliveryStatus, ObjectKind, ReportStatus, ResultObject, StudyState
 from core.store.audit import AuditTrail
@@ -83,11 +83,11 @@ class ReportStore:
         return self._first(reports.c.report_id == revision.report_id)
 
     def predecessor(self, revision: Revision) -> FiledReport | None:
-        """The newest earlier report of the study that has an SR: what this revision's report supersedes."""
+        """The newest earlier report of the study whose SR somebody gets: what this revision's report supersedes."""
         return self._first(
             reports.c.study_id == revision.study_id,
             reports.c.revision < revision.revision,
-            reports.c.sr_sop_instance_uid != "",
+            exists().where(deliveries.c.sop_instance_uid == reports.c.sr_sop_instance_uid),
         )
 
     def current(self, study_id: str) -> FiledReport | None:

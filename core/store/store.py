@@ -52,6 +52,8 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
     engine = open_engine(settings.store_url, key)
     migrate(engine)
     objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
+    # The watermark turns senders away. What was acknowledged before must still be reported.
+    results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     audit = AuditTrail(engine, key)
     return Store(
         engine=engine,
@@ -63,7 +65,7 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         ),
         studies=StudyStore(engine, now=now),
         predictions=PredictionStore(engine, now=now),
-        reports=ReportStore(engine, objects, audit, now=now),
+        reports=ReportStore(engine, results, audit, now=now),
         outbox=Outbox(engine, audit, now=now),
         leases=LeaseStore(engine, now=now),
     )

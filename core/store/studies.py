@@ -59,7 +59,9 @@ class StudyStore:
     def due(self, *, quiet_seconds: float, maximum_wait_seconds: float) -> list[str]:
         """Studies whose images are complete: expected count reached, sender done and quiet, or the maximum wait.
 
-        A sender is done with a study when its association closed or went on to another study.
+        A sender is done with a study when its association closed or went on to another study. The expected count is
+        believed once, when it is met exactly: a sender that counts wrong is left to the other rules. A study that is
+        being read is not due: revisions of one study follow each other.
         """
         now = self._now()
         held = (
@@ -71,18 +73,26 @@ class StudyStore:
             associations.c.current_study_id == studies.c.study_id, associations.c.closed_at.is_(None)
         )
         complete = or_(
-            held >= studies.c.expected_instances,
+            and_(studies.c.revision == 0, held == studies.c.expected_instances),
             and_(studies.c.last_received_at <= now - quiet_seconds, ~sending),
             studies.c.waiting_since_at <= now - maximum_wait_seconds,
         )
-        query = select(studies.c.study_id).where(studies.c.waiting_since_at.is_not(None), complete)
+        is_free = studies.c.revision == studies.c.settled_revision
+        query = select(studies.c.study_id).where(studies.c.waiting_since_at.is_not(None), is_free, complete)
         with self._reader.connect() as connection:
             return list(connection.scalars(query.order_by(studies.c.waiting_since_at)))
 
     def assemble(self, study_id: str) -> Revision | None:
         """Freeze what has arrived into the next revision; None when nothing new is there (another worker did it)."""
         with self._engine.begin() as connection:
-            revision = self._revision(connection, study_id) + 1
+            before = connection.execute(
+                select(studies.c.revision, studies.c.settled_revision)
+                .where(studies.c.study_id == study_id)
+                .with_for_update()  # an image that arrives now waits, and then opens the study again
+            ).one()
+            if before.revision != before.settled_revision:
+                return None
+            revision = before.revision + 1
             taken = connection.execute(
                 update(instances)
                 .where(
@@ -102,10 +112,10 @@ class StudyStore:
         return Revision(study_id=study_id, revision=revision)
 
     def assembled(self) -> list[Revision]:
-        """Revisions that wait to be read, oldest first."""
+        """Revisions that wait to be read or are being read, oldest first."""
         query = (
             select(studies.c.study_id, studies.c.revision)
-            .where(studies.c.state.in_((StudyState.COMPLETE, StudyState.READING)))
+            .where(studies.c.revision > studies.c.settled_revision)
             .order_by(studies.c.completed_at)
         )
         with self._reader.connect() as connection:
@@ -205,22 +215,20 @@ class StudyStore:
             found = {StudyState(state): int(n) for state, n in connection.execute(query)}
         return {state: found.get(state, 0) for state in StudyState}
 
-    def _revision(self, connection: Connection, study_id: str) -> int:
-        return int(connection.execute(select(studies.c.revision).where(studies.c.study_id == study_id)).scalar_one())
-
 
 def settle(connection: Connection, revision: Revision, state: StudyState, reason: str = "") -> None:
-    """Move a study on, unless a newer revision or a late image has overtaken this one: then it stays reopened."""
+    """End the reading of a revision; a study that a late image has opened again stays open. Once is enough."""
+    mine = studies.c.study_id == revision.study_id
     current = connection.execute(
-        select(studies.c.state, studies.c.revision, studies.c.waiting_since_at)
-        .where(studies.c.study_id == revision.study_id)
-        .with_for_update()
+        select(studies.c.state, studies.c.settled_revision, studies.c.waiting_since_at).where(mine).with_for_update()
     ).one()
-    if current.revision != revision.revision or current.waiting_since_at is not None:
+    if current.settled_revision >= revision.revision:
         return
-    check_transition(StudyState(current.state), state)
-    statement = update(studies).where(studies.c.study_id == revision.study_id)
-    connection.execute(statement.values(state=state, reason=reason))
+    change: dict[str, object] = {"settled_revision": revision.revision}
+    if current.waiting_since_at is None:
+        check_transition(StudyState(current.state), state)
+        change |= {"state": state, "reason": reason}
+    connection.execute(update(studies).where(mine).values(change))
 
 
 def _instance(row: Row[tuple[object, ...]]) -> Instance:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from core.store.metadata import metadata
@@ -34,6 +35,7 @@ studies = Table(
     Column("calling_ae_title", String(16), nullable=False),
     Column("state", String(16), nullable=False, index=True),
     Column("revision", Integer, nullable=False, default=0),  # the last one assembled
+    Column("settled_revision", Integer, nullable=False, default=0),  # the last one whose reading ended
     Column("expected_instances", Integer, nullable=True),
     Column("reason", Text, nullable=False, default=""),
     Column("first_received_at", Float, nullable=False),
@@ -41,6 +43,11 @@ studies = Table(
     Column("completed_at", Float, nullable=True),  # when the last revision was assembled
     Column("waiting_since_at", Float, nullable=True),  # first image that no revision holds yet
 )
+
+Index("ix_studies_waiting", studies.c.waiting_since_at)
+# polled ten times a second: the index holds the few that are being read, whatever the table holds
+_IN_PROGRESS = text("revision > settled_revision")
+Index("ix_studies_in_progress", studies.c.completed_at, sqlite_where=_IN_PROGRESS, postgresql_where=_IN_PROGRESS)
 
 instances = Table(
     "instances",
@@ -56,6 +63,14 @@ instances = Table(
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", Integer, nullable=False),
     Column("received_at", Float, nullable=False),
+)
+
+_NOT_ASSEMBLED = text("revision IS NULL")
+Index(
+    "ix_instances_not_assembled",
+    instances.c.instance_id,
+    sqlite_where=_NOT_ASSEMBLED,
+    postgresql_where=_NOT_ASSEMBLED,
 )
 
 quarantine = Table(

@@ -116,3 +116,21 @@ def test_nothing_of_a_patient_is_readable_on_disk_or_in_a_log(house, archive):
     for canary in (b"Canary", b"CANARY", pixels, image.study_instance_uid.encode()):
         assert holds_text(house.data, canary) == []
         assert canary not in house.log().encode()
+
+
+def test_an_outage_that_outlasts_every_retry_only_postpones_the_report(house, archive):
+    run_node_and_worker(house)
+    wait_until(lambda: "model.ready" in house.log(), seconds=60, what="the worker")
+    objects, away = house.data / "objects", house.data / "objects.away"
+    with house.store() as store:
+        store.leases.acquire("test", "test", 1.0)  # the store is open before its disk goes
+        send([radiograph(1, bright=True)], house.port)
+        objects.rename(away)
+        objects.write_text("the disk is not mounted")
+        wait_until(lambda: "study.postponed" in house.log(), seconds=60, what="the retries to run out")
+        assert store.studies.counts()[StudyState.FAILED] == 0
+        objects.unlink()
+        away.rename(objects)
+        wait_for_objects(archive, 4, seconds=60)
+        wait_until(lambda: store.studies.counts()[StudyState.REPORTED] == 1, seconds=10, what="the study to settle")
+        assert store.predictions.runs() == 1

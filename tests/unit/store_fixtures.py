@@ -14,11 +14,15 @@ from core.store.store import Store, open_store
 
 def make_store(folder: Path, clock: SettableClock) -> Store:
     """A new store below `folder`."""
-    data = folder / "data"
-    data.mkdir()
-    settings = Settings(data_dir=data, minimum_free_bytes=0)
+    (folder / "data").mkdir()
+    settings = store_settings(folder, minimum_free_bytes=0)
     SiteKey.create(settings.site_key_file)
     return open_store(settings, now=clock)
+
+
+def store_settings(folder: Path, *, minimum_free_bytes: int) -> Settings:
+    """The settings of the store below `folder`."""
+    return Settings(data_dir=folder / "data", minimum_free_bytes=minimum_free_bytes)
 
 
 def arrival(study: str, instance: str, **changes: object) -> Arrival:

@@ -6,9 +6,12 @@ import pytest
 
 from core.clock import SettableClock
 from core.domain import DeliveryStatus, ObjectKind, ReportStatus, ResultObject, StudyState
+from core.errors import DiskFull
+from core.store.outbox import COMMITMENT_ATTEMPTS
 from core.store.reports import FiledReport
+from core.store.store import open_store
 from core.store.studies import Revision
-from tests.unit.store_fixtures import arrival, make_store
+from tests.unit.store_fixtures import arrival, make_store, store_settings
 
 KINDS = frozenset({ObjectKind.SR, ObjectKind.SC})
 
@@ -119,6 +122,34 @@ def test_commitment_is_recorded_and_what_is_not_committed_is_sent_again(store):
     (state,) = store.outbox.states(["PACS"])
     assert (state.committed, state.pending) == (1, 1)
     assert store.outbox.pending("PACS")[0].status is DeliveryStatus.PENDING
+
+
+def test_an_sr_that_nobody_gets_is_nobodys_predecessor(store):
+    keep_and_file(store, "1", destinations=())
+    store.intake.keep(arrival("1", "late"))
+    second = file_report(store, "1")
+    assert store.reports.predecessor(second) is None
+
+
+def test_an_object_that_is_never_committed_is_not_sent_for_ever(store):
+    keep_and_file(store, "1")
+    sendings = 0
+    while (waiting := store.outbox.pending("PACS")) and sendings < 50:
+        sendings += 1
+        store.outbox.sent(waiting, commitment_transaction_uid=f"2.25.{sendings}")
+        store.outbox.not_committed(f"2.25.{sendings}", [d.sop_instance_uid for d in waiting])
+    assert sendings == COMMITMENT_ATTEMPTS
+    assert store.outbox.states(["PACS"])[0].refused == 2
+
+
+def test_the_watermark_turns_senders_away_and_not_reports(tmp_path, clock):
+    store = make_store(tmp_path, clock)
+    store.intake.keep(arrival("1", "1"))
+    full = open_store(store_settings(tmp_path, minimum_free_bytes=2**62), now=clock)
+    with pytest.raises(DiskFull):
+        full.intake.keep(arrival("2", "1"))
+    file_report(full, "1")
+    assert len(full.outbox.pending("PACS")) == 2
 
 
 def test_a_report_supersedes_the_one_before(store):

@@ -76,10 +76,36 @@ def test_a_revision_holds_what_had_arrived_and_a_late_image_makes_the_next(store
     store.intake.keep(arrival("1", "1"))
     first = store.studies.assemble(store.study_id_of("1.2.1"))
     store.intake.keep(arrival("1", "2"))
+    end_reading(store, first)
     second = store.studies.assemble(store.study_id_of("1.2.1"))
     assert (first.revision, second.revision) == (1, 2)
     images = [len(store.studies.load(revision).series[0].instances) for revision in (first, second)]
     assert images == [1, 2]
+
+
+def end_reading(store, revision):
+    store.studies.begin_reading([revision])
+    store.studies.fail(revision, "whatever the outcome, the reading has ended")
+
+
+def test_revisions_of_a_study_follow_each_other(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    study = store.study_id_of("1.2.1")
+    first = store.studies.assemble(study)
+    store.intake.keep(arrival("1", "late"))
+    clock.advance(99.0)
+    assert store.studies.due(**RULE) == []
+    assert store.studies.assemble(study) is None
+    assert store.studies.assembled() == [first]
+    end_reading(store, first)
+    assert store.studies.due(**RULE) == [study]
+    assert store.studies.assemble(study).revision == 2
+
+
+def test_a_sender_that_counts_wrong_does_not_cause_a_report_for_each_image(store):
+    for number in range(4):
+        store.intake.keep(arrival("1", str(number), expected_instances=2))
+    assert store.studies.due(**RULE) == []
 
 
 def test_assembling_twice_gives_one_revision(store):

@@ -101,6 +101,7 @@ def upgrade() -> None:
         sa.Column("calling_ae_title", sa.String(length=16), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
+        sa.Column("settled_revision", sa.Integer(), nullable=False),
         sa.Column("expected_instances", sa.Integer(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("first_received_at", sa.Float(), nullable=False),
@@ -109,6 +110,15 @@ def upgrade() -> None:
         sa.Column("waiting_since_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("study_id", name=op.f("pk_studies")),
         sa.UniqueConstraint("study_instance_uid", name=op.f("uq_studies_study_instance_uid")),
+    )
+    op.create_index("ix_studies_waiting", "studies", ["waiting_since_at"], unique=False)
+    op.create_index(
+        "ix_studies_in_progress",
+        "studies",
+        ["completed_at"],
+        unique=False,
+        sqlite_where=sa.text("revision > settled_revision"),
+        postgresql_where=sa.text("revision > settled_revision"),
     )
     op.create_index(op.f("ix_studies_state"), "studies", ["state"], unique=False)
     op.create_table(
@@ -127,6 +137,14 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["study_id"], ["studies.study_id"], name=op.f("fk_instances_study_id")),
         sa.PrimaryKeyConstraint("instance_id", name=op.f("pk_instances")),
         sa.UniqueConstraint("sop_instance_uid", name=op.f("uq_instances_sop_instance_uid")),
+    )
+    op.create_index(
+        "ix_instances_not_assembled",
+        "instances",
+        ["instance_id"],
+        unique=False,
+        sqlite_where=sa.text("revision IS NULL"),
+        postgresql_where=sa.text("revision IS NULL"),
     )
     op.create_index(op.f("ix_instances_study_id"), "instances", ["study_id"], unique=False)
     op.create_table(
