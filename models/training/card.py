@@ -29,10 +29,18 @@ def _head(figures: dict[str, Any], prose: dict[str, Any]) -> str:
             f"**{prose['intended_use']}**",
             f"ONNX, opset {model['opset']}, SHA-256 `{model['sha256']}`. EfficientNet-Lite0 at "
             f"{figures['recipe']['network_size']} px; one logit and one class activation map per finding, and the mean "
-            "of the map is the logit. Largest difference between ONNX Runtime and torch: "
-            f"{figures['largest_difference_onnx_torch']:.1e}. This card is made from `docs/evaluation.json`; "
-            "brackets hold 95 % intervals (that of ECE, a bootstrap over patients, leans upwards in small samples).",
+            "of the map is the logit. Largest difference of ONNX Runtime from torch: "
+            f"{_differences(figures)}. This card is made from `docs/evaluation.json`; brackets hold 95 % intervals "
+            "(that of ECE, a bootstrap over patients, leans upwards in small samples).",
         ]
+    )
+
+
+def _differences(figures: dict[str, Any]) -> str:
+    found = figures["largest_differences_from_torch"]
+    return "; ".join(
+        f"{found['logits_' + precision]:.1e} in a score, {found['maps_' + precision]:.1e} in a map cell ({precision})"
+        for precision in ("float64", "float32")
     )
 
 

@@ -44,12 +44,12 @@ def write_package(
     chosen = {name: choose(validation, name) for name in recipe.findings}
     shipped = [name for name in recipe.findings if name in CODES and clears_floor(held_out, name)]
     model_path = out / "models" / "model.onnx"
-    difference = export(network, size=size, chosen=[recipe.findings.index(n) for n in shipped], path=model_path)
+    differences = export(network, size=size, chosen=[recipe.findings.index(n) for n in shipped], path=model_path)
     figures = {
         "model": {"name": NAME, "version": version, "sha256": sha256_of(model_path), "opset": OPSET},
         "recipe": {**dataclasses.asdict(recipe), "network_size": size},
         "data": _data_counts(examples),
-        "largest_difference_onnx_torch": difference,
+        "largest_differences_from_torch": differences,
         "floor": FLOOR,
         "shipped": shipped,
         "findings": {name: _evaluate(test, name, chosen[name]) for name in recipe.findings},
