@@ -6,12 +6,15 @@ chest, a child); the report then says "could not analyse, because".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.domain import Instance, ReportStatus, Study
 from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
 from models.packages import Accepts, ModelPackage
+
+_SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +81,23 @@ def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
     view, photometric = image.view_position.upper(), image.photometric_interpretation
     if view not in accepts.views:
         return f"the view {term(view, VIEWS)} is outside the model's intended use"
+    if not view and (reason := _looks_lateral(image)):
+        return reason
     if photometric not in accepts.photometric_interpretations:
         return f"the photometric interpretation {term(photometric, PHOTOMETRIC_INTERPRETATIONS)} is not accepted"
     if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
         return f"the image is smaller than {accepts.minimum_columns} x {accepts.minimum_rows} pixels"
     return _outside_age(image.patient_age_years, accepts)
+
+
+def _looks_lateral(image: Instance) -> str | None:
+    """Without a stated view a lateral gives itself away by its rows (PS3.3 C.7.6.1.1.1) or by its series' name."""
+    along_rows = image.patient_orientation[0].upper() if image.patient_orientation else ""
+    if along_rows.startswith(("A", "P")):
+        return "the view is not given, and the image's rows run between front and back: a lateral"
+    if _SAYS_LATERAL.search(image.series_description):
+        return "the view is not given, and the series description says that it is a lateral"
+    return None
 
 
 def _outside_age(age: float | None, accepts: Accepts) -> str | None:
@@ -93,10 +108,11 @@ def _outside_age(age: float | None, accepts: Accepts) -> str | None:
     return None
 
 
-def _preference(image: Instance) -> tuple[bool, bool, str]:
-    """PA before AP, for presentation before for processing; the UID makes the choice the same every time."""
-    is_pa = image.view_position.upper() == "PA"
-    return (not is_pa, image.presentation_intent_type == "FOR PROCESSING", image.sop_instance_uid)
+def _preference(image: Instance) -> tuple[int, bool, str]:
+    """PA, then another stated view, then none; for presentation before for processing; the UID settles the rest."""
+    view = image.view_position.upper()
+    rank = 0 if view == "PA" else 1 if view else 2
+    return (rank, image.presentation_intent_type == "FOR PROCESSING", image.sop_instance_uid)
 
 
 def _limitations(study: Study, image: Instance) -> Iterator[str]:

@@ -72,6 +72,44 @@ def test_what_is_not_taken_says_why(packages, changes, status, words):
 
 
 @pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"patient_orientation": ("A", "F")}, "front and back"),
+        ({"patient_orientation": ("P", "F")}, "front and back"),
+        ({"patient_orientation": ("AL", "FP")}, "front and back"),
+        ({"series_description": "Chest LAT"}, "a lateral"),
+        ({"series_description": "thorax lateral"}, "a lateral"),
+        ({"series_description": "THORAX_LL"}, "a lateral"),
+    ],
+)
+def test_a_lateral_without_a_view_is_not_taken_for_a_frontal(packages, changes, words):
+    declined = select(study(image(view_position="", **changes)), packages)
+    assert isinstance(declined, Declined)
+    assert declined.status is ReportStatus.NOT_ANALYSED
+    assert words in declined.reason
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"patient_orientation": ("L", "F")},
+        {"patient_orientation": ("R", "F")},
+        {"series_description": "chest, bilateral; collateral note; ALL"},
+    ],
+)
+def test_a_frontal_without_a_view_is_taken(packages, changes):
+    assert isinstance(select(study(image(view_position="", **changes)), packages), Choice)
+
+
+def test_a_stated_view_is_preferred_to_none_and_the_choice_does_not_depend_on_the_order(packages):
+    unsaid, ap = image(1, view_position=""), image(2, view_position="AP")
+    for images in ((unsaid, ap), (ap, unsaid)):
+        choice = select(study(*images), packages)
+        assert isinstance(choice, Choice)
+        assert choice.instance is ap
+
+
+@pytest.mark.parametrize(
     "changes",
     [{"modality": "CANARY"}, {"body_part_examined": "CANARY"}, {"view_position": "CANARY"}],
     ids=["modality", "body part", "view"],
