@@ -5,14 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from core.domain import Image, Prediction
+from core.errors import InvalidStudy
 from models.onnx_runtime import OnnxModel
 
 
 def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:
-    """Scores, calibrated probabilities and class activation maps of `image` (pixels 0..1, shape (rows, columns))."""
+    """Scores, calibrated probabilities and class activation maps of `image` (pixels 0..1, shape (rows, columns)).
+
+    Raises InvalidStudy when the model answers with something that is not a finite number: NaN is below every
+    threshold, and would pass for "no finding".
+    """
     frame = image.frame
     square = frame.to_square(image.pixels)
     logits, maps = model.predict(square[np.newaxis, np.newaxis])
+    if not (np.isfinite(logits).all() and (maps is None or np.isfinite(maps).all())):
+        raise InvalidStudy("the model's answer for this image is not a number, so nothing can be said of it")
     findings = model.package.model.findings
     scores = {finding.name: float(logit) for finding, logit in zip(findings, logits[0], strict=True)}
     probabilities = {name: model.package.calibrate(name, score) for name, score in scores.items()}
