@@ -36,7 +36,17 @@ _WARNINGS = {  # PS3.4 B.2.3: the object was stored
     0xB006: "stored, with elements discarded",
     0xB007: "stored, although the data set does not match its SOP class",
 }
-_FAILURES = ((0xA700, 0xA7FF, "out of resources"), (0xA900, 0xA9FF, "the data set does not match its SOP class"))
+_PASSING = (  # passes by itself (PS3.4 B.2.3, PS3.7 C.5)
+    (0xA700, 0xA7FF, "out of resources"),
+    (0x0110, 0x0110, "the destination failed while processing it"),
+    (0x0213, 0x0213, "the destination is at a limit of its resources"),
+)
+_FINAL = (
+    (0xA900, 0xA9FF, "the data set does not match its SOP class"),
+    (0x0124, 0x0124, "the destination does not authorise us"),
+    (0x0211, 0x0211, "the destination does not know the operation"),
+    (NOT_ACCEPTED, NOT_ACCEPTED, "the destination does not take this kind of object"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +162,11 @@ def _result(status: int) -> SendResult:
         return SendResult(status=status, sent=True, retryable=False, message="stored")
     if status in _WARNINGS:
         return SendResult(status=status, sent=True, retryable=False, message=_WARNINGS[status])
-    words = next((words for low, high, words in _FAILURES if low <= status <= high), "it cannot be understood")
-    if status == NOT_ACCEPTED:
-        words = "the destination does not take this kind of object"
-    retryable = 0xA700 <= status <= 0xA7FF
-    return SendResult(status=status, sent=False, retryable=retryable, message=f"refused with 0x{status:04X}: {words}")
+    passing = _words(status, _PASSING)
+    words = passing or _words(status, _FINAL) or "it cannot be understood"
+    message = f"refused with 0x{status:04X}: {words}"
+    return SendResult(status=status, sent=False, retryable=bool(passing), message=message)
+
+
+def _words(status: int, known: Iterable[tuple[int, int, str]]) -> str:
+    return next((words for low, high, words in known if low <= status <= high), "")
