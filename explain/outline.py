@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from core.domain import Region
 from core.geometry import FloatMap
 
+FINEST_GRID = 256
+"""Maps are smooth: a grid of so many samples along the shorter side finds their outline to a fraction of a pixel."""
 MAXIMUM_POINTS = 200
 """More points than a screen can show only slow viewers down."""
 
@@ -20,15 +22,16 @@ def outline(values: FloatMap, level: float) -> tuple[Region, ...]:
     Points are clipped to the image. Holes are outlines too, only smaller; viewers draw both.
     """
     rows, columns = values.shape
-    padded = np.pad(values, 1)  # a region that touches the border gets a closed outline
+    step = max(1, min(rows, columns) // FINEST_GRID)
+    padded = np.pad(values[::step, ::step], 1)  # a region that touches the border gets a closed outline
     lines = contour_generator(z=padded).lines(level)
-    regions = [_region(np.asarray(line, np.float32), rows, columns) for line in lines]
+    regions = [_region(np.asarray(line, np.float32), step, rows, columns) for line in lines]
     found = [region for region in regions if region.area_pixels >= 1.0]
     return tuple(sorted(found, key=lambda region: -region.area_pixels))
 
 
-def _region(line: NDArray[np.float32], rows: int, columns: int) -> Region:
-    points = line - 0.5  # undo the pad (1) and move from pixel centres to corners (.5)
+def _region(line: NDArray[np.float32], step: int, rows: int, columns: int) -> Region:
+    points = (line - 1.0) * step + 0.5  # undo the pad, then from pixel centres to DICOM's corners
     points = _thin(np.clip(points, 0.0, (columns, rows)).astype(np.float32))
     points[-1] = points[0]
     return Region(points=points, area_pixels=_area(points))

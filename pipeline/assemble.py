@@ -23,7 +23,7 @@ _log = structlog.get_logger()
 class Assembler:
     """Finds what is due and starts its reading."""
 
-    def __init__(self, store: Store, settings: Settings, start: Callable[[Revision], None]) -> None:
+    def __init__(self, store: Store, settings: Settings, start: Callable[[Revision, bool], None]) -> None:
         self._studies = store.studies
         self._settings = settings
         self._start = start
@@ -51,7 +51,7 @@ class Assembler:
         ]
         self._studies.begin_reading(new)
         for revision in new:
-            self._start(revision)
+            self._start(revision, revision in self._started)
         started = dict.fromkeys(new, now)
         self._started = {revision: started.get(revision) or self._started[revision] for revision in waiting}
         return bool(new)

@@ -34,9 +34,10 @@ class ReadingRoom:
     def infer(self, choice: Choice) -> Prediction:
         """What the chosen model says of the chosen image; InvalidStudy when the image cannot be decoded."""
         uid, model = choice.instance.sop_instance_uid, choice.package.model
+        if (known := self._store.predictions.find(uid, model)) is not None:
+            return known
         with self._one_at_a_time:  # whoever comes second finds the answer of the first
-            known = self._store.predictions.find(uid, model)
-            if known is not None:
+            if (known := self._store.predictions.find(uid, model)) is not None:
                 return known
             part10 = self._store.objects.get(choice.instance.object_key)
             prediction = self._runner.predict(choice.package, part10, uid)

@@ -9,7 +9,7 @@ and a number, never identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,12 +18,11 @@ from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 from dbos import error as dbos_error
 
 from core.domain import Instance, ObjectKind, Report, ReportStatus, ResultObject, Study
-from core.errors import CandorError, InvalidStudy, Unavailable, answer_for
+from core.errors import CandorError, Unavailable, answer_for
 from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
-from inference.select import Choice, select
 from pipeline.desk import Desk
 from pipeline.document import document
 from pipeline.loops import describe
@@ -57,14 +56,17 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._desk = Desk(settings.reading_threads)
         super().__init__(config_name="candor")
 
-    def start(self, revision: Revision) -> None:
+    def start(self, revision: Revision, again: bool) -> None:
         """Start reading a revision. While it is being read, also after a crash, starting it again does nothing.
 
         A reading that ended without settling the revision (the database was away for too long, the disk was full) is
-        followed by another attempt: what was acknowledged is reported, however long that takes.
+        followed by another attempt when it is started `again`: what was acknowledged is reported, however long that
+        takes.
         """
         attempt = 1
-        while (status := DBOS.get_workflow_status(_workflow_id(revision, attempt))) and status.status in _ENDED:
+        while (
+            again and (status := DBOS.get_workflow_status(_workflow_id(revision, attempt))) and status.status in _ENDED
+        ):
             attempt += 1
         with SetWorkflowID(_workflow_id(revision, attempt)):
             DBOS.start_workflow(self.run, revision.study_id, revision.revision)
@@ -74,7 +76,6 @@ class StudyWorkflow(DBOSConfiguredInstance):
         """Receive and assemble came before; deliver empties the outbox that `report` and `illustrate` fill."""
         try:
             with self._desk.reporting():
-                self.infer(study_id, revision)
                 status = self.report(study_id, revision)
             with self._desk.drawing():
                 self.illustrate(study_id, revision)
@@ -86,19 +87,12 @@ class StudyWorkflow(DBOSConfiguredInstance):
             return self.give_up(study_id, revision, describe(cause))
         return status
 
-    @DBOS.step(name="infer", **RETRY)
-    def infer(self, study_id: str, revision: int) -> None:
-        """Select a model, run it and remember what it said."""
-        with _no_strangers("infer"):
-            study = self._store.studies.load(Revision(study_id=study_id, revision=revision))
-            choice = select(study, self._room.packages)
-            if isinstance(choice, Choice):
-                with suppress(InvalidStudy):  # an image that cannot be decoded is the report's business
-                    self._room.infer(choice)
-
     @DBOS.step(name="report", **RETRY)
     def report(self, study_id: str, revision: int) -> str:
-        """Explain, write the SR and file it with its places in the outbox; returns the report's status."""
+        """Select, infer, explain, write the SR and file it with its places in the outbox; returns how it ended.
+
+        What the model said is remembered by itself (pipeline.reading_room), so a second run of this step runs no model.
+        """
         this = Revision(study_id=study_id, revision=revision)
         with _no_strangers("report"):
             filed = self._store.reports.find(this)
@@ -134,7 +128,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         return ReportStatus.FAILED.value
 
     def _read(self, this: Revision, *, at: datetime) -> Report:
-        before = self._store.reports.predecessor(this)
+        before = self._store.reports.predecessor(this) if this.revision > 1 else None
         predecessor = Predecessor()
         if before is not None:
             predecessor = Predecessor(

@@ -14,7 +14,7 @@ from functools import lru_cache
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
-from core.domain import CohortMetric, Finding, ModelVersion, OperatingPoint, Report, Saliency
+from core.domain import Code, CohortMetric, Finding, ModelVersion, OperatingPoint, Report, Saliency
 from dicom_node.encode import concepts
 from dicom_node.encode.content import (
     HAS_PROPERTIES,
@@ -33,25 +33,59 @@ from dicom_node.encode.writing import encoded_items, put_children
 
 
 def finding_group(report: Report, model: ModelVersion, finding: Finding, source: Dataset) -> hd.ContentItem:
-    """One finding: what, how probable, against which operating point, by which algorithm, where (TID 1410 / 1501)."""
+    """One finding: what, how probable, against which operating point, by which algorithm, where (TID 1410 / 1501).
+
+    The children are put in as bytes: what is the same in every report of a model version is encoded once.
+    """
     outlines = _outlines(shown_saliency(report, finding), source)
-    children: list[hd.ContentItem] = [
-        *hd.TrackingIdentifier(tracking_uid(report, finding.name), finding.name),
-        code(concepts.FINDING, concepts.concept(finding.code)),
+    measured = [
+        number(concepts.PROBABILITY, finding.probability, children=inferred_from(outlines[1:], source)),
+        number(concepts.SCORE, finding.score),
     ]
-    if outlines:
-        image = hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
-        children.append(hd.ImageRegion(hd.GraphicTypeValues.POLYLINE, outlines[0], image))
-    children += finding_sites(source)
-    children += algorithm(model)
-    children.append(number(concepts.PROBABILITY, finding.probability, children=inferred_from(outlines[1:], source)))
-    children.append(number(concepts.SCORE, finding.score))
-    children.append(operating_point(finding.operating_point))
-    children.append(code(concepts.RESULT, concepts.ABOVE if finding.is_positive else concepts.BELOW))
-    if saliency := saliency_of(report, finding):
-        children += explanation(saliency, has_region=bool(outlines))
-    template = "1410" if outlines else "1501"
-    return container(concepts.MEASUREMENT_GROUP, children, template=template)
+    saliency = saliency_of(report, finding)
+    children = (
+        encoded_items(hd.TrackingIdentifier(tracking_uid(report, finding.name), finding.name)),
+        _finding_code(finding.code),
+        encoded_items([*region(outlines[:1], source), *finding_sites(source)]),
+        _algorithm(model),
+        encoded_items(measured),
+        _operating_point(finding.operating_point),
+        _result(finding.is_positive),
+        encoded_items(explanation(saliency, has_region=bool(outlines)) if saliency else ()),
+    )
+    group = container(concepts.MEASUREMENT_GROUP, (), template="1410" if outlines else "1501")
+    put_children(group, b"".join(children))
+    return group
+
+
+@lru_cache(maxsize=256)
+def _finding_code(finding: Code) -> bytes:
+    return encoded_items([code(concepts.FINDING, concepts.concept(finding))])
+
+
+@lru_cache(maxsize=64)
+def _algorithm(model: ModelVersion) -> bytes:
+    return encoded_items(algorithm(model))
+
+
+@lru_cache(maxsize=256)
+def _operating_point(point: OperatingPoint) -> bytes:
+    return encoded_items([operating_point(point)])
+
+
+@lru_cache(maxsize=2)
+def _result(is_positive: bool) -> bytes:
+    return encoded_items([code(concepts.RESULT, concepts.ABOVE if is_positive else concepts.BELOW)])
+
+
+def region(outlines: list[Outline], source: Dataset) -> list[hd.ContentItem]:
+    """The group's own region (TID 1410 has room for one)."""
+    return [
+        hd.ImageRegion(
+            hd.GraphicTypeValues.POLYLINE, points, hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+        )
+        for points in outlines
+    ]
 
 
 def saliency_of(report: Report, finding: Finding) -> Saliency | None:
@@ -103,14 +137,6 @@ def inferred_from(outlines: list[Outline], source: Dataset) -> list[hd.ContentIt
 
 def operating_point(point: OperatingPoint) -> hd.ContentItem:
     """The threshold, and as its properties what it was chosen for: sensitivity and specificity with intervals."""
-    item = number(concepts.THRESHOLD, point.threshold)
-    put_children(item, _properties_of(point))
-    return item
-
-
-@lru_cache(maxsize=1024)
-def _properties_of(point: OperatingPoint) -> bytes:
-    """The same in every report of a model version, and a third of what an SR is made of: encoded once."""
     properties = [
         rate(concepts.SENSITIVITY, point.sensitivity, point.sensitivity_interval),
         rate(concepts.SPECIFICITY, point.specificity, point.specificity_interval),
@@ -118,7 +144,7 @@ def _properties_of(point: OperatingPoint) -> bytes:
     for name, count in ((concepts.POSITIVES, point.positives), (concepts.NEGATIVES, point.negatives)):
         if count is not None:
             properties.append(number(name, count, unit=concepts.STUDIES, relationship=HAS_PROPERTIES))
-    return encoded_items(properties)
+    return number(concepts.THRESHOLD, point.threshold, children=properties)
 
 
 def rate(name: hd.CodedConcept, value: float, limits: Interval | None) -> hd.ContentItem:

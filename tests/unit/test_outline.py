@@ -42,3 +42,11 @@ def test_a_ragged_outline_stays_drawable():
 
 def test_nothing_above_the_level_gives_no_outline():
     assert outline(np.zeros((8, 8), np.float32), 0.5) == ()
+
+
+def test_a_large_smooth_map_is_outlined_to_the_pixel():
+    rows, columns = np.mgrid[0:1024, 0:1536].astype(np.float32)
+    values = np.maximum(0.0, 1.0 - np.hypot(rows - 400.0, columns - 700.0) / 400.0).astype(np.float32)
+    (region,) = outline(values, 0.5)  # a circle of radius 200 around the pixel centre (700.5, 400.5)
+    distance = np.hypot(region.points[:, 0] - 700.5, region.points[:, 1] - 400.5)
+    assert distance == pytest.approx(200.0, abs=1.0)
