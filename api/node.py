@@ -42,6 +42,8 @@ def node_settings(settings: Settings) -> NodeSettings:
         allowed_addresses=settings.allowed_addresses,
         maximum_associations=settings.maximum_associations,
         maximum_associations_per_address=settings.maximum_associations_per_address,
+        maximum_object_bytes=settings.maximum_object_bytes,
+        maximum_bytes_in_flight=settings.maximum_bytes_in_flight,
         peers=tuple(peer_of(d, settings) for d in settings.destinations if d.kind == "dicom"),
     )
 

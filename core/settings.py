@@ -81,6 +81,12 @@ class Settings(BaseSettings):
     allowed_addresses: tuple[str, ...] = Field(default=(), description="addresses or networks; empty: every address")
     maximum_associations: int = Field(default=64, ge=1, description="open at the same time")
     maximum_associations_per_address: int = Field(default=32, ge=1, description="of them, from one address")
+    maximum_object_bytes: int = Field(
+        default=2 * 1024**3, ge=1024**2, description="a larger object ends its association"
+    )
+    maximum_bytes_in_flight: int = Field(
+        default=4 * 1024**3, ge=1024**2, description="of all objects half received; beyond it C-STORE answers 0xA700"
+    )
 
     quiet_seconds: float = Field(default=2.0, ge=0, description="a study is complete this long after its last image")
     maximum_wait_seconds: float = Field(default=300.0, gt=0, description="or this long after its first one")

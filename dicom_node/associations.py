@@ -21,11 +21,13 @@ from pynetdicom._globals import MODE_ACCEPTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
+from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AddressInformation, AssociationSocket, RequestHandler, ThreadedAssociationServer
 
 from dicom_node.gate import Gate
+from dicom_node.in_flight import BytesInFlight, DataSetBuffer
 
 MAXIMUM_PDU_BYTES = 1024 * 1024
 """The longest PDU that is read at all; we ask peers for 256 KiB, some ignore what they are asked."""
@@ -40,6 +42,7 @@ class Landlord(Protocol):
 
     gate: Gate
     maximum_object_bytes: int
+    bytes_in_flight: BytesInFlight
 
     def opened(self, association: NodeAssociation) -> None: ...
 
@@ -84,9 +87,13 @@ class BoundedDimse(DIMSEServiceProvider):
     def __init__(self, association: NodeAssociation) -> None:
         super().__init__(association)
         self._maximum_bytes = association.landlord.maximum_object_bytes
+        self._in_flight = association.landlord.bytes_in_flight
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA; anything wrong with it aborts this association and no other."""
+        if self.message is None:
+            self.message = DIMSEMessage()
+            self.message.data_set = DataSetBuffer(self._in_flight)
         try:
             super().receive_primitive(primitive)
             if self._collected_bytes() <= self._maximum_bytes:
@@ -95,6 +102,12 @@ class BoundedDimse(DIMSEServiceProvider):
             pass
         self.message = None
         self.dul.event_queue.put("Evt19")  # invalid PDU: abort (PS3.8 9.2.3)
+
+    def forget(self) -> None:
+        """The association has ended: let go of what was half received or never served."""
+        self.message = None
+        while not self.msg_queue.empty():
+            self.msg_queue.get_nowait()
 
     def _collected_bytes(self) -> int:
         if self.message is None:
@@ -105,6 +118,8 @@ class BoundedDimse(DIMSEServiceProvider):
 
 class NodeAssociation(Association):
     """An accepted association that tells its node when it opens and, whatever happens, when it has ended."""
+
+    dimse: BoundedDimse
 
     def __init__(self, ae: ApplicationEntity, landlord: Landlord, address: str, connection: socket.socket) -> None:
         self.landlord = landlord
@@ -125,6 +140,7 @@ class NodeAssociation(Association):
         try:
             super().run_reactor()
         finally:
+            self.dimse.forget()
             self.landlord.gate.settle(self.address, self.connection)
             if self.admitted:
                 self.landlord.gate.leave(self.address)

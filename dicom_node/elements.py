@@ -21,6 +21,12 @@ Buffer = bytes | mmap.mmap
 MAXIMUM_DEPTH = 64
 """Levels of nested sequences; the deepest real objects (SR trees) stay below twenty."""
 
+MAXIMUM_ELEMENTS = 100_000
+"""Elements and items before the pixel data; walking and parsing that many takes about a second."""
+
+MAXIMUM_HEADER_BYTES = 64 * 1024**2
+"""What may lie before the pixel data; it is held in memory once more to be parsed."""
+
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 PIXEL_DATA = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})  # float, double float, integer
@@ -67,7 +73,8 @@ def name_of(tag: int) -> str:
 def top_level_elements(data: Buffer, encoding: Encoding, *, start: int = 0) -> Iterator[Element]:
     """Yield the heads of the top-level elements up to and including the pixel data, checking all that lies between.
 
-    Raises InvalidStudy (0xC000) when a head or a length does not fit, or sequences nest deeper than MAXIMUM_DEPTH.
+    Raises InvalidStudy (0xC000) when a head or a length does not fit, or when the header is deeper (MAXIMUM_DEPTH), has
+    more elements (MAXIMUM_ELEMENTS) or is longer (MAXIMUM_HEADER_BYTES) than any real one.
     """
     return _Walk(data, encoding, start).run()
 
@@ -79,10 +86,13 @@ class _Walk:
         self.data = data
         self.size = len(data)
         self.position = start
+        self.latest = start + MAXIMUM_HEADER_BYTES
+        self.count = 0
         self.levels = [_Level(self.size, False, encoding)]
 
     def run(self) -> Iterator[Element]:
         while True:
+            self._check_bounds()
             self._close_full_levels()
             level = self.levels[-1]
             if self.position >= self.size:
@@ -98,6 +108,14 @@ class _Walk:
                 if element.tag in PIXEL_DATA:
                     return
             self._enter_or_skip(element, level)
+
+    def _check_bounds(self) -> None:
+        """Every head is one turn of `run`: a hostile header must not keep it turning for minutes."""
+        if self.count > MAXIMUM_ELEMENTS:
+            raise InvalidStudy(f"the header has more than {MAXIMUM_ELEMENTS} elements")
+        if self.position > self.latest:
+            raise InvalidStudy(f"the header is longer than {MAXIMUM_HEADER_BYTES // 1024**2} MiB")
+        self.count += 1
 
     def _close_full_levels(self) -> None:
         while len(self.levels) > 1 and self.levels[-1].end is not None and self.position >= self.levels[-1].end:

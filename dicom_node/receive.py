@@ -20,12 +20,13 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from core.errors import CandorError, InvalidStudy, answer_for
+from core.errors import CandorError, InvalidStudy, Unavailable, answer_for
 from dicom_node.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeServer, configure_pynetdicom
 from dicom_node.checks import check_header, check_structure
 from dicom_node.commitment import CommitmentService
 from dicom_node.contexts import contexts_for
 from dicom_node.gate import NO_REASON, Gate, Rejection
+from dicom_node.in_flight import BytesInFlight, DataSetBuffer
 from dicom_node.intake import Intake, ReceivedObject
 from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_header
 from dicom_node.peers import Destination
@@ -57,6 +58,7 @@ class NodeSettings:
     maximum_associations: int = 64
     maximum_associations_per_address: int = 32
     maximum_object_bytes: int = 2 * 1024**3
+    maximum_bytes_in_flight: int = 4 * 1024**3
     acse_timeout_seconds: float = 5.0
     dimse_timeout_seconds: float = 30.0
     network_timeout_seconds: float = 60.0
@@ -70,6 +72,7 @@ class Node:
         configure_pynetdicom()
         self.settings = settings
         self.maximum_object_bytes = settings.maximum_object_bytes
+        self.bytes_in_flight = BytesInFlight(settings.maximum_bytes_in_flight)
         self.gate = Gate(
             ae_title=settings.ae_title.strip(),
             require_called_ae_title=settings.require_called_ae_title,
@@ -203,6 +206,8 @@ class Node:
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         if sop_class != event.context.abstract_syntax:
             raise InvalidStudy("the SOP class is not the one of its presentation context", dimse_status=0xA900)
+        if cast(DataSetBuffer, request.DataSet).overflowed:
+            raise Unavailable("too many bytes are being received at once; send it again later")
         header_bytes = file_header(sop_class, sop_instance, syntax)
         part10 = b"".join((header_bytes, cast(BytesIO, request.DataSet).getbuffer()))
         header_end = check_structure(part10, syntax, start=len(header_bytes))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import resource
+import struct
 import time
 from collections.abc import Iterator
 
 import pytest
+from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.errors import DiskFull, InvalidStudy, Unavailable
@@ -176,6 +179,41 @@ def test_five_thousand_nested_sequences_do_not_break_the_stack(
     assert (status, comment) == (0xC000, "sequences are nested more than 64 levels deep")
 
 
+def _with_items(count: int) -> bytes:
+    """A valid object that holds a sequence of `count` empty items."""
+    raw = encoded(dx_dataset())
+    at = raw.index(b"\xe0\x7f\x10\0OW")
+    items = struct.pack("<HHL", 0xFFFE, 0xE000, 0) * count
+    return raw[:at] + explicit(0x0040, 0xA730, b"SQ", items) + raw[at:]
+
+
+def test_a_header_of_endless_elements_is_refused_in_time(node: Node, intake: MemoryIntake) -> None:
+    start = time.monotonic()
+    status, comment = refused(node, intake, _with_items(2_000_000), "2.25.7")
+    assert (status, comment) == (0xC000, "the header has more than 100000 elements")
+    assert time.monotonic() - start < 5.0
+
+
+def test_a_header_of_endless_bytes_is_refused(node: Node, intake: MemoryIntake) -> None:
+    raw = encoded(dx_dataset())
+    at = raw.index(b"\xe0\x7f\x10\0OW")
+    long = raw[:at] + explicit(0x0041, 0x0010, b"UN", b"x" * (64 * 1024**2)) + raw[at:]
+    assert refused(node, intake, long, "2.25.7") == (0xC000, "the header is longer than 64 MiB")
+
+
+def test_pixel_data_do_not_count_as_header(node: Node, intake: MemoryIntake) -> None:
+    ds = dx_dataset(Rows=6000, Columns=6000, PixelData=bytes(6000 * 6000 * 2))
+    with association(node) as opened:
+        assert store_bytes(opened, encoded(ds), sop_instance=str(ds.SOPInstanceUID)) == (0, "")
+
+
+def test_a_header_of_many_elements_is_kept(node: Node, intake: MemoryIntake) -> None:
+    data = _with_items(50_000)
+    uid = dcmread(io.BytesIO(data), force=True).SOPInstanceUID
+    with association(node) as opened:
+        assert store_bytes(opened, data, sop_instance=uid) == (0, "")
+
+
 def test_ordinary_nesting_is_kept(node: Node, intake: MemoryIntake) -> None:
     ds = dx_dataset()
     raw = encoded(ds)
@@ -289,6 +327,28 @@ def test_an_object_larger_than_allowed_is_aborted() -> None:
                 time.sleep(0.005)
         assert answers_echo(small)
     assert not intake.kept
+
+
+def test_too_many_bytes_in_flight_are_refused_for_now_and_given_back() -> None:
+    intake = MemoryIntake()
+    settings = NodeSettings(maximum_bytes_in_flight=1_000_000, network_timeout_seconds=5.0)
+    with Node(settings, intake) as small, association(small) as other:
+        with RawPeer(small.port) as peer:
+            assert peer.request_association()[0] == 2
+            peer.send(fragment(store_command("2.25.7"), command=True, last=True))
+            for _ in range(9):
+                peer.send(fragment(b"x" * 100_000, command=False, last=False))
+            _wait_for(lambda: small.bytes_in_flight.taken >= 900_000)
+            big = dx_dataset(Rows=300, Columns=300, PixelData=bytes(300 * 300 * 2))
+            uid = str(big.SOPInstanceUID)
+            status, comment = store_bytes(other, encoded(big), sop_instance=uid)
+            assert (status, comment) == (0xA700, "too many bytes are being received at once; send it again later")
+            small_one = dx_dataset()
+            assert store_bytes(other, encoded(small_one), sop_instance=str(small_one.SOPInstanceUID)) == (0, "")
+        _wait_for(lambda: small.bytes_in_flight.taken < 100_000)  # the peer has gone in mid transfer
+        assert store_bytes(other, encoded(big), sop_instance=uid) == (0, "")
+        _wait_for(lambda: small.bytes_in_flight.taken == 0)
+    assert set(intake.kept) == {uid, str(small_one.SOPInstanceUID)}
 
 
 def test_garbage_instead_of_a_command_set_ends_only_its_own_association(node: Node) -> None:
