@@ -1,6 +1,6 @@
 """Assemble: notice that a study is complete, freeze it as a revision, and hand it to the workflow.
 
-Polling the database a few times a second costs less than a millisecond and works the same with one process or many,
+Polling the database a few times a second costs a millisecond each time and works the same with one process or many,
 after a crash or without one; there is no event to lose.
 """
 

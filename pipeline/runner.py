@@ -1,8 +1,8 @@
-"""The model runner: a child process that decodes pixels, runs models and draws results.
+"""The model runner: child processes that decode pixels, run models and write results.
 
 Native decoders and model runtimes can crash or run out of memory; in a child of their own they take one job with
-them and nothing else. One job at a time goes to the child, so that a death has one suspect; that job is answered with
-Unavailable, the next one finds a fresh child.
+them and nothing else. One job at a time goes to a child, so that a death has one suspect; that job is answered with
+RunnerDied, the next one finds a fresh child.
 """
 
 from __future__ import annotations
@@ -40,34 +40,17 @@ class RunnerDied(Unavailable):
     """A job took the runner down with it; it is tried again, but not for ever."""
 
 
-class Runner:
-    """A child process with every model loaded; safe to call from many threads."""
+class Child:
+    """One child process that does one job at a time; safe to call from many threads."""
 
-    def __init__(self, packages: Sequence[ModelPackage], *, threads: int) -> None:
-        self._folders = tuple(package.folder for package in packages)
-        self._threads = threads or os.cpu_count() or 1
+    def __init__(self, initialiser: Callable[..., None], *arguments: object) -> None:
+        self._initialiser = initialiser
+        self._arguments = arguments
         self._lock = threading.Lock()
         self._pool = self._start()
 
-    def predict(self, package: ModelPackage, part10: bytes, sop_instance_uid: str) -> Prediction:
-        """Decode a Part 10 object and run one model on it; InvalidStudy when it cannot be decoded."""
-        return self._call(_predict, package.model.sha256, part10, sop_instance_uid)
-
-    def encode(self, report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
-        """The DICOM objects of a report on the image `part10`."""
-        if kinds == {ObjectKind.SR}:
-            report = _without_pixels(report)
-        return self._call(_encode, report, part10, kinds)
-
-    def warm_up(self) -> dict[str, str]:
-        """Load every model now; returns the execution provider of each one that loaded, by SHA-256."""
-        return self._call(_providers)
-
-    def close(self) -> None:
-        """End the child."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _call(self, job: Callable[..., T], *arguments: object) -> T:
+    def call(self, job: Callable[..., T], *arguments: object) -> T:
+        """The result of a job, or its error; RunnerDied when the child died of it."""
         with self._lock:
             try:
                 return self._pool.submit(_within_time, job, *arguments).result()
@@ -76,13 +59,46 @@ class Runner:
                 self._pool = self._start()
         raise RunnerDied("the model runner died, or was too slow, on this image: out of memory, or a damaged image")
 
+    def close(self) -> None:
+        """End the child."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def _start(self) -> ProcessPoolExecutor:
         return ProcessPoolExecutor(
             max_workers=1,
             mp_context=get_context("spawn"),
-            initializer=_begin,
-            initargs=(self._folders, self._threads),
+            initializer=self._initialiser,
+            initargs=self._arguments,
         )
+
+
+class Runner:
+    """Two children: one has the models, one writes the results, so that reports do not queue behind images."""
+
+    def __init__(self, packages: Sequence[ModelPackage], *, threads: int) -> None:
+        folders = tuple(package.folder for package in packages)
+        self._models = Child(_begin_models, folders, threads or os.cpu_count() or 1)
+        self._encoders = Child(_begin_encoders, folders)
+
+    def predict(self, package: ModelPackage, part10: bytes, sop_instance_uid: str) -> Prediction:
+        """Decode a Part 10 object and run one model on it; InvalidStudy when it cannot be decoded."""
+        return self._models.call(_predict, package.model.sha256, part10, sop_instance_uid)
+
+    def encode(self, report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The DICOM objects of a report on the image `part10`."""
+        if kinds == {ObjectKind.SR}:
+            report = _without_pixels(report)
+        return self._encoders.call(_encode, report, part10, kinds)
+
+    def warm_up(self) -> dict[str, str]:
+        """Load everything now; returns the execution provider of each model that loaded, by SHA-256."""
+        self._encoders.call(_nothing)
+        return self._models.call(_providers)
+
+    def close(self) -> None:
+        """End the children."""
+        self._models.close()
+        self._encoders.close()
 
 
 def _without_pixels(report: Report) -> Report:
@@ -92,24 +108,41 @@ def _without_pixels(report: Report) -> Report:
     return replace(report, saliencies=light)
 
 
-# In the child ---------------------------------------------------------------------------------------------------------
+# In the children ------------------------------------------------------------------------------------------------
 
 _models: dict[str, OnnxModel] = {}
 
 
-def _begin(folders: Sequence[Path], threads: int) -> None:
+def _begin() -> None:
     import dicom_node.pixels  # noqa: F401  # loaded now, so that the first image does not wait for it
-    from models.onnx_runtime import OnnxModel
-    from models.packages import load_package
-    from pipeline.warm_up import warm_up_encoders
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logging(json=True)
+
+
+def _begin_models(folders: Sequence[Path], threads: int) -> None:
+    from models.onnx_runtime import OnnxModel
+    from models.packages import load_package
+
+    _begin()
     for folder in folders:
         with suppress(CandorError):  # the worker sees which models are missing, and says so
             package = load_package(folder)
             _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
-            warm_up_encoders(package.model)
+
+
+def _begin_encoders(folders: Sequence[Path]) -> None:
+    from models.packages import load_package
+    from pipeline.warm_up import warm_up_encoders
+
+    _begin()
+    for folder in folders:
+        with suppress(CandorError):
+            warm_up_encoders(load_package(folder).model)
+
+
+def _nothing() -> None:
+    """Done when the child has begun."""
 
 
 def _within_time(job: Callable[..., T], *arguments: object) -> T:
