@@ -34,7 +34,7 @@ def node_settings(settings: Settings) -> NodeSettings:
     return NodeSettings(
         ae_title=settings.ae_title,
         host=settings.host,
-        port=settings.port,
+        port=settings.port if settings.plain_listener else None,
         tls_port=settings.tls.port if settings.tls else None,
         tls=tls_files(settings.tls) if settings.tls else None,
         require_called_ae_title=settings.require_called_ae_title,
@@ -52,10 +52,10 @@ def _listen(node: Node, settings: Settings) -> None:
     try:
         node.start()
     except OSError as error:
+        ports = [settings.port] * settings.plain_listener + ([settings.tls.port] if settings.tls else [])
         raise ConfigurationError(
-            f"the DICOM node cannot listen on {settings.host}:{settings.port} ({error.strerror}); is another Candor "
-            "running, or is the port below 1024? Set another port in candor.toml"
+            f"the DICOM node cannot listen on {settings.host}, port {' or '.join(map(str, ports))} ({error.strerror}); "
+            "is another Candor running, or is the port below 1024? Set another port in candor.toml"
         ) from error
-    _log.info("node.listening", host=settings.host, port=node.port, called_ae_title=settings.ae_title)
-    if settings.tls:
-        _log.info("node.listening", host=settings.host, port=node.tls_port, kind="tls")
+    for kind, port in node.listening.items():
+        _log.info("node.listening", host=settings.host, port=port, kind=kind, called_ae_title=settings.ae_title)

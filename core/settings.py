@@ -75,6 +75,7 @@ class Settings(BaseSettings):
     ae_title: str = Field(default="CANDOR", min_length=1, max_length=16, description="our AE title")
     host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
     port: int = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
+    plain_listener: bool = Field(default=True, description="false: nobody is let in but over TLS")
     tls: TlsSettings | None = None
     require_called_ae_title: bool = Field(default=True, description="refuse peers that call another AE title")
     allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
@@ -110,6 +111,12 @@ class Settings(BaseSettings):
         names = [d.name for d in self.destinations]
         if len(names) != len(set(names)):
             raise ValueError("two destinations have the same name")
+        return self
+
+    @model_validator(mode="after")
+    def _someone_can_come_in(self) -> Settings:
+        if not self.plain_listener and self.tls is None:
+            raise ValueError("plain_listener = false needs a [tls] table, or nothing would listen")
         return self
 
     @property

@@ -88,14 +88,19 @@ class Node:
         self._lock = threading.Lock()
 
     @property
+    def listening(self) -> dict[str, int]:
+        """The ports of the open listeners: "plain", "tls" or both."""
+        return {name: int(server.server_address[1]) for name, server in self._servers.items()}
+
+    @property
     def port(self) -> int:
-        """The port of the plain listener."""
-        return int(self._servers["plain"].server_address[1])
+        """The port of the plain listener; KeyError when there is none."""
+        return self.listening["plain"]
 
     @property
     def tls_port(self) -> int:
-        """The port of the TLS listener."""
-        return int(self._servers["tls"].server_address[1])
+        """The port of the TLS listener; KeyError when there is none."""
+        return self.listening["tls"]
 
     def start(self) -> None:
         """Open the listeners; raises ConfigurationError for unusable TLS files and OSError for a taken port."""

@@ -29,11 +29,12 @@ def acceptor_context(files: TlsFiles) -> ssl.SSLContext:
 def requestor_context(files: TlsFiles) -> ssl.SSLContext:
     """For a peer we call; it must show a certificate signed by `ca_file`, or by an authority the system knows.
 
-    The name in the certificate is not compared: modalities and archives are addressed by number, and the site's own
-    authority vouches for them (PS3.15 B.12).
+    An authority of the system signs for anyone, so the certificate must bear the host name or address that is called
+    (RFC 9325, host name validation). The site's own authority vouches for its machines, which are addressed by number
+    more often than by name: there the name is not compared (PS3.15 B.12).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
+    context.check_hostname = files.ca_file is None
     if files.ca_file is None:
         context.load_default_certs()
     return _filled(context, files)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +242,13 @@ def store_command(sop_instance: str) -> bytes:
     return element(0x0000, struct.pack("<L", len(body))) + body
 
 
+def make_addressed_certificate(folder: Path) -> tuple[TlsFiles, Path]:
+    """TLS files of a node whose certificate bears the address 127.0.0.1, and the authority that signed it."""
+    authority = _authority(folder / "public-ca.pem")
+    files = _signed(folder / "addressed", None, authority, address="127.0.0.1")
+    return files, folder / "public-ca.pem"
+
+
 def make_certificates(folder: Path) -> tuple[TlsFiles, TlsFiles, TlsFiles]:
     """TLS files of a node, of a peer signed by the same authority, and of a stranger with an authority of its own."""
     authority, stranger = _authority(folder / "ca.pem"), _authority(folder / "stranger-ca.pem")
@@ -261,9 +269,9 @@ def _authority(path: Path) -> Authority:
     return certificate, key
 
 
-def _signed(stem: Path, trusted: Path, authority: Authority) -> TlsFiles:
+def _signed(stem: Path, trusted: Path | None, authority: Authority, *, address: str = "") -> TlsFiles:
     key = ec.generate_private_key(ec.SECP256R1())
-    certificate = _certificate(stem.name, key, "Test authority", authority[1], is_authority=False)
+    certificate = _certificate(stem.name, key, "Test authority", authority[1], is_authority=False, address=address)
     certificate_file, key_file = stem.with_suffix(".crt"), stem.with_suffix(".key")
     certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
     key_file.write_bytes(
@@ -279,9 +287,10 @@ def _certificate(
     issuer_key: ec.EllipticCurvePrivateKey,
     *,
     is_authority: bool,
+    address: str = "",
 ) -> x509.Certificate:
     now = datetime.now(UTC)
-    return (
+    builder = (
         x509.CertificateBuilder()
         .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
         .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, issuer)]))
@@ -290,5 +299,8 @@ def _certificate(
         .not_valid_before(now - timedelta(minutes=5))
         .not_valid_after(now + timedelta(hours=1))
         .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-        .sign(issuer_key, hashes.SHA256())
     )
+    if address:
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        builder = builder.add_extension(names, critical=False)
+    return builder.sign(issuer_key, hashes.SHA256())

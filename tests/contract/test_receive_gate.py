@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.contract.dicom_peers import (
     associate_request,
     association,
     dx_dataset,
+    make_addressed_certificate,
     make_certificates,
     part10,
     to_node,
@@ -166,6 +168,21 @@ def test_a_node_that_we_do_not_know_gets_nothing_over_tls(certificates: tuple[Tl
         destination = to_node(_Reachable(node), tls=certificates[1])
         with pytest.raises(Unavailable, match="certificates"), open_association(destination, [VERIFICATION]):
             pass
+
+
+def test_without_an_authority_of_the_site_the_certificate_must_bear_the_address(
+    certificates: tuple[TlsFiles, TlsFiles, TlsFiles], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    addressed, authority = make_addressed_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))  # an authority that the system knows
+    with Node(NodeSettings(port=None, tls_port=0, tls=addressed), MemoryIntake()) as node:
+        assert echo(to_node(_Reachable(node), tls=addressed)) < 5
+    nameless = replace(certificates[0], ca_file=None)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates[0].ca_file))
+    with Node(NodeSettings(port=None, tls_port=0, tls=nameless), MemoryIntake()) as node:
+        with pytest.raises(Unavailable, match="certificates"):
+            echo(to_node(_Reachable(node), tls=nameless))
+        assert echo(to_node(_Reachable(node), tls=certificates[1])) < 5  # the site's own authority vouches for it
 
 
 class _Reachable:
