@@ -14,6 +14,7 @@ from datetime import date
 from typing import Protocol
 
 from core.domain import Instance, Patient
+from dicom_node.part10 import MANUFACTURER
 
 Reference = tuple[str, str]
 """(SOP Class UID, SOP Instance UID), as storage commitment names an instance."""
@@ -43,6 +44,11 @@ class ReceivedObject:
     calling_ae_title: str
     carries_image: bool
     part10: bytes = field(repr=False)
+
+    @property
+    def made_by_candor(self) -> bool:
+        """Whether some Candor made it: the one that asks, one of a neighbour, or this one before it was set up anew."""
+        return self.instance.manufacturer == self.instance.manufacturer_model_name == MANUFACTURER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

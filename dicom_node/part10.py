@@ -17,6 +17,9 @@ IMPLEMENTATION_CLASS_UID = UID("2.25.191662023454419366368786146563532588684")
 """As derived in `encode.uids`, which is not imported here: that package loads highdicom, a second of start-up."""
 
 IMPLEMENTATION_VERSION_NAME = "CANDOR"
+MANUFACTURER = "Candor"
+"""Manufacturer and ManufacturerModelName of every result; by it an installation knows the results of another one."""
+
 PREAMBLE = b"\0" * 128 + b"DICM"
 _GROUP_LENGTH_BYTES = 12
 _TRANSFER_SYNTAX_UID = 0x00020010

@@ -88,6 +88,7 @@ class StoreIntake:
         _log.info("commitment.answered", count=len(committed), instances=again)
 
     def _role(self, received: ReceivedObject) -> InstanceRole:
-        if self._store.intake.is_own_result(received.instance.sop_instance_uid):
+        """What our equipment marks as a result is none to read, whichever installation it came from."""
+        if received.made_by_candor or self._store.intake.is_own_result(received.instance.sop_instance_uid):
             return InstanceRole.OWN_RESULT
         return InstanceRole.SOURCE if received.carries_image else InstanceRole.FILED

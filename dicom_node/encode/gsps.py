@@ -15,7 +15,6 @@ from core.domain import Finding, ObjectKind, Report, ResultObject, Saliency
 from dicom_node.encode import concepts
 from dicom_node.encode.content import outline
 from dicom_node.encode.shell import (
-    MANUFACTURER,
     NOT_VERIFIED,
     REGION_WORDS,
     copy_body_part,
@@ -25,6 +24,7 @@ from dicom_node.encode.shell import (
     reference,
     to_result,
 )
+from dicom_node.part10 import MANUFACTURER
 
 _LAYER = "AI"
 _COLOUR = [46273, 37131, 52089]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)

@@ -15,8 +15,8 @@ from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, UNPAIRED, code_item
 from dicom_node.encode.source import PATIENT_AND_STUDY
 from dicom_node.encode.uids import instance_uid, series_uid
 from dicom_node.encode.writing import to_part10
+from dicom_node.part10 import MANUFACTURER
 
-MANUFACTURER = "Candor"
 DISCLAIMER = "Research software, not a medical device."
 NOT_VERIFIED = "AI - NOT VERIFIED"
 REGION_WORDS = "region that influenced the model"
@@ -46,8 +46,7 @@ def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid:
     result.StudyInstanceUID = report.study.study_instance_uid
     result.SeriesNumber, result.Modality, result.SeriesDescription = _SERIES[kind]
     result.SeriesInstanceUID = series_uid(report, kind)
-    result.Manufacturer = MANUFACTURER
-    result.ManufacturerModelName = MANUFACTURER
+    result.Manufacturer = result.ManufacturerModelName = MANUFACTURER
     result.DeviceSerialNumber = SOFTWARE_VERSION
     result.SoftwareVersions = SOFTWARE_VERSION
     result.SOPClassUID = sop_class_uid

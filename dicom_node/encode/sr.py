@@ -24,10 +24,11 @@ from dicom_node.encode.content import (
     container,
     text,
 )
-from dicom_node.encode.shell import DISCLAIMER, MANUFACTURER, new_object, reference, to_result
+from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
 from dicom_node.encode.sr_groups import cohort_group, finding_group
 from dicom_node.encode.uids import device_uid
 from dicom_node.encode.writing import settle
+from dicom_node.part10 import MANUFACTURER
 
 _LANGUAGE = hd.CodedConcept("en-US", "RFC5646", "English (United States)")
 _OBSERVER_TYPE = hd.CodedConcept("121005", "DCM", "Observer Type")
