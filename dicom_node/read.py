@@ -150,6 +150,7 @@ def _flags(values: Values) -> tuple[str, ...]:
     _sex(values)
     values.text("PatientName")
     values.text("AccessionNumber")
+    values.text("IssuerOfPatientID")
     values.day("PatientBirthDate")
     values.day("StudyDate")
     values.integer("NumberOfStudyRelatedInstances")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import string
 from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, TypeVar
@@ -18,6 +20,12 @@ _TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WITH_CHARACTER_SET = frozenset({"PN", "LO", "SH", "ST", "LT", "UC", "UT"})  # PS3.5 6.1.2.3
 _TEXT_DELIMITERS = {0x5C, 0x5E, 0x3D}  # backslash, caret, equals: end a code extension (PS3.5 6.1.2.5.3)
+_LONGEST = {"PN": 324, "ST": 1024, "LT": 10240, "UC": 10240, "UT": 10240}  # characters (PS3.5 6.2); UC, UT: ours
+_LONGEST_OTHER = 64  # of LO; senders exceed the 16 of SH and CS without harm, and everything of ours holds 64
+_MOST_VALUES = 100
+_PADDING = "\0" + string.whitespace
+_LONGEST_BYTES = 64 * 1024  # of one element; what is longer is not even decoded
+_GREATEST_INTEGER = 2**31 - 1  # PS3.5 6.2, IS
 _BINARY = {"US": (2, False), "SS": (2, True), "UL": (4, False), "SL": (4, True)}
 
 
@@ -37,9 +45,19 @@ class Values:
         self._remember(f"{keyword} is not a valid {vr}")
 
     def texts(self, keyword: str) -> tuple[str, ...]:
-        """The values of a text element, stripped of padding; () when absent."""
+        """The values of a text element, stripped of padding and cut to what can be stored; () when absent.
+
+        A UID is never cut or repaired: it is right as it came, or its object is refused.
+        """
         text = self._text(keyword)
-        return tuple(part.strip() for part in text.split("\\")) if text else ()
+        if not text:
+            return ()
+        vr, values = dictionary_VR(tag_for_keyword(keyword) or 0), text.split("\\")
+        if vr == "UI":
+            return tuple(value.strip() for value in values)
+        if len(values) > _MOST_VALUES:
+            self.flag(keyword, vr)
+        return tuple(self._storable(keyword, vr, value.strip(_PADDING)) for value in values[:_MOST_VALUES])
 
     def text(self, keyword: str) -> str:
         """The first value of a text element; "" when absent."""
@@ -48,19 +66,20 @@ class Values:
 
     def number(self, keyword: str) -> float | None:
         """The first value of a DS or IS."""
-        return self._parsed(keyword, "DS", lambda text: float(text) if _NUMBER.fullmatch(text) else None)
+        return self._parsed(keyword, "DS", _to_number)
 
     def numbers(self, keyword: str) -> tuple[float, ...]:
         """All values of a DS; () when absent or when one of them is malformed."""
-        values = self.texts(keyword)
-        if not all(_NUMBER.fullmatch(value) for value in values):
+        texts = self.texts(keyword)
+        numbers = [number for text in texts if (number := _to_number(text)) is not None]
+        if len(numbers) < len(texts):
             self.flag(keyword, "DS")
             return ()
-        return tuple(float(value) for value in values)
+        return tuple(numbers)
 
     def integer(self, keyword: str) -> int | None:
         """The first value of an IS, US, SS, UL or SL."""
-        return self._parsed(keyword, "IS", lambda text: int(text) if re.fullmatch(r"[+-]?\d{1,12}", text) else None)
+        return self._parsed(keyword, "IS", _to_integer)
 
     def day(self, keyword: str) -> date | None:
         """A DA, also in the form with dots of ACR-NEMA (PS3.5 6.2, note 2)."""
@@ -91,6 +110,13 @@ class Values:
             self.flag(keyword, vr)
         return value
 
+    def _storable(self, keyword: str, vr: str, value: str) -> str:
+        """`value` up to a NUL, as C reads it, and not longer than any sender may expect to be kept."""
+        storable = value.split("\0", 1)[0][: _LONGEST.get(vr, _LONGEST_OTHER)].rstrip()
+        if storable != value:
+            self.flag(keyword, vr)
+        return storable
+
     def _remember(self, flag: str) -> None:
         if flag not in self.flags:
             self.flags.append(flag)
@@ -109,8 +135,10 @@ class Values:
         vr, value = self._vr(item), item.value or b""
         if vr in _BINARY:
             return self._binary(keyword, vr, value, item.is_little_endian)
+        if len(value) > _LONGEST_BYTES:
+            self.flag(keyword, vr)
         encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
-        text = decode_bytes(value, encodings, _TEXT_DELIMITERS)
+        text = decode_bytes(value[:_LONGEST_BYTES], encodings, _TEXT_DELIMITERS)
         if "\ufffd" in text:
             self._remember(f"{keyword} does not fit its SpecificCharacterSet")
         return text.rstrip("\0 ")
@@ -153,6 +181,16 @@ def _as_text(value: Any) -> str:
     if isinstance(value, list | tuple) or (hasattr(value, "__iter__") and hasattr(value, "append")):
         return "\\".join(str(part) for part in value)
     return str(value)
+
+
+def _to_number(text: str) -> float | None:
+    number = float(text) if _NUMBER.fullmatch(text) else math.inf
+    return number if math.isfinite(number) else None
+
+
+def _to_integer(text: str) -> int | None:
+    number = int(text) if re.fullmatch(r"[+-]?\d{1,12}", text) else None
+    return number if number is not None and abs(number) <= _GREATEST_INTEGER else None
 
 
 def _to_years(text: str) -> float | None:
