@@ -46,6 +46,7 @@ class FolderIntake:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = threading.Lock()
+        self.conflicts = 0
         self.filed: list[Filed] = [
             Filed(instance=to_instance(read_header(path)), path=path, filed_at=None)
             for path in sorted(folder.glob("*.dcm"))
@@ -66,7 +67,10 @@ class FolderIntake:
         uid = received.instance.sop_instance_uid
         with self._lock:
             if known := self._by_uid.get(uid):
-                return "already_kept" if known.path.read_bytes() == received.part10 else "conflict"
+                if known.path.read_bytes() == received.part10:
+                    return "already_kept"
+                self.conflicts += 1
+                return "conflict"
             path = self._folder / f"{len(self.filed) + 1:06d}.dcm"
             _write(path, received.part10)
             filed = Filed(
@@ -116,6 +120,11 @@ class Archive:
     def filed(self) -> tuple[Filed, ...]:
         """What has been filed so far, in the order of arrival."""
         return tuple(self._intake.filed)
+
+    @property
+    def conflicts(self) -> int:
+        """How many objects came under the UID of one that is filed, with other bytes; none of them is filed."""
+        return self._intake.conflicts
 
     @property
     def port(self) -> int:

@@ -87,6 +87,16 @@ def test_the_bytes_are_sent_as_they_are(archive: Archive) -> None:
     assert filed[layout_of(filed).data_set_start :] == data[layout_of(data).data_set_start :]
 
 
+def test_an_archive_counts_what_comes_twice_with_other_bytes(archive: Archive) -> None:
+    first, second = dx_dataset(SOPInstanceUID="2.25.4711"), dx_dataset(SOPInstanceUID="2.25.4711", ViewPosition="AP")
+    with open_association(archive.destination(), [DX]) as sender:
+        assert [sender.send(part10(ds)).status for ds in (first, first)] == [0, 0]
+        assert archive.conflicts == 0
+        assert sender.send(part10(second)).status == 0
+    assert archive.conflicts == 1
+    assert [filed.instance.view_position for filed in archive.filed] == ["PA"]
+
+
 def test_an_archive_comes_back_on_its_port_with_its_files(archive: Archive) -> None:
     first, second = dx_dataset(), dx_dataset()
     destination = archive.destination()

@@ -81,6 +81,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_doubles_nothing(house
     assert doubled == {}, f"seed {seed}"
     uids = [str(d.SOPInstanceUID) for d in arrived(archive)]
     assert len(uids) == len(set(uids))
+    assert archive.conflicts == 0, f"seed {seed}"
     bright = {image.study_instance_uid for image in images if image.bright}
     with_objects = {str(d.StudyInstanceUID) for d in arrived(archive) if d.SOPClassUID != SR}
     assert with_objects == bright
