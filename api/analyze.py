@@ -25,7 +25,7 @@ from api.files import files_under, is_dicom, received, study_of
 from core.domain import ObjectKind, StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
-from core.settings import DestinationSettings, Settings
+from core.settings import DestinationSettings, Settings, only_these_variables
 from core.store.figures import Figures, SentObject, StudyTimes
 from core.store.intake import Kept
 from core.store.keys import SiteKey
@@ -37,6 +37,7 @@ RESULTS = "results.json"
 LOG = "log.jsonl"
 DESTINATION = "folder"
 AE_TITLE = "ANALYZE"
+_FROM_ENVIRONMENT = ("models_dir", "model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
@@ -66,7 +67,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
-    with ExitStack() as exit_stack:
+    with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
         log = exit_stack.enter_context((out / LOG).open("w", encoding="utf-8"))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
         staging = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix=".candor-", dir=out)))
@@ -104,20 +105,15 @@ def _make_folder(out: Path) -> None:
 
 
 def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Settings:
-    """A house of its own for this run; only models, threads and log level may come from the environment."""
+    """A house of its own for this run; only what _FROM_ENVIRONMENT names is taken from the environment."""
     data_dir = work / "data"
     data_dir.mkdir(mode=0o700)
-    destination = DestinationSettings(name=DESTINATION, kind="folder", folder=staging, objects=kinds)
-    settings = Settings(data_dir=data_dir).model_copy(
-        update={
-            "key_file": None,
-            "database_url": "",
-            "workflow_database_url": "",
-            "minimum_free_bytes": _FREE_BYTES,
-            "quiet_seconds": 0.0,
-            "maximum_wait_seconds": _NEVER_SECONDS,
-            "destinations": (destination,),
-        }
+    settings = Settings(
+        data_dir=data_dir,
+        minimum_free_bytes=_FREE_BYTES,
+        quiet_seconds=0.0,
+        maximum_wait_seconds=_NEVER_SECONDS,
+        destinations=(DestinationSettings(name=DESTINATION, kind="folder", folder=staging, objects=kinds),),
     )
     SiteKey.create(settings.site_key_file)
     return settings

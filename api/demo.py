@@ -7,7 +7,6 @@ Everything to look at lies under ./demo-output.
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
 import tempfile
@@ -28,7 +27,7 @@ from api.supervisor import Supervisor, commands_of
 from core.domain import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
-from core.settings import PREFIX, Settings
+from core.settings import Settings, only_these_variables
 from core.store.figures import Figures
 from core.store.store import Store, open_store
 from datasets.demo import DemoStudy, demo_studies
@@ -82,7 +81,7 @@ def run_demo(
     console = Console(highlight=False)
     studies = demo_studies() if studies is None else studies
     _clear(output)
-    with ExitStack() as exit_stack:
+    with only_these_variables(), ExitStack() as exit_stack:
         stage = _set_stage(output, keep, dict(changes or {}), exit_stack)
         with console.status("Starting node, worker and a stand-in PACS on loopback"):
             stage.wait(lambda: _is_up(stage), "node and worker")
@@ -116,9 +115,7 @@ def _set_stage(output: Path, keep: bool, changes: dict[str, Any], exit_stack: Ex
     settings = make_data_folder(parent.absolute() / "data", {**_settings(archive, port), **changes})
     store = open_store(settings)
     exit_stack.callback(store.close)
-    supervisor = Supervisor(
-        commands_of(settings.data_dir, "node", "worker"), environment=_environment(), stderr=log.fileno()
-    )
+    supervisor = Supervisor(commands_of(settings.data_dir, "node", "worker"), stderr=log.fileno())
     exit_stack.callback(supervisor.stop)
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)
 
@@ -132,11 +129,6 @@ def _settings(archive: Archive, port: int) -> dict[str, Any]:
         "storage_commitment": True,
     }
     return {"port": port, "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without settings meant for a real installation."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
 
 
 def _free_port() -> int:

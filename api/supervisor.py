@@ -69,11 +69,9 @@ class Supervisor:
         self,
         commands: Mapping[str, Sequence[str]],
         *,
-        environment: Mapping[str, str] | None = None,
         stderr: int | None = None,
     ) -> None:
         self.children = [Child(name, command) for name, command in commands.items()]
-        self._environment = environment
         self._stderr = stderr
         self._stopping = threading.Event()
 
@@ -115,7 +113,7 @@ class Supervisor:
 
     def _start(self, child: Child) -> None:
         child.process = subprocess.Popen(  # noqa: S603 - our own command
-            child.command, env=self._environment, stderr=self._stderr, stdin=subprocess.DEVNULL
+            child.command, stderr=self._stderr, stdin=subprocess.DEVNULL
         )
         child.started_at = time.monotonic()
         child.starts += 1

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import tomllib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -162,6 +164,20 @@ def load_settings(data_dir: Path) -> Settings:
         return Settings(**{**from_file, "data_dir": data_dir})
     except ValidationError as error:
         raise ConfigurationError(f"the settings of {data_dir} are not right: {_explain(error)}") from error
+
+
+@contextmanager
+def only_these_variables(*names: str) -> Iterator[None]:
+    """Hide what the environment says of all settings but `names`, from this process and from children it starts.
+
+    For commands that set up a house of their own beside an installation, whose container may have set CANDOR_KEY_FILE.
+    """
+    kept = {PREFIX + name.upper() for name in names}
+    hidden = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX) and key not in kept}
+    try:
+        yield
+    finally:
+        os.environ.update(hidden)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -12,12 +12,15 @@ from tests.e2e.reports import GSPS, SC, SEG, SR
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 
+OF_A_CONTAINER = {"CANDOR_KEY_FILE": "/nowhere/candor.key", "CANDOR_PLAIN_LISTENER": "false"}
+"""What an installation sets for itself, and an analysis beside it must not take over."""
+
 
 def analyze(folder, *arguments):
     return subprocess.run(
         [sys.executable, "-m", "api", "analyze", *map(str, arguments)],
         cwd=folder,
-        env={**environment(), "CANDOR_MODELS_DIR": str(folder / "models")},
+        env={**environment(), **OF_A_CONTAINER, "CANDOR_MODELS_DIR": str(folder / "models")},
         capture_output=True,
         text=True,
         timeout=180,
