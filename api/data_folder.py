@@ -116,7 +116,7 @@ def _table(name: str, field: FieldInfo, value: Any) -> str:
     if rows:
         return "\n".join(line for row in rows for line in [header, *_assignments(row), ""])
     example = [line for key, entry in _TABLES[name].model_fields.items() for line in _entry(key, entry, {})]
-    return "\n".join([f"#{header}", *example, ""])
+    return "\n".join([f"# {field.description}", f"#{header}", *example, ""])
 
 
 def _assignments(row: Mapping[str, Any]) -> Iterator[str]:

@@ -30,10 +30,14 @@ class TlsSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    certificate_file: Path
-    key_file: Path
-    ca_file: Path | None = None
-    port: int = Field(default=2762, ge=0, le=65535)
+    certificate_file: Path = Field(description="PEM: our certificate")
+    key_file: Path = Field(description="PEM: its private key")
+    ca_file: Path | None = Field(
+        default=None, description="PEM: who signs the certificates of those we talk to; a listener then demands one"
+    )
+    port: int = Field(
+        default=2762, ge=0, le=65535, description="port of the TLS listener; means nothing at a destination"
+    )
 
 
 class DestinationSettings(BaseModel):
@@ -41,16 +45,22 @@ class DestinationSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")
-    kind: Literal["dicom", "folder"] = "dicom"
-    ae_title: str = Field(default="", max_length=16)
-    host: str = LOOPBACK
-    port: int = Field(default=104, ge=1, le=65535)
-    tls: TlsSettings | None = None
-    folder: Path | None = None
-    objects: tuple[ObjectKind, ...] = (ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG)
+    name: str = Field(
+        pattern=r"^[A-Za-z0-9_-]{1,32}$",
+        description="what commands, logs and metrics call it: letters, digits, _ and -",
+    )
+    kind: Literal["dicom", "folder"] = Field(default="dicom", description="dicom (C-STORE) or folder (files)")
+    ae_title: str = Field(default="", max_length=16, description="its AE title")
+    host: str = Field(default=LOOPBACK, description="its address")
+    port: int = Field(default=104, ge=1, le=65535, description="its port")
+    tls: TlsSettings | None = Field(default=None, description="speak TLS with it: a table, [destinations.tls]")
+    folder: Path | None = Field(default=None, description="for the kind folder: where the files go")
+    objects: tuple[ObjectKind, ...] = Field(
+        default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
+        description="which results it gets: sr, sc, gsps, seg, seg-fractional",
+    )
     refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
-    storage_commitment: bool = False
+    storage_commitment: bool = Field(default=False, description="ask it to commit to keeping what it got")
 
     @model_validator(mode="after")
     def _is_whole(self) -> DestinationSettings:
@@ -66,7 +76,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
-    data_dir: Path
+    data_dir: Path = Field(description="the data folder; given with `--data`, not in `candor.toml`")
     key_file: Path | None = Field(
         default=None, description="site key; default: the data folder's name + .key, beside it"
     )
@@ -78,7 +88,7 @@ class Settings(BaseSettings):
     host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
     port: int = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
     plain_listener: bool = Field(default=True, description="false: nobody is let in but over TLS")
-    tls: TlsSettings | None = None
+    tls: TlsSettings | None = Field(default=None, description="a listener over TLS: a table of its own")
     require_called_ae_title: bool = Field(default=True, description="refuse peers that call another AE title")
     allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
     allowed_addresses: tuple[str, ...] = Field(default=(), description="addresses or networks; empty: every address")
@@ -98,14 +108,18 @@ class Settings(BaseSettings):
     model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
     reading_threads: int = Field(default=3, ge=1, description="studies read at the same time by one worker")
 
-    destinations: tuple[DestinationSettings, ...] = ()
+    destinations: tuple[DestinationSettings, ...] = Field(
+        default=(), description="where results go: an array of tables, one for each"
+    )
     delivery_backoff_seconds: float = Field(default=1.0, gt=0, description="first pause after a failed delivery")
     delivery_maximum_backoff_seconds: float = Field(default=300.0, gt=0, description="and the longest one")
 
     web_host: str = Field(default=LOOPBACK, description="loopback only, until there are accounts")
     web_port: int = Field(default=8443, ge=0, le=65535, description="plain HTTP, until there are accounts")
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="debug, info, warning or error"
+    )
     log_json: bool = Field(default=True, description="false: easier to read, on a terminal only")
 
     @model_validator(mode="after")

@@ -34,37 +34,14 @@ ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/operations.md", "docs/results.md")
 _MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
-MEANINGS = {
-    "data_dir": "the data folder; given with `--data`, not in `candor.toml`",
-    "tls": "a second listener, over TLS: a table, see below",
-    "destinations": "where results go: an array of tables, see below",
-    "log_level": "debug, info, warning or error",
-    "name": "what commands, logs and metrics call it: letters, digits, _ and -",
-    "kind": "dicom (C-STORE) or folder (files)",
-    "host": "its address",
-    "folder": "for the kind folder: where the files go",
-    "objects": "which results it gets: sr, sc, gsps, seg, seg-fractional",
-    "storage_commitment": "ask it to commit to keeping what it got",
-    "certificate_file": "PEM: our certificate",
-    "key_file": "PEM: its private key",
-    "ca_file": "PEM: who signs the certificates of those we talk to; a listener then demands one",
-}
-"""What a setting means, where it has no description of its own."""
-_OF_A_DESTINATION = {
-    "ae_title": "its AE title",
-    "port": "its port",
-    "tls": "speak TLS with it: a table, see below",
-}
-_OF_TLS = {"port": "port of the TLS listener; means nothing at a destination"}
-
 
 def tables() -> dict[str, str]:
     """Every table as Markdown, by name."""
     makers: dict[str, Callable[[], str]] = {
         "commands": _commands,
-        "settings": lambda: _settings(Settings, {}, with_environment=True),
-        "destination-settings": lambda: _settings(DestinationSettings, _OF_A_DESTINATION),
-        "tls-settings": lambda: _settings(TlsSettings, _OF_TLS),
+        "settings": lambda: _settings(Settings, with_environment=True),
+        "destination-settings": lambda: _settings(DestinationSettings),
+        "tls-settings": lambda: _settings(TlsSettings),
         "errors": _errors,
         "states": _states,
         "image-sop-classes": lambda: _uids(sop_classes.IMAGE_SOP_CLASSES),
@@ -118,14 +95,13 @@ def _parts(command: Any) -> Iterator[str]:
         yield f" {parameter.opts[0]}{value}" if parameter.required else f" [{parameter.opts[0]}{value}]"
 
 
-def _settings(model: type[BaseModel], meanings: dict[str, str], *, with_environment: bool = False) -> str:
+def _settings(model: type[BaseModel], *, with_environment: bool = False) -> str:
     columns = ("setting", *(("environment",) if with_environment else ()), "default", "meaning")
     rows = []
     for name, field in model.model_fields.items():
         variable = "CANDOR_DATA" if name == "data_dir" else PREFIX + name.upper()
         environment = (f"`{variable}`",) if with_environment else ()
-        meaning = field.description or meanings.get(name) or MEANINGS[name]
-        rows.append((f"`{name}`", *environment, _default(field), meaning))
+        rows.append((f"`{name}`", *environment, _default(field), str(field.description)))
     return _table(columns, rows)
 
 

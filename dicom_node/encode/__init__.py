@@ -4,8 +4,9 @@ One call, `encode`, gives whole Part 10 files in memory. Nothing here decodes pi
 a UID, so encoding the same report twice gives the same bytes and sending it twice is harmless. Importing this
 package loads highdicom (about a second): the process that receives images must not, and does not, import it.
 
-The SR comes last: whoever waits for the report finds everything that belongs to it already there. SEG, GSPS
-and SC are made for each finding above its operating point; SEG and GSPS only where a map may be shown.
+The pipeline asks twice: first for the SR alone, which is filed and sent as soon as it is written, then for the
+pictures (docs/decisions/0005). SEG, GSPS and SC are made for each finding above its operating point; SEG and GSPS
+only where a map may be shown.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def encode(
     images: Mapping[str, Image],
     kinds: Collection[ObjectKind],
 ) -> tuple[ResultObject, ...]:
-    """Encode `report` as objects of `kinds`, in the order in which they should be sent.
+    """Encode `report` as objects of `kinds`, always in the same order, with the SR at the end of one call.
 
     `sources`: SOP Instance UID -> Part 10 bytes of the images that matter (the analysed one; any of the study when
     none was analysed; may be empty then). `images`: SOP Instance UID -> the analysed image as displayed, needed for

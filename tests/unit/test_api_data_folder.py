@@ -54,6 +54,13 @@ def test_every_setting_is_in_the_file_at_its_default():
             assert (tuple(value) if isinstance(value, list) else value) == default, name
 
 
+@pytest.mark.parametrize("model", [Settings, TlsSettings, DestinationSettings])
+def test_every_setting_says_what_it_is_for(model):
+    assert [name for name, field in model.model_fields.items() if not field.description] == []
+    descriptions = {f"# {field.description}" for name, field in model.model_fields.items() if name != "data_dir"}
+    assert descriptions <= set(settings_file({}).splitlines())
+
+
 def test_changes_are_set_and_read_back(tmp_path):
     destination = {"name": "pacs", "ae_title": "PACS", "port": 4242, "objects": ["sr"]}
     settings = make_data_folder(tmp_path / "data", {"port": 104, "ae_title": 'A"B', "destinations": [destination]})
