@@ -22,6 +22,14 @@ from pipeline.carriers import Carrier, carrier_for
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
+ATTEMPTS = 20
+"""Failures to process one object, with growing pauses: more than an hour."""
+
+
+def _is_hopeless(delivery: Delivery, result: SendResult) -> bool:
+    """One object that the destination fails on again and again must not hold up the others; a full disk may last."""
+    is_full = 0xA700 <= result.status <= 0xA7FF
+    return not is_full and delivery.attempts + 1 >= ATTEMPTS
 
 
 class DeliveryLoop:
@@ -65,7 +73,8 @@ class DeliveryLoop:
                 result = self._carry(delivery)
                 if result.sent:
                     taken.append(delivery)
-                elif result.retryable:
+                elif result.retryable and not _is_hopeless(delivery, result):
+                    self._store.outbox.tried(delivery)
                     raise Unavailable(f"{self._name} answered {result.message}")
                 else:
                     _log.warning("delivery.refused", destination=self._name, dimse_status=f"{result.status:04X}")

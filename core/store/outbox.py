@@ -83,6 +83,12 @@ class Outbox:
                 )
                 self._audit.record_in(connection, event)
 
+    def tried(self, delivery: Delivery) -> None:
+        """The destination answered, and failed on this object for now."""
+        statement = update(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
+        with self._engine.begin() as connection:
+            connection.execute(statement.values(attempts=deliveries.c.attempts + 1))
+
     def refused(self, delivery: Delivery, error: str) -> None:
         """The destination will never take this object; the operator sees why."""
         with self._engine.begin() as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Column,
     Float,
     ForeignKey,
@@ -61,7 +62,7 @@ instances = Table(
     Column("association_id", String(36), nullable=False),
     Column("object_key", String(64), nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("received_at", Float, nullable=False),
 )
 

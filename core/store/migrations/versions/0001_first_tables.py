@@ -132,7 +132,7 @@ def upgrade() -> None:
         sa.Column("association_id", sa.String(length=36), nullable=False),
         sa.Column("object_key", sa.String(length=64), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("received_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(["study_id"], ["studies.study_id"], name=op.f("fk_instances_study_id")),
         sa.PrimaryKeyConstraint("instance_id", name=op.f("pk_instances")),
