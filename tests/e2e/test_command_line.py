@@ -104,7 +104,7 @@ def test_a_taken_port_ends_serve_with_the_reason(house):
         taken.listen()
         answer = candor("serve", "--data", str(house.data), cwd=house.folder)
     assert answer.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{house.port}" in answer.stderr
+    assert f"cannot listen on 127.0.0.1, port {house.port}" in answer.stderr
     assert "Traceback" not in answer.stderr
 
 
