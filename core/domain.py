@@ -216,11 +216,31 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Faithfulness:
+    """How far one map tells the truth about the model on this very image.
+
+    `deletion_auc`: area under the probability, 0..1, while the map's highest regions are blurred away first (a true
+    map makes it fall early: low is good). `insertion_auc`: the same while they are brought back first into the
+    blurred image (high is good). Petsiuk et al., RISE, BMVC 2018. `null_percentile`: 0..100, where insertion minus
+    deletion stands among maps of this image that cannot know the model. `stability`: SSIM, -1..1, with the map after
+    1 % noise or a shift of one pixel. `forward_passes`: what it cost. `sampled`: measured on a sample of the studies
+    only, because this machine is slow; a study without figures was not drawn.
+    """
+
+    deletion_auc: float
+    insertion_auc: float
+    null_percentile: float
+    stability: float
+    forward_passes: int
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saliency:
     """The region that influenced the model for one finding, in the source's rows and columns.
 
     `values`: float32, shape (rows, columns), 0..1. `mask`: bool, same shape, the thresholded map (what SEG
-    and outlines show). `faithfulness`: figures by name, e.g. {"deletion_auc": 0.21}; None when not measured.
+    and outlines show). `faithfulness`: None when not measured.
     `shown` is False when the map failed its gate: then no carrier shows it and the SR gives `withheld_reason`.
     """
 
@@ -231,7 +251,7 @@ class Saliency:
     mask: NDArray[np.bool_] = field(repr=False, compare=False)
     regions: tuple[Region, ...] = ()
     parameters: dict[str, float | int | str] = field(default_factory=dict)
-    faithfulness: dict[str, float] | None = None
+    faithfulness: Faithfulness | None = None
     shown: bool = True
     withheld_reason: str = ""
 
@@ -264,7 +284,8 @@ class Report:
     """What goes back to the PACS. Always UNVERIFIED until a person signs.
 
     `analysed_sop_instance_uid` is the image the findings speak of; `predecessor_sop_instance_uid` is the SR of
-    the revision that this one supersedes (PredecessorDocumentsSequence).
+    the revision that this one supersedes (PredecessorDocumentsSequence). `explanation_gate`: "" when the model's maps
+    passed the registration gate, else why maps are withheld.
     """
 
     study: Study
@@ -279,6 +300,7 @@ class Report:
     analysed_sop_instance_uid: str = field(default="", repr=False)
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
+    explanation_gate: str = ""
 
 
 class ObjectKind(StrEnum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 from core.domain import Code, CohortMetric, Finding, ModelVersion, Report, Saliency
@@ -47,7 +48,7 @@ def _saliency(saliency: Saliency) -> dict[str, Any]:
         "method": saliency.method.meaning,
         "shown": saliency.shown,
         "withheld_reason": saliency.withheld_reason,
-        "faithfulness": saliency.faithfulness,
+        "faithfulness": None if saliency.faithfulness is None else dataclasses.asdict(saliency.faithfulness),
     }
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 
-from core.domain import Code
+from core.domain import Code, Faithfulness
 from dicom_node.encode.uids import CODING_SCHEME_UID
 
 PRIVATE_SCHEME = "99CANDOR"
@@ -156,12 +156,11 @@ LATERALITY = {"R": _sct("24028007", "Right"), "L": _sct("7771000", "Left"), "B":
 FAITHFULNESS = {
     "deletion_auc": private("DELETION_AUC", "Faithfulness: deletion AUC (lower is better)"),
     "insertion_auc": private("INSERTION_AUC", "Faithfulness: insertion AUC (higher is better)"),
-    "percentile": private("NULL_PERCENTILE", "Faithfulness: percentile against null maps on this image"),
+    "null_percentile": private("NULL_PERCENTILE", "Faithfulness: percentile against null maps on this image"),
     "stability": private("STABILITY", "Faithfulness: stability (SSIM under small changes)"),
 }
 
 
-def faithfulness_concept(name: str) -> CodedConcept:
-    """The concept of a faithfulness figure; one that is not in the table is named after itself."""
-    fallback = private(f"F_{name.upper()}", f"Faithfulness: {name.replace('_', ' ')}")
-    return FAITHFULNESS.get(name, fallback)
+def faithfulness_figures(faithfulness: Faithfulness) -> list[tuple[CodedConcept, float]]:
+    """The figures of a map, each with its concept."""
+    return [(concept, getattr(faithfulness, name)) for name, concept in FAITHFULNESS.items()]

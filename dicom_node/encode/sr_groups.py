@@ -160,8 +160,8 @@ def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]
         items.append(text(concepts.MAP_WITHHELD, f"Map withheld because {why}"))
     elif has_region:
         items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))
-    for name, value in (saliency.faithfulness or {}).items():
-        items.append(number(concepts.faithfulness_concept(name), value))
+    if saliency.faithfulness is not None:
+        items += [number(concept, value) for concept, value in concepts.faithfulness_figures(saliency.faithfulness)]
     return items
 
 

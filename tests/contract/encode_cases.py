@@ -15,6 +15,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 from core.domain import (
     Code,
     CohortMetric,
+    Faithfulness,
     Finding,
     FindingDefinition,
     Image,
@@ -135,6 +136,11 @@ def finding(name: str = "lung_opacity", probability: float = 0.8712345, code: Co
     return Finding(name=name, code=code, probability=probability, score=1.25, operating_point=POINT)
 
 
+FAITHFULNESS = Faithfulness(
+    deletion_auc=0.21, insertion_auc=0.74, null_percentile=98.0, stability=0.91, forward_passes=24
+)
+
+
 def saliency(rows: int = 64, columns: int = 48, **changes: object) -> Saliency:
     """A map with two rectangles, the smaller one first, and their outlines."""
     values = np.zeros((rows, columns), np.float32)
@@ -148,7 +154,7 @@ def saliency(rows: int = 64, columns: int = 48, **changes: object) -> Saliency:
         "values": values,
         "mask": values >= 0.5,
         "regions": (_rectangle(*small), _rectangle(*large)),
-        "faithfulness": {"deletion_auc": 0.21, "insertion_auc": 0.74, "percentile": 0.98, "stability": 0.91},
+        "faithfulness": FAITHFULNESS,
     }
     return Saliency(**{**facts, **changes})  # type: ignore[arg-type]
 
