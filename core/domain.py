@@ -37,6 +37,7 @@ class Patient:
     patient_birth_date: date | None = field(default=None, repr=False)
     patient_sex: Literal["M", "F", "O", ""] = ""
     issuer_of_patient_id: str = field(default="", repr=False)
+    ethnic_group: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import hmac
 from typing import Literal
 
 DIGEST_BYTES = 12  # 96 bits: a collision among ten million studies has odds of 1 to 10^15
-Kind = Literal["study", "series", "instance", "patient"]
+Kind = Literal["study", "series", "instance", "patient", "reader"]
 
 
 def pseudonym(key: bytes, kind: Kind, value: str) -> str:

@@ -116,6 +116,7 @@ def to_patient(header: Dataset) -> Patient:
         patient_birth_date=values.day("PatientBirthDate"),
         patient_sex=_sex(values),
         issuer_of_patient_id=values.text("IssuerOfPatientID"),
+        ethnic_group=values.text("EthnicGroup"),
     )
 
 
@@ -151,6 +152,7 @@ def _flags(values: Values) -> tuple[str, ...]:
     values.text("PatientName")
     values.text("AccessionNumber")
     values.text("IssuerOfPatientID")
+    values.text("EthnicGroup")
     values.day("PatientBirthDate")
     values.day("StudyDate")
     values.integer("NumberOfStudyRelatedInstances")

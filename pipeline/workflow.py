@@ -9,7 +9,7 @@ and a number, never identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
+from pipeline.cohort_facts import failed_reading, reading_of
 from pipeline.desk import Desk
 from pipeline.document import document
 from pipeline.loops import describe
@@ -124,7 +125,12 @@ class StudyWorkflow(DBOSConfiguredInstance):
     def give_up(self, study_id: str, revision: int, sentence: str) -> str:
         """Our fault: keep the study, say so, let the operator start it again."""
         _log.error("study.failed", study=study_id, revision=revision, error=sentence)
-        self._store.studies.fail(Revision(study_id=study_id, revision=revision), sentence)
+        this = Revision(study_id=study_id, revision=revision)
+        with suppress(CandorError):  # what keeps us from reading it may keep us from auditing it too
+            study = self._store.studies.load(this)
+            made = failed_reading(study, self._store.key.pseudonym_key, at=datetime.now(UTC).timestamp())
+            self._store.readings.record(made)
+        self._store.studies.fail(this, sentence)
         return ReportStatus.FAILED.value
 
     def _read(self, this: Revision, *, at: datetime) -> Report:
@@ -148,8 +154,16 @@ class StudyWorkflow(DBOSConfiguredInstance):
             completed_at=self._store.studies.completed_at(this),
             created_at=report.created_at.timestamp(),
         )
+        self._record(report)  # before it is filed: what is filed is not read again
         self._store.reports.file(filed, objects, self._wanted(report.status))
         return filed
+
+    def _record(self, report: Report) -> None:
+        """Keep the row of the audit; what no model takes is nobody's cohort."""
+        if report.status is not ReportStatus.REFUSED:
+            waited = datetime.now(UTC).timestamp() - self._store.studies.last_received_at(report.study.study_id)
+            made = reading_of(report, self._store.key.pseudonym_key, turnaround_seconds=max(0.0, waited))
+            self._store.readings.record(made)
 
     def _wanted(self, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
         """Which kinds each destination gets of a report of this status."""

@@ -18,6 +18,7 @@ from core.store.leases import LeaseStore
 from core.store.objects import ObjectStore
 from core.store.outbox import Outbox
 from core.store.predictions import PredictionStore
+from core.store.readings import ReadingStore, TruthStore
 from core.store.reports import ReportStore
 from core.store.studies import StudyStore
 
@@ -36,6 +37,8 @@ class Store:
     reports: ReportStore
     outbox: Outbox
     leases: LeaseStore
+    readings: ReadingStore
+    truths: TruthStore
 
     def study_id_of(self, study_instance_uid: str) -> str:
         """The pseudonym under which a study appears in logs, metrics and file names."""
@@ -68,4 +71,6 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         reports=ReportStore(engine, results, audit, now=now),
         outbox=Outbox(engine, audit, now=now),
         leases=LeaseStore(engine, now=now),
+        readings=ReadingStore(engine, now=now),
+        truths=TruthStore(engine, now=now),
     )

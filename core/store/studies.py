@@ -168,6 +168,12 @@ class StudyStore:
             query = select(studies.c.completed_at).where(studies.c.study_id == revision.study_id)
             return float(connection.execute(query).scalar_one())
 
+    def last_received_at(self, study_id: str) -> float:
+        """When the study's last image arrived, seconds since the epoch."""
+        with self._reader.connect() as connection:
+            query = select(studies.c.last_received_at).where(studies.c.study_id == study_id)
+            return float(connection.execute(query).scalar_one())
+
     def begin_reading(self, revisions: Sequence[Revision]) -> None:
         """Say that a worker reads these revisions, in one commit; those that were overtaken stay as they are."""
         if not revisions:

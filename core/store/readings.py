@@ -1,0 +1,75 @@
+"""Readings and ground truth as the audit needs them: pseudonymous rows, written once, read by model and time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, Row, select
+
+from core.domain import ReportStatus
+from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
+from core.store.audit_tables import readings, truths
+from core.store.database import reading
+from core.store.statements import insert_if_absent
+
+
+class ReadingStore:
+    """What was read here, for whom, and how it ended."""
+
+    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._now = now
+
+    def record(self, made: Reading) -> None:
+        """Keep a reading; the same revision a second time changes nothing."""
+        row = dataclasses.asdict(made)
+        row |= {"report_id": f"{made.study_id}.{made.revision}", "read_at": made.read_at or self._now()}
+        with self._engine.begin() as connection:
+            insert_if_absent(connection, readings, row)
+
+    def newest(self, *, since: float = 0.0, until: float = float("inf")) -> list[Reading]:
+        """The newest reading of each study read in `since` <= read_at < `until` (seconds since the epoch)."""
+        query = select(readings).where(readings.c.read_at >= since).order_by(readings.c.read_at, readings.c.revision)
+        if until != float("inf"):
+            query = query.where(readings.c.read_at < until)
+        with self._reader.connect() as connection:
+            found = {row.study_id: _reading(row) for row in connection.execute(query)}
+        return list(found.values())
+
+
+class TruthStore:
+    """Ground truth: answers are only ever added; `fairness.truth` says which one counts."""
+
+    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+        self._engine = engine
+        self._reader = reading(engine)
+        self._now = now
+
+    def add(self, answers: Sequence[GroundTruth]) -> int:
+        """Add all answers or none; returns how many were new."""
+        new = 0
+        with self._engine.begin() as connection:
+            for answer in answers:
+                row = {**dataclasses.asdict(answer), "recorded_at": self._now()}
+                new += insert_if_absent(connection, truths, row)
+        return new
+
+    def all(self) -> list[GroundTruth]:
+        """Every answer, in the order of coming in."""
+        with self._reader.connect() as connection:
+            return [_truth(row) for row in connection.execute(select(truths).order_by(truths.c.truth_id))]
+
+
+def _reading(row: Row[Any]) -> Reading:
+    values = {**row._asdict(), "status": ReportStatus(row.status), "facts": CohortFacts(**row.facts)}
+    del values["report_id"]
+    return Reading(**values)
+
+
+def _truth(row: Row[Any]) -> GroundTruth:
+    values = {**row._asdict(), "source": TruthSource(row.source)}
+    del values["truth_id"], values["recorded_at"]
+    return GroundTruth(**values)

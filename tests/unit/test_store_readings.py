@@ -1,0 +1,103 @@
+"""Readings and ground truth in a real store, and that no identity gets into them."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+
+from core.clock import SettableClock
+from core.domain import Instance, Patient, Report, ReportStatus, Series, Study
+from core.readings import GroundTruth, TruthSource
+from core.store.store import Store
+from pipeline.cohort_facts import failed_reading, patient_pseudonym, reading_of
+from tests.contract.encode_cases import MODEL, finding
+from tests.unit.store_fixtures import make_store
+
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return make_store(tmp_path, SettableClock(1000.0))
+
+
+def study(study_id="s1", revision=1, **patient):
+    image = Instance(
+        sop_instance_uid="1.2.3",
+        sop_class_uid="1.2",
+        series_instance_uid="1.2.4",
+        study_instance_uid="1.2.5",
+        transfer_syntax_uid="1.2",
+        view_position="AP",
+        kvp=120.0,
+        institution_name="Canary Clinic",
+        series_description="Chest AP portable",
+        patient_age_years=70.0,
+    )
+    who = Patient(
+        patient_id="CANARY1", patient_name="Canary^Name", patient_birth_date=date(1950, 1, 2), patient_sex="F"
+    )
+    return Study(
+        study_id=study_id,
+        study_instance_uid="1.2.5",
+        revision=revision,
+        patient=dataclasses.replace(who, **patient),
+        accession_number="CANARYACC",
+        series=(Series(series_instance_uid="1.2.4", modality="DX", instances=(image,)),),
+        calling_ae_title="ICU1",
+    )
+
+
+def reading(of, at=10.0):
+    report = Report(
+        study=of,
+        status=ReportStatus.REPORTED,
+        created_at=datetime.fromtimestamp(at, UTC),
+        model=MODEL,
+        findings=(finding(),),
+        analysed_sop_instance_uid="1.2.3",
+    )
+    return reading_of(report, KEY, turnaround_seconds=1.5)
+
+
+def test_a_reading_knows_cohorts_and_no_identity():
+    made = reading(study())
+    assert (made.facts.view_position, made.facts.mobile, made.facts.patient_sex) == ("AP", True, "F")
+    assert made.flags == {"lung_opacity": True}
+    everything = str(dataclasses.asdict(made))
+    for canary in ("CANARY1", "Canary^Name", "CANARYACC", "1950", "1.2.3", "1.2.5"):
+        assert canary not in everything
+    assert "Clinic" not in repr(made)  # free text may be kept, but nothing prints it
+
+
+def test_one_patient_has_one_name_and_nobody_is_linked_by_an_empty_id():
+    assert patient_pseudonym(study("s1"), KEY) == patient_pseudonym(study("s2"), KEY)
+    assert patient_pseudonym(study("s1", issuer_of_patient_id="B"), KEY) != patient_pseudonym(study("s1"), KEY)
+    nobodies = {patient_pseudonym(study(name, patient_id=""), KEY) for name in ("s1", "s2")}
+    assert len(nobodies) == 2
+
+
+def test_a_reading_is_kept_once_and_the_newest_revision_counts(store: Store):
+    first, second = reading(study(), at=10.0), reading(study(revision=2), at=20.0)
+    for made in (first, first, second):
+        store.readings.record(made)
+    store.readings.record(failed_reading(study("s2"), KEY, at=30.0))
+    assert [(r.study_id, r.revision, r.status.value) for r in store.readings.newest()] == [
+        ("s1", 2, "reported"),
+        ("s2", 1, "failed"),
+    ]
+    assert store.readings.newest(until=15.0) == [first]
+    assert store.readings.newest(since=25.0, until=30.0) == []
+
+
+def test_the_same_answer_twice_is_one_answer(store: Store):
+    answer = GroundTruth(
+        study_id="s1", finding="effusion", value=True, source=TruthSource.CSV, reader="r1", ai_seen=False, at=5.0
+    )
+    later = dataclasses.replace(answer, value=False, at=6.0)
+    assert store.truths.add([answer, later]) == 2
+    assert store.truths.add([answer]) == 0
+    assert store.truths.all() == [answer, later]
