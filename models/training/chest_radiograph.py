@@ -4,6 +4,9 @@ Every batch is a function of (seed, step) alone, so a run is repeatable, and one
 its last checkpoint as if nothing had happened. Three losses are summed: binary cross entropy masked by what is
 known, and, where readers drew boxes, cross entropy of the map's softmax against the box, which teaches the map to
 point. Weights are averaged over the run (EMA); the average is what is evaluated and shipped.
+
+Text-mined labels are noisy, so from the second cycle on the network is also its own teacher: they become the mean of
+the label and of what the average of the cycle before says (Furlanello et al., Born-Again Neural Networks, ICML 2018).
 """
 
 from __future__ import annotations
@@ -31,21 +34,29 @@ class Recipe:
     """Everything that decides the result besides the data.
 
     `cycles`: steps of each cosine cycle, the rate starting anew with each (Loshchilov 2017). `sizes`: network sizes
-    in px, equal shares of each cycle.
+    in px, equal shares of each cycle. `self_teaching`: share of the network's own word in a text-mined label from the
+    second cycle on; what nobody said of an image it then says alone, at the weight `self_teaching_weight`.
     """
 
     findings: tuple[str, ...]
     seed: int = 1
-    cycles: tuple[int, ...] = (600, 1200)
+    cycles: tuple[int, ...] = (800, 1500)
     batch: int = 32
-    sizes: tuple[int, ...] = (192, 224)
+    sizes: tuple[int, ...] = (160, 192, 224, 256)
     learning_rate: float = 4e-4
     head_learning_rate: float = 2e-3
     weight_decay: float = 0.02
     frozen_blocks: int = 3
     box_weight: float = 0.3
     ema_decay: float = 0.997
+    self_teaching: float = 0.4
+    self_teaching_weight: float = 0.3
     checkpoint_every: int = 50
+
+    @property
+    def teaching_steps(self) -> frozenset[int]:
+        """The first step of each cycle but the first: before these the network softens its labels."""
+        return frozenset(sum(self.cycles[:index]) for index in range(1, len(self.cycles)))
 
     @property
     def steps(self) -> int:
@@ -80,8 +91,12 @@ class Pool:
         self.examples = examples
         self.pixels = [read_pixels(example.path) for example in examples]
         values, weights = target_arrays(examples, recipe.findings)
-        self.values, self.weights = torch.from_numpy(values), torch.from_numpy(weights)
+        self.labels, self.label_weights = torch.from_numpy(values), torch.from_numpy(weights)
+        self.values, self.weights = self.labels, self.label_weights  # what is trained on: softened later
         self.positive_weight = _positive_weights(values, weights)
+        self.by_radiologists = torch.tensor(
+            [[e.targets[name].source == "radiologists" for name in recipe.findings] for e in examples]
+        )
         self.draw = torch.tensor([_draw_weight(example) for example in examples])
 
     def batch(self, step: int) -> Batch:
@@ -94,6 +109,16 @@ class Pool:
         return Batch(
             torch.cat(images), self.values[chosen], self.weights[chosen], torch.cat(masks), torch.tensor(boxed)
         )
+
+    def soften(self, teacher: ChestNetwork) -> None:
+        """Mix what `teacher` says into every label that no radiologist gave; what is unknown becomes its word alone."""
+        logits, _ = predict(teacher, self.pixels, min(self.recipe.sizes))
+        said = torch.sigmoid(torch.from_numpy(logits) - self.positive_weight.log())  # the loss had raised the odds
+        share = self.recipe.self_teaching
+        unknown = self.label_weights == 0
+        mixed = torch.where(unknown, said, (1 - share) * self.labels + share * said)
+        self.values = torch.where(self.by_radiologists, self.labels, mixed)
+        self.weights = torch.where(unknown, torch.tensor(self.recipe.self_teaching_weight), self.label_weights)
 
     def _view(self, index: int, size: int, random: torch.Generator) -> tuple[Tensor, Tensor, int]:
         image = torch.from_numpy(self.pixels[index].astype(np.float32) / 255.0)[None, None]
@@ -121,17 +146,21 @@ def train(
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay), use_buffers=True)
     optimiser = _optimiser(network, recipe)
     checkpoint = out / "checkpoint.pt"
-    first = _resume(checkpoint, network, average, optimiser)
+    first = _resume(checkpoint, network, average, optimiser, pool)
     with ThreadPoolExecutor(1) as ahead:
         coming = ahead.submit(pool.batch, first)
         for step in range(first, recipe.steps):
+            if step in recipe.teaching_steps:
+                coming.result()  # made with the old labels
+                pool.soften(average.module.eval())  # type: ignore[arg-type]
+                coming = ahead.submit(pool.batch, step)
             batch, coming = coming.result(), ahead.submit(pool.batch, step + 1)
             loss = _step(network, optimiser, batch, pool.positive_weight, recipe, step)
             average.update_parameters(network)
             if progress:
                 progress(step + 1, loss)
             if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                _save(checkpoint, step + 1, network, average, optimiser)
+                _save(checkpoint, step + 1, network, average, optimiser, pool)
     averaged: ChestNetwork = average.module.eval().to("cpu")  # type: ignore[assignment]
     return averaged
 
@@ -161,10 +190,11 @@ def predict(
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`, as the shipped graph makes them."""
     maps = []
+    device = next(network.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(pixels), 16):
             images = torch.cat([resized(array, size) for array in pixels[start : start + 16]])
-            maps.append(both_ways(network, images).numpy())
+            maps.append(both_ways(network, images.to(device)).cpu().numpy())
     stacked = np.concatenate(maps)
     return stacked.mean((2, 3)), stacked
 
@@ -243,20 +273,28 @@ def _optimiser(network: ChestNetwork, recipe: Recipe) -> torch.optim.Optimizer:
 
 
 def _save(
-    path: Path, step: int, network: ChestNetwork, average: AveragedModel, optimiser: torch.optim.Optimizer
+    path: Path,
+    step: int,
+    network: ChestNetwork,
+    average: AveragedModel,
+    optimiser: torch.optim.Optimizer,
+    pool: Pool,
 ) -> None:
     state = {
         "step": step,
         "network": network.state_dict(),
         "average": average.state_dict(),
         "optimiser": optimiser.state_dict(),
+        "targets": (pool.values, pool.weights),
     }
     beside = path.with_suffix(".partial")
     torch.save(state, beside)
     beside.replace(path)
 
 
-def _resume(path: Path, network: ChestNetwork, average: AveragedModel, optimiser: torch.optim.Optimizer) -> int:
+def _resume(
+    path: Path, network: ChestNetwork, average: AveragedModel, optimiser: torch.optim.Optimizer, pool: Pool
+) -> int:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         return 0
@@ -264,4 +302,5 @@ def _resume(path: Path, network: ChestNetwork, average: AveragedModel, optimiser
     network.load_state_dict(state["network"])
     average.load_state_dict(state["average"])
     optimiser.load_state_dict(state["optimiser"])
+    pool.values, pool.weights = state["targets"]
     return int(state["step"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,8 @@ from models.training.examples import box_mask, read_pixels  # noqa: E402
 from models.training.export import export  # noqa: E402
 from models.training.network import ChestNetwork  # noqa: E402
 
-RECIPE = Recipe(findings=("bright", "dark"), cycles=(4,), batch=4, sizes=(32, 64), checkpoint_every=2)
+RECIPE = Recipe(findings=("bright", "dark"), cycles=(2, 2), batch=4, sizes=(32, 64), checkpoint_every=2)
+ONE_CYCLE = replace(RECIPE, cycles=(4,))
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,9 @@ def test_the_same_seed_gives_the_same_network_even_when_interrupted(examples: li
 
 
 def test_a_batch_depends_on_seed_and_step_alone(examples: list[Synthetic]) -> None:
-    pool = Pool(examples, RECIPE)
+    pool = Pool(examples, ONE_CYCLE)
     pool.batch(0)
-    assert torch.equal(pool.batch(3).images, Pool(examples, RECIPE).batch(3).images)
+    assert torch.equal(pool.batch(3).images, Pool(examples, ONE_CYCLE).batch(3).images)
     assert not torch.equal(pool.batch(3).images, pool.batch(2).images)
     images = pool.batch(1).images
     assert images.shape == (4, 1, 32, 32)
@@ -85,8 +86,8 @@ def test_a_batch_depends_on_seed_and_step_alone(examples: list[Synthetic]) -> No
 
 
 def test_what_nobody_said_teaches_nothing(examples: list[Synthetic], tmp_path: Path) -> None:
-    trained = train(examples, RECIPE, tmp_path / "run")
-    torch.manual_seed(RECIPE.seed)
+    trained = train(examples, ONE_CYCLE, tmp_path / "run")
+    torch.manual_seed(ONE_CYCLE.seed)
     untouched = ChestNetwork(2)
     unknown = trained.head.weight[1] / untouched.head.weight[1]
     # only weight decay, the same factor everywhere, moved the head of the finding that is always unknown
@@ -120,3 +121,13 @@ def test_a_small_box_still_has_a_cell() -> None:
     mask = box_mask((Box("bright", 0.5, 0.5, 0.001, 0.001, "test"),), "bright", 16)
     assert mask.sum() == 1
     assert mask[8, 8] == 1
+
+
+def test_from_the_second_cycle_on_the_network_softens_what_no_radiologist_said(examples: list[Synthetic]) -> None:
+    mined = [replace(e, targets={**e.targets, "dark": Target(1.0, 1.0, "text-mined")}) for e in examples[:4]]
+    pool = Pool([*mined, *examples[4:]], RECIPE)
+    pool.soften(ChestNetwork(2, pretrained=False).eval())
+    said = (pool.values[:4, 1] - 0.6) / 0.4
+    assert ((said > 0) & (said < 1)).all()
+    assert torch.equal(pool.values[:, 0], pool.labels[:, 0])  # radiologists are not corrected
+    assert torch.equal(pool.weights[4:, 1], torch.full((4,), RECIPE.self_teaching_weight))  # unknown before
