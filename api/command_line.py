@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api import commands_training
 from core.errors import CandorError, answer_for
 
 if TYPE_CHECKING:
@@ -196,6 +197,9 @@ def analyze(
     from api.analyze import analyze_paths
 
     raise typer.Exit(analyze_paths(paths, out, objects))
+
+
+app.add_typer(commands_training.app)
 
 
 def _settings(data: Path) -> Settings:

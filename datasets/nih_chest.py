@@ -19,7 +19,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+
 from core.errors import ConfigurationError, IntegrityError
+from models.training.examples import read_pixels
 
 Split = Literal["train", "validation", "test"]
 
@@ -55,7 +60,7 @@ _TEXT_MINED: dict[str, frozenset[str]] = {
     "pleural_thickening": frozenset({"Pleural_Thickening"}),
 }
 _OPAQUE = frozenset({"Pneumonia", "Consolidation", "Edema", "Infiltration"})
-_BOXED = {
+BOXED = {  # the finding of ours that a box of this name is about
     "Lung Opacity": "lung_opacity",
     "Pneumonia": "lung_opacity",
     "Infiltrate": "lung_opacity",
@@ -105,6 +110,11 @@ class LabelledRadiograph:
     rsna_class: str
     targets: Mapping[str, Target]
     boxes: tuple[Box, ...] = ()
+    source: str = "NIH ChestX-ray14"
+
+    def read(self) -> NDArray[np.uint8]:
+        """Grey values, uint8, shape (rows, columns), 0 black .. 255 white."""
+        return pydicom.dcmread(self.path).pixel_array if self.path.suffix == ".dcm" else read_pixels(self.path)
 
 
 def split_of(patient: str, *, in_largest_tier: bool) -> Split:
@@ -150,8 +160,8 @@ def load(root: Path, predictions: Path | None = None) -> tuple[LabelledRadiograp
     targets of training images become the mean of label and prediction, which takes some noise out of them. Held-out
     images keep their labels as they are.
     """
-    rows = _rows(root / "labels.csv")
-    boxes = _boxes(_rows(root / "boxes.csv"))
+    rows = rows_of(root / "labels.csv")
+    boxes = _boxes(rows_of(root / "boxes.csv"))
     largest = {row["patient_id"] for row in rows if row["tier"] == "512"}
     frozen = frozen_split()
     examples = tuple(_example(root, row, boxes, largest) for row in rows)
@@ -159,18 +169,28 @@ def load(root: Path, predictions: Path | None = None) -> tuple[LabelledRadiograp
     return _softened(examples, predictions) if predictions else examples
 
 
-def frozen_split() -> dict[str, str]:
+def held_out_patients() -> dict[str, Split]:
+    """Side of each held-out patient, by patient number: an image's name starts with it (00000021_000.png)."""
+    return {str(int(name[:8])): side for name, side in frozen_split().items()}
+
+
+def side_of(patient: str, held_out: Mapping[str, Split]) -> Split:
+    """Side of a patient of a larger set: whoever is held out of the subset stays so, the others fall by the rule."""
+    return held_out.get(patient) or split_of(patient, in_largest_tier=False)
+
+
+def frozen_split() -> dict[str, Split]:
     """The committed side of every held-out image name."""
-    return {row["image"]: row["split"] for row in _rows(FROZEN_SPLIT)} if FROZEN_SPLIT.exists() else {}
+    return {row["image"]: "test" if row["split"] == "test" else "validation" for row in rows_of(FROZEN_SPLIT)}
 
 
-def _check_frozen(examples: Iterable[LabelledRadiograph], frozen: Mapping[str, str]) -> None:
-    if any(frozen.get(e.name, "train") != e.split for e in examples):
+def _check_frozen(examples: Iterable[LabelledRadiograph], frozen: Mapping[str, Split]) -> None:
+    if any(frozen.get(e.name, e.split) != e.split for e in examples):
         raise IntegrityError("The split of the NIH set is not the frozen one; do not train or evaluate with it.")
 
 
 def _softened(examples: Iterable[LabelledRadiograph], predictions: Path) -> tuple[LabelledRadiograph, ...]:
-    said = {row["Image Index"]: _said(row) for row in _rows(predictions)}
+    said = {row["Image Index"]: _said(row) for row in rows_of(predictions)}
     usual = {name: sum(row[name] for row in said.values()) / len(said) for name in _TEXT_MINED}
     return tuple(
         replace(example, targets=_blended(example.targets, said[example.name], usual))
@@ -219,12 +239,13 @@ def _boxes(rows: Iterable[Mapping[str, str]]) -> dict[str, tuple[Box, ...]]:
     found: dict[str, tuple[Box, ...]] = {}
     for row in rows:
         left, top, width, height = (float(row[key]) / _BOX_FRAME for key in ("x", "y", "width", "height"))
-        box = Box(_BOXED[row["finding"]], left, top, width, height, row["reader"])
+        box = Box(BOXED[row["finding"]], left, top, width, height, row["reader"])
         found[row["image"]] = (*found.get(row["image"], ()), box)
     return found
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file; raises ConfigurationError when it cannot be read."""
     try:
         with path.open(newline="") as file:
             return list(csv.DictReader(file))

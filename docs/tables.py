@@ -73,9 +73,18 @@ def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _commands() -> str:
-    group: Any = typer.main.get_command(app)
-    rows = [(f"`candor {name}{_usage(command)}`", str(command.help)) for name, command in group.commands.items()]
+    rows = [(f"`{name}{_usage(command)}`", str(command.help)) for name, command in _each_command("candor")]
     return _table(("command", "what it does"), rows)
+
+
+def _each_command(name: str, group: Any = None) -> Iterator[tuple[str, Any]]:
+    """Every command with its whole name, those of groups too."""
+    group = group or typer.main.get_command(app)
+    for key, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _each_command(f"{name} {key}", command)
+        elif not command.hidden:
+            yield f"{name} {key}", command
 
 
 def _usage(command: Any) -> str:
@@ -90,9 +99,14 @@ def _parts(command: Any) -> Iterator[str]:
         if parameter.param_type_name == "argument":
             yield f" {parameter.metavar or parameter.human_readable_name}"
             continue
-        value = "" if parameter.is_flag else f" {parameter.metavar or 'LIST' if parameter.name == 'objects' else 'DIR'}"
-        value = " NAME" if parameter.name == "name" else value
+        value = "" if parameter.is_flag else f" {_value_of(parameter)}"
         yield f" {parameter.opts[0]}{value}" if parameter.required else f" [{parameter.opts[0]}{value}]"
+
+
+def _value_of(parameter: Any) -> str:
+    """What stands for the value: the option's own word, else one by its kind."""
+    by_name = {"objects": "LIST", "name": "NAME"}
+    return str(by_name.get(parameter.name) or parameter.metavar or "DIR")
 
 
 def _settings(model: type[BaseModel], *, with_environment: bool = False) -> str:

@@ -25,7 +25,7 @@ from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_l
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from models.training.augmentation import degraded, exposed, overpainted, random_affine, warped
-from models.training.examples import Example, box_mask, read_pixels, target_arrays
+from models.training.examples import Example, Pixels, box_mask, target_arrays
 from models.training.network import ChestNetwork, both_ways
 
 
@@ -84,12 +84,12 @@ class Batch:
 
 
 class Pool:
-    """All training images in memory (uint8, as stored), and how often each should be drawn."""
+    """All training images (uint8, as stored), and how often each should be drawn."""
 
     def __init__(self, examples: Sequence[Example], recipe: Recipe) -> None:
         self.recipe = recipe
         self.examples = examples
-        self.pixels = [read_pixels(example.path) for example in examples]
+        self.pixels = Pixels(examples)
         values, weights = target_arrays(examples, recipe.findings)
         self.labels, self.label_weights = torch.from_numpy(values), torch.from_numpy(weights)
         self.values, self.weights = self.labels, self.label_weights  # what is trained on: softened later
@@ -186,14 +186,15 @@ def rate_at(recipe: Recipe, step: int) -> float:
 
 
 def predict(
-    network: ChestNetwork, pixels: Sequence[NDArray[np.uint8]], size: int
+    network: ChestNetwork, pixels: Pixels | Sequence[NDArray[np.uint8]], size: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`, as the shipped graph makes them."""
     maps = []
     device = next(network.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(pixels), 16):
-            images = torch.cat([resized(array, size) for array in pixels[start : start + 16]])
+            part = [pixels[index] for index in range(start, min(start + 16, len(pixels)))]
+            images = torch.cat([resized(array, size) for array in part])
             maps.append(both_ways(network, images.to(device)).cpu().numpy())
     stacked = np.concatenate(maps)
     return stacked.mean((2, 3)), stacked

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from models.training.chest_radiograph import resized
-from models.training.examples import Example, read_pixels
+from models.training.examples import Example
 from models.training.network import ChestNetwork
 
 
@@ -34,7 +34,7 @@ def _pooled(network: ChestNetwork, examples: Sequence[Example], size: int) -> Te
     pooled = []
     with torch.inference_mode():
         for start in range(0, len(examples), 16):
-            images = torch.cat([resized(read_pixels(e.path), size) for e in examples[start : start + 16]])
+            images = torch.cat([resized(e.read(), size) for e in examples[start : start + 16]])
             pooled.append(network.features(images).mean((2, 3)))
     return torch.cat(pooled).clone()
 

@@ -1,7 +1,7 @@
 """What a recipe needs to know of one training image, whatever data set it comes from.
 
-Recipes never read a data set's own files: an importer in `datasets` hands over objects of these shapes. Pixels are
-kept in memory as uint8 at the resolution they are stored in, so that degrading them is part of the augmentation.
+Recipes never read a data set's own files: an importer in `datasets` hands over objects of these shapes. Pixels stay
+uint8 at the resolution they are stored in, so that degrading them is part of the augmentation.
 """
 
 from __future__ import annotations
@@ -68,12 +68,37 @@ class Example(Protocol):
     def targets(self) -> Mapping[str, TargetLike]: ...
     @property
     def boxes(self) -> Sequence[BoxLike]: ...
+    @property
+    def source(self) -> str: ...
+    def read(self) -> NDArray[np.uint8]:
+        """Grey values, uint8, shape (rows, columns), 0 black .. 255 white."""
 
 
 def read_pixels(path: Path) -> NDArray[np.uint8]:
     """Grey values of an image file, uint8, shape (rows, columns), 0 black .. 255 white."""
     with PillowImage.open(path) as image:
         return np.asarray(image.convert("L"))
+
+
+class Pixels:
+    """The pixels of many examples: in memory as far as `budget_bytes` reaches, read again when wanted beyond it."""
+
+    def __init__(self, examples: Sequence[Example], budget_bytes: int = 4 << 30) -> None:
+        self._examples = examples
+        self._kept: dict[int, NDArray[np.uint8]] = {}
+        self._left = budget_bytes
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def __getitem__(self, index: int) -> NDArray[np.uint8]:
+        if index in self._kept:
+            return self._kept[index]
+        pixels = self._examples[index].read()
+        if pixels.nbytes <= self._left:
+            self._kept[index] = pixels
+            self._left -= pixels.nbytes
+        return pixels
 
 
 def target_arrays(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.domain import OperatingPoint
-from models.training.evaluation import Scored, truths_of
+from models.evaluation import Scored, truths_of
 from models.training.statistics import fit_platt, wilson
 
 _LOWEST_SPECIFICITY = 0.80
+_DRAWS = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +34,28 @@ class Chosen:
 def choose(validation: Scored, finding: str) -> Chosen:
     """Fit on validation patients: one slope over all tiers, the intercept of the 512 px tier; then the threshold.
 
-    The threshold is the one with the highest sensitivity + specificity on the 512 px tier among those whose
-    specificity is at least 80 %.
+    The threshold is the one with the highest sensitivity + specificity on the largest images among those whose
+    specificity is at least 80 %; the median of that over redrawn patients, since the best of one draw is luck.
     """
     truths, known = truths_of(validation.examples, finding)
     logits = validation.column(finding)
-    tiers = np.array([example.tier for example in validation.examples])
-    group = np.searchsorted(-np.array([512, 128]), -tiers)
+    group = np.where(validation.primary, 0, 1)
     scale, shifts = fit_platt(truths[known], logits[known], group[known])
     calibrated = Chosen(scale, float(shifts[0]), OperatingPoint(threshold=0.5, sensitivity=0, specificity=0))
-    rows = known & (tiers == 512)
-    point = _operating_point(truths[rows], calibrated.probabilities(logits[rows]))
+    rows = known & validation.primary
+    patients = np.array([example.patient for example in validation.examples])
+    point = _operating_point(truths[rows], calibrated.probabilities(logits[rows]), patients[rows])
     return Chosen(scale, float(shifts[0]), point)
 
 
-def _operating_point(truths: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> OperatingPoint:
-    positive, negative = np.sort(probabilities[truths]), np.sort(probabilities[~truths])
-    edges = np.unique(probabilities)
-    candidates = np.concatenate([(edges[1:] + edges[:-1]) / 2, edges[-1:]])
-    sensitivity = 1 - np.searchsorted(positive, candidates) / len(positive)
-    specificity = np.searchsorted(negative, candidates) / len(negative)
-    allowed = specificity >= _LOWEST_SPECIFICITY
-    best = int(np.argmax(np.where(allowed, sensitivity + specificity, -1)))
-    threshold = round(float(candidates[best]), 4)
+def _operating_point(
+    truths: NDArray[np.bool_], probabilities: NDArray[np.float64], patients: NDArray[np.str_]
+) -> OperatingPoint:
+    def best(drawn: NDArray[np.intp]) -> float:
+        return _best_threshold(truths[drawn], probabilities[drawn])
+
+    threshold = round(_median_of_redrawn(patients, best), 4)
+    positive, negative = probabilities[truths], probabilities[~truths]
     hits = wilson(int((positive >= threshold).sum()), len(positive))
     passes = wilson(int((negative < threshold).sum()), len(negative))
     return OperatingPoint(
@@ -65,3 +67,24 @@ def _operating_point(truths: NDArray[np.bool_], probabilities: NDArray[np.float6
         positives=len(positive),
         negatives=len(negative),
     )
+
+
+def _median_of_redrawn(patients: NDArray[np.str_], figure: Callable[[NDArray[np.intp]], float]) -> float:
+    random = np.random.default_rng(1)
+    names, inverse = np.unique(patients, return_inverse=True)
+    rows_of = [np.flatnonzero(inverse == index) for index in range(len(names))]
+    draws = (random.integers(0, len(names), len(names)) for _ in range(_DRAWS))
+    return float(np.nanmedian([figure(np.concatenate([rows_of[index] for index in draw])) for draw in draws]))
+
+
+def _best_threshold(truths: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> float:
+    """NaN when there are no positives or no negatives."""
+    positive, negative = np.sort(probabilities[truths]), np.sort(probabilities[~truths])
+    if not (len(positive) and len(negative)):
+        return math.nan
+    edges = np.unique(probabilities)
+    candidates = np.concatenate([(edges[1:] + edges[:-1]) / 2, edges[-1:]])
+    sensitivity = 1 - np.searchsorted(positive, candidates) / len(positive)
+    specificity = np.searchsorted(negative, candidates) / len(negative)
+    allowed = specificity >= _LOWEST_SPECIFICITY
+    return float(candidates[int(np.argmax(np.where(allowed, sensitivity + specificity, -1)))])

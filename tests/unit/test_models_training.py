@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 torch = pytest.importorskip("torch", reason="torch is needed to train")
@@ -37,6 +38,10 @@ class Synthetic:
     view: str = "PA"
     split: str = "train"
     rsna_class: str = field(default="")
+    source: str = "made up"
+
+    def read(self) -> NDArray[np.uint8]:
+        return read_pixels(self.path)
 
 
 @pytest.fixture

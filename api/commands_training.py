@@ -1,0 +1,109 @@
+"""The commands of who makes models: train one, and evaluate one on held-out patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+app = typer.Typer()
+train_app = typer.Typer(no_args_is_help=True, help="Train a model that ships with Candor.")
+app.add_typer(train_app, name="train", rich_help_panel="Make models")
+
+Radiographs = Annotated[
+    Path, typer.Option("--data", help="Folder of the NIH subset, NIH ChestX-ray14 or RSNA 2018.", metavar="DIR")
+]
+
+
+@train_app.command("chest_radiograph")
+def chest_radiograph(
+    data: Radiographs,
+    out: Annotated[Path, typer.Option("--out", help="For checkpoints and the finished package.", metavar="DIR")],
+    predictions: Annotated[
+        Path | None,
+        typer.Option(help="Another model's probabilities, to soften text-mined labels.", metavar="FILE"),
+    ] = None,
+    version: Annotated[str, typer.Option(help="Version of the package.", metavar="VERSION")] = "0.0.0",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same run.", metavar="N")] = 1,
+    steps: Annotated[
+        int, typer.Option(min=0, metavar="N", help="One cycle of so many steps; 0: the recipe's own.")
+    ] = 0,
+    network_size: Annotated[
+        int, typer.Option(min=32, metavar="PX", help="Pixels the graph resizes to; a multiple of 32.")
+    ] = 256,
+) -> None:
+    """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
+    from api.evaluate import evaluate
+    from api.evaluate_printing import print_evaluation
+    from datasets.training import retrain
+    from models.packages import load_package
+
+    with _progress() as bar:
+        task = bar.add_task("training")
+
+        def trained(done: int, total: int, loss: float) -> None:
+            bar.update(task, completed=done, total=total, description=f"training, loss {loss:.2f}")
+
+        folder = retrain(
+            data,
+            out,
+            predictions=predictions,
+            version=version,
+            seed=seed,
+            steps=steps,
+            network_size=network_size,
+            progress=trained,
+        )
+        figures = evaluate(load_package(folder), data, folder / "docs", threads=2, told=_teller(bar))
+    (folder / "docs" / "predictions.csv").replace(out / "predictions.csv")  # names patients by number: never ships
+    print_evaluation(figures)
+    typer.echo(f"package {folder}, held-out predictions {out / 'predictions.csv'}")
+
+
+@app.command(rich_help_panel="Make models")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or the folder of a package.", metavar="MODEL")],
+    data: Radiographs,
+    out: Annotated[Path, typer.Option("--out", help="For evaluation.json and predictions.csv.", metavar="DIR")],
+    models_dir: Annotated[Path | None, typer.Option(help="Folder of further packages.", metavar="DIR")] = None,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the model runtime.")] = 2,
+) -> None:
+    """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
+    from api.evaluate import evaluate as run
+    from api.evaluate import find_package
+    from api.evaluate_printing import print_evaluation
+    from models.registry import load_registry
+
+    package = find_package(model, load_registry(models_dir))
+    with _progress() as bar:
+        figures = run(package, data, out, threads=threads, told=_teller(bar))
+    print_evaluation(figures)
+    typer.echo(f"written to {out}: evaluation.json, predictions.csv")
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield bar
+
+
+def _teller(bar: Progress) -> Callable[[str, int, int], None]:
+    """A bar per kind of work, as it begins."""
+    tasks: dict[str, TaskID] = {}
+
+    def told(what: str, done: int, total: int) -> None:
+        if what not in tasks:
+            tasks[what] = bar.add_task(what)
+        bar.update(tasks[what], completed=done, total=total)
+
+    return told

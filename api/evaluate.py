@@ -1,0 +1,186 @@
+"""`candor evaluate`: a packaged model, as it ships, on held-out patients.
+
+Writes `evaluation.json`, from which the card is made, and `predictions.csv`, from which `candor audit` tells for whom
+it fails; both stay in the folder that was asked for. Figures come from the ONNX file through the same runtime, the same
+calibration and the same operating points as in a hospital.
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.domain import FindingDefinition
+from core.errors import ConfigurationError
+from core.geometry import SquareFrame
+from datasets import chest
+from datasets.nih_chest import LabelledRadiograph
+from models import evaluation
+from models.evaluation import Scored, truths_of
+from models.onnx_runtime import OnnxModel
+from models.packages import ModelPackage, load_package
+from models.registry import Registry
+from models.training.findings import WORDS
+
+EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
+OPACITY = "lung_opacity"  # the finding with enough boxes
+_SMALLEST_ROWS = 128  # smaller images were only trained on
+
+Told = Callable[[str, int, int], None]
+
+
+def find_package(model: str, registry: Registry) -> ModelPackage:
+    """A package by its folder, or by its name, or name and version as NAME@VERSION."""
+    if Path(model).is_dir():
+        return load_package(Path(model))
+    name, _, version = model.partition("@")
+    return registry.find(name, version or None)
+
+
+def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told: Told) -> dict[str, Any]:
+    """Run `package` on the held-out patients of `data`, write the files into `out`; returns `evaluation.json`.
+
+    `told` hears what is being done, how much of it is done and how much there is. Raises ConfigurationError when the
+    data holds no held-out images or none of the model's findings is labelled in it.
+    """
+    examples = chest.load(data)
+    held_out = [e for e in examples if e.split == "test" and e.tier >= _SMALLEST_ROWS]
+    if not held_out:
+        raise ConfigurationError("the data holds no image of a test patient, so nothing can be evaluated on it")
+    model = OnnxModel.load(package, threads=threads)
+    began = time.monotonic()
+    scored = _score(model, held_out, told)
+    seconds = (time.monotonic() - began) / len(held_out)
+    figures = _figures(package, scored) | {
+        "runtime": {"provider": model.provider, "threads": threads, "images_per_second": round(1 / seconds, 2)},
+        **_localisation(scored, examples, package, told),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _write_json(out / EVALUATION, figures)
+    write_predictions(out / PREDICTIONS, package, scored.only(scored.primary))
+    return figures
+
+
+def _score(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:
+    """One image at a time, squared as any image is."""
+    logits, maps = [], []
+    for done, example in enumerate(examples):
+        pixels = example.read().astype(np.float32) / 255.0
+        scores, activation = model.predict(SquareFrame.of(*pixels.shape).to_square(pixels)[None, None])
+        if activation is None:
+            raise ConfigurationError(f"{model.package.model.name} gives no maps; only models that do are evaluated")
+        logits.append(scores[0])
+        maps.append(activation[0])
+        told("reading held-out images", done + 1, len(examples))
+    findings = [finding.name for finding in model.package.model.findings]
+    return Scored(examples, findings, np.stack(logits), np.stack(maps))
+
+
+def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
+    model = package.model
+    training = _training(package)
+    return {
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "sha256": model.sha256,
+            "opset": training.pop("opset", None),
+        },
+        **training,
+        "shipped": [finding.name for finding in model.findings],
+        "findings": {finding.name: _finding(package, finding, scored) for finding in model.findings},
+    }
+
+
+def _training(package: ModelPackage) -> dict[str, Any]:
+    """What training left behind: recipe, counts, differences from torch, what did not ship; {} for a stranger's."""
+    path = package.folder / "docs" / TRAINING
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+
+
+def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> dict[str, Any]:
+    calibration = package.calibrations[finding.name]
+    return {
+        "words": WORDS.get(finding.name, finding.name),
+        "calibration": {"scale": calibration.scale, "shift": calibration.shift},
+        "operating_point": dataclasses.asdict(finding.operating_point),
+        **evaluation.evaluate(
+            scored, finding.name, _probabilities(package, finding, scored), finding.operating_point.threshold
+        ),
+    }
+
+
+def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> evaluation.Probabilities:
+    return np.array([package.calibrate(finding.name, float(score)) for score in scored.column(finding.name)])
+
+
+def _localisation(
+    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
+) -> dict[str, Any]:
+    """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
+    if OPACITY not in scored.findings or not any(example.boxes for example in scored.examples):
+        return {"localisation": {}}
+    tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
+    figures = {
+        f"lung opacity, test, {words}": evaluation.localisation(scored, OPACITY, scored.at(*rows))
+        for words, rows in tiers.items()
+    }
+    control = _control(scored, examples, package, told)
+    if control is None:
+        return {"localisation": figures}
+    figures |= {
+        f"control: frozen ImageNet features, test, {words}": evaluation.localisation(
+            control, OPACITY, control.at(*rows)
+        )
+        for words, rows in tiers.items()
+    }
+    gain = evaluation.localisation_gain(scored, control, OPACITY, scored.at(512, 1024))
+    return {"localisation": figures, "localisation_gain": gain}
+
+
+def _control(
+    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
+) -> Scored | None:
+    """The control needs torch and training images; without either there is none."""
+    training = [example for example in examples if example.split == "train"]
+    try:
+        from models.training.control import frozen_control
+        from models.training.packaging import score
+    except ImportError:
+        return None
+    if not training:
+        return None
+    size = _training(package).get("recipe", {}).get("network_size", 224)
+    told("fitting the control", 0, 1)
+    network = frozen_control(training, OPACITY, size)
+    boxed = score(network, [OPACITY], [example for example in scored.examples if example.boxes], size)
+    told("fitting the control", 1, 1)
+    return boxed
+
+
+def write_predictions(path: Path, package: ModelPackage, scored: Scored) -> None:
+    """The table that `candor audit` reads: a row per adult's image, empty where the truth is not known."""
+    findings = package.model.findings
+    truths = [truths_of(scored.examples, finding.name) for finding in findings]
+    probabilities = [_probabilities(package, finding, scored) for finding in findings]
+    names = [f"{kind}_{finding.name}" for finding in findings for kind in ("prob", "truth")]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["study_id", "patient_id", "age", "sex", "view", *names])
+        for row, example in enumerate(scored.examples):
+            if example.age_years >= evaluation.ADULT_YEARS:
+                cells: list[Any] = [example.name, example.patient, example.age_years, example.sex, example.view]
+                for (truth, known), said in zip(truths, probabilities, strict=True):
+                    cells += [f"{said[row]:.6f}", int(truth[row]) if known[row] else ""]
+                writer.writerow(cells)
+
+
+def _write_json(path: Path, document: dict[str, Any]) -> None:
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

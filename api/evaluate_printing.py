@@ -1,0 +1,62 @@
+"""How an evaluation looks on a terminal: one table of findings, one of cohorts, one of localisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+
+def print_evaluation(figures: dict[str, Any], console: Console | None = None) -> None:
+    """Print what `evaluation.json` holds; brackets are 95 % intervals."""
+    console = console or Console()
+    model = figures["model"]
+    console.print(f"{model['name']} {model['version']}, {model['sha256'][:12]}, held-out patients; [95 % interval]")
+    console.print(_findings(figures))
+    console.print(_cohorts(figures, "test_512", "AUROC within cohorts, at least 512 px"))
+    console.print(_cohorts(figures, "by_source", "AUROC by source"))
+    if figures["localisation"]:
+        console.print(_localisation(figures))
+
+
+def _findings(figures: dict[str, Any]) -> Table:
+    columns = ("finding", "+ / -", "AUROC", "average precision", "sensitivity", "specificity", "ECE")
+    table = Table(*columns, title="Adults, at least 512 px")
+    for name, entry in figures["findings"].items():
+        everyone = entry["test_512"]["all"]
+        precision = everyone["average_precision"]
+        table.add_row(
+            name,
+            f"{everyone['positives']} / {everyone['negatives']}",
+            _interval(everyone["auroc"]),
+            "-" if precision is None else f"{precision:.2f}",
+            _interval(everyone["sensitivity"]),
+            _interval(everyone["specificity"]),
+            _interval(entry["expected_calibration_error"]),
+        )
+    return table
+
+
+def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
+    names = list(dict.fromkeys(name for entry in figures["findings"].values() for name in entry[key]))
+    table = Table("finding", *names, title=title)
+    for finding, entry in figures["findings"].items():
+        table.add_row(finding, *(_interval(entry[key][name]["auroc"]) for name in names))
+    return table
+
+
+def _localisation(figures: dict[str, Any]) -> Table:
+    keys = ("pointing", "chance", "times_chance", "average_precision", "iou")
+    table = Table("maps against readers' boxes", "images", *(key.replace("_", " ") for key in keys))
+    rows = [*figures["localisation"].items()]
+    if "localisation_gain" in figures:
+        rows.append(("gain over the control, 512 px, paired", figures["localisation_gain"]))
+    for name, entry in rows:
+        table.add_row(name, str(entry["images"]), *(_interval(entry[key]) if key in entry else "" for key in keys))
+    return table
+
+
+def _interval(values: list[float | None]) -> str:
+    value, low, high = values
+    return "-" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"

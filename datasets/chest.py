@@ -1,0 +1,26 @@
+"""One door to every set of labelled chest radiographs: which one a folder holds is told from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.errors import ConfigurationError
+from datasets import nih_chest, nih_full, rsna
+from datasets.nih_chest import LabelledRadiograph
+
+
+def load(root: Path, predictions: Path | None = None) -> tuple[LabelledRadiograph, ...]:
+    """The radiographs under `root`; raises ConfigurationError when it holds none of the known sets.
+
+    `predictions`: another model's table that softens text-mined labels, see `nih_chest.load`; only for that set.
+    """
+    if (root / "labels.csv").exists():
+        return nih_chest.load(root, predictions)
+    if nih_full.recognises(root):
+        return nih_full.load(root)
+    if rsna.recognises(root):
+        return rsna.load(root)
+    raise ConfigurationError(
+        f"{root} holds none of the known sets: labels.csv (the NIH subset), Data_Entry_2017*.csv (NIH ChestX-ray14) "
+        "or stage_2_detailed_class_info.csv (RSNA 2018). Point --data to the folder that does."
+    )
