@@ -30,11 +30,12 @@ SEG, GSPS, SC, SR = RESULT_SOP_CLASSES
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One demo study and everything that came back for it. `findings`: those of the report's document."""
+    """One demo study and everything that came back for it. `findings`, `cohorts`: those of the report's document."""
 
     study: DemoStudy
     times: StudyTimes
     findings: list[dict[str, Any]]
+    cohorts: list[dict[str, Any]]
     sr_texts: list[str] = field(repr=False)
     sop_classes: frozenset[str]
     peaks: dict[str, tuple[int, int]]  # finding -> (row, column) of its fractional segmentation's highest value
@@ -77,6 +78,7 @@ def _outcome(study: DemoStudy, store: Store, archive: Archive, output: Path) -> 
         study=study,
         times=times,
         findings=report.document["findings"] if report else [],
+        cohorts=report.document["cohorts"] if report else [],
         sr_texts=[render_text(item.path.read_bytes()) for item in _of_class(filed, SR)],
         sop_classes=frozenset(item.instance.sop_class_uid for item in filed),
         peaks=dict(_peaks(_of_class(filed, SEG))),

@@ -55,6 +55,7 @@ def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) 
     """One report as text, findings, time per hop, and where everything lies."""
     _print_report(outcomes, console)
     console.print(_findings_table(outcomes))
+    _print_cohorts(outcomes, console)
     for outcome in outcomes:
         if outcome.times.reason:
             ended = str(outcome.times.state).replace("_", " ")
@@ -76,6 +77,16 @@ def _findings_table(outcomes: Sequence[Outcome]) -> Table:
             table.add_row("" if number else outcome.name, finding["name"], *figures, result)
         table.add_section()
     return table
+
+
+def _print_cohorts(outcomes: Sequence[Outcome], console: Console) -> None:
+    """For each finding above its operating point: how well the model does for patients like this one."""
+    for outcome in outcomes:
+        lines = {metric["finding"]: metric["statement"] for metric in reversed(outcome.cohorts)}  # the narrowest first
+        for finding in outcome.findings:
+            if finding["positive"] and finding["name"] in lines:
+                words = f"{outcome.name}, {finding['name']}: {lines[finding['name']]}"
+                console.print(words, markup=False, soft_wrap=True)
 
 
 def _print_report(outcomes: Sequence[Outcome], console: Console) -> None:

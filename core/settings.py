@@ -106,6 +106,9 @@ class Settings(BaseSettings):
 
     models_dir: Path | None = Field(default=None, description="more model packages beside the shipped ones")
     model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
+    cohorts_file: Path | None = Field(
+        default=None, description="cohorts that the site defines; default: `cohorts.toml` in the data folder, if there"
+    )
     reading_threads: int = Field(default=3, ge=1, description="studies read at the same time by one worker")
 
     destinations: tuple[DestinationSettings, ...] = Field(

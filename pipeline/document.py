@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from core.cohort_words import statement_of
 from core.domain import Code, CohortMetric, Finding, ModelVersion, Report, Saliency
 
 
@@ -64,6 +65,7 @@ def _cohort(metric: CohortMetric) -> dict[str, Any]:
         "negatives": metric.negatives,
         "source": metric.source,
         "fallback": metric.fallback,
+        "statement": statement_of(metric),
     }
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain import Prediction, Report, ReportStatus, Study
+from core.domain import CohortMetric, Prediction, Report, ReportStatus, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from inference.findings import to_findings
@@ -29,6 +29,13 @@ class Reader(Protocol):
         """The prediction; InvalidStudy when the image cannot be decoded."""
 
 
+class CohortFigures(Protocol):
+    """How well the model does for patients like this one."""
+
+    def for_cohort(self, study: Study, choice: Choice, at: datetime) -> tuple[CohortMetric, ...]:
+        """The cohort lines of a report made `at` this time, each with its source."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Predecessor:
     """The SR that this report supersedes, if the study was reported before."""
@@ -38,7 +45,13 @@ class Predecessor:
 
 
 def read_study(
-    study: Study, packages: Sequence[ModelPackage], reader: Reader, *, predecessor: Predecessor, at: datetime
+    study: Study,
+    packages: Sequence[ModelPackage],
+    reader: Reader,
+    audits: CohortFigures,
+    *,
+    predecessor: Predecessor,
+    at: datetime,
 ) -> Report:
     """Select, infer, explain, report: always a report, also when no model takes the study or an image is broken."""
     choice = select(study, packages)
@@ -60,6 +73,7 @@ def read_study(
         model=choice.package.model,
         findings=findings,
         saliencies=tuple(saliency for saliency in saliencies if saliency is not None),
+        cohorts=audits.for_cohort(study, choice, at),
         limitations=choice.limitations,
         analysed_sop_instance_uid=choice.instance.sop_instance_uid,
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,

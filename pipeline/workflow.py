@@ -23,6 +23,7 @@ from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
+from pipeline.audits import Audits
 from pipeline.cohort_facts import failed_reading, reading_of
 from pipeline.desk import Desk
 from pipeline.document import document
@@ -55,6 +56,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._settings = settings
         self._on_filed = on_filed
         self._desk = Desk(settings.reading_threads)
+        self._audits = Audits(store, settings)
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision, again: bool) -> None:
@@ -141,7 +143,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
                 sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
             )
         study = self._store.studies.load(this)
-        return read_study(study, self._room.packages, self._room, predecessor=predecessor, at=at)
+        return read_study(study, self._room.packages, self._room, self._audits, predecessor=predecessor, at=at)
 
     def _filed(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
         sr = next((item for item in objects if item.kind is ObjectKind.SR), None)

@@ -20,6 +20,7 @@ from core.store.outbox import Outbox
 from core.store.predictions import PredictionStore
 from core.store.readings import ReadingStore, TruthStore
 from core.store.reports import ReportStore
+from core.store.site_audits import SiteAuditStore
 from core.store.studies import StudyStore
 
 
@@ -39,6 +40,7 @@ class Store:
     leases: LeaseStore
     readings: ReadingStore
     truths: TruthStore
+    site_audits: SiteAuditStore
 
     def study_id_of(self, study_instance_uid: str) -> str:
         """The pseudonym under which a study appears in logs, metrics and file names."""
@@ -73,4 +75,5 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         leases=LeaseStore(engine, now=now),
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
+        site_audits=SiteAuditStore(engine, now=now),
     )

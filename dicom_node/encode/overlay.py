@@ -17,6 +17,7 @@ from PIL import ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 from PIL.ImageFont import ImageFont as BitmapFont
 
+from core.cohort_words import rate_in_words, statement_of
 from core.domain import CohortMetric, Finding, Image, ModelVersion, Saliency
 from dicom_node.encode.shell import DISCLAIMER, NOT_VERIFIED, REGION_WORDS
 
@@ -151,7 +152,7 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
         ),
     ]
     if cohort is not None:
-        lines.append(Line(cohort_in_words(cohort)))
+        lines.append(Line(f"Patients like this one, {statement_of(cohort)}"))
     lines.append(Line(_map_in_words(saliency)))
     lines.append(Line(f"{model.name} {model.version}. {DISCLAIMER}"))
     return lines
@@ -163,24 +164,6 @@ def _map_in_words(saliency: Saliency | None) -> str:
     if not saliency.shown:
         return f"Map withheld because {saliency.withheld_reason or 'it did not pass its gate'}."
     return f"Coloured and outlined: {REGION_WORDS} ({saliency.method.meaning})."
-
-
-def rate_in_words(value: float | None, limits: tuple[float, float] | None) -> str:
-    """A sensitivity or specificity and its 95 % interval: "0.87 [0.82-0.91]"."""
-    if value is None:
-        return "insufficient data"
-    return f"{value:.2f}" + (f" [{limits[0]:.2f}-{limits[1]:.2f}]" if limits else "")
-
-
-def cohort_in_words(metric: CohortMetric) -> str:
-    """The cohort statement in one line, as the audit words it."""
-    sensitivity = rate_in_words(metric.sensitivity, metric.sensitivity_interval)
-    specificity = rate_in_words(metric.specificity, metric.specificity_interval)
-    cohort = metric.cohort.replace(" & ", ", ")
-    return (
-        f"Patients like this one ({cohort}): sensitivity {sensitivity}, {metric.positives:,} positives; "
-        f"specificity {specificity}, {metric.negatives:,} negatives; source: {metric.source}"
-    )
 
 
 def _band_height(lines: list[Line], width: int) -> int:

@@ -1,0 +1,144 @@
+"""Which of an audit's figures are about this patient: the lines that stand in a report.
+
+The most specific cohort of the patient that has enough data, falling back up the tree and saying so, and the figure of
+all patients beside it. The interval belongs to the number of positives and negatives, never to the cohort's size, so
+enough data is 30 of each. Local ground truth counts as soon as there is enough of it for all patients together; before
+that, what the model's maker measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from core.domain import CohortMetric
+from fairness.cohorts import ALL, cohort_name, conditions_of
+
+ENOUGH = 30  # positives for a sensitivity, negatives for a specificity
+LADDER = ("view", "age_band", "sex")
+"""What a report's cohort may be made of, the weightiest first: it is the one kept while falling back."""
+
+METRICS = ("sensitivity", "specificity")
+Conditions = frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What a report needs of one row of an audit; None where the audit gives no number."""
+
+    finding: str
+    metric: str
+    cohort: str
+    value: float | None
+    low: float | None
+    high: float | None
+    positives: int | None
+    negatives: int | None
+
+
+def figures_of(document: Mapping[str, Any]) -> list[Figure]:
+    """The sensitivities and specificities of an audit.json; KeyError or TypeError when it is none."""
+    names = [field.name for field in fields(Figure)]
+    rows = (row for row in document["rows"] if row["metric"] in METRICS)
+    return [Figure(**{name: row[name] for name in names}) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rate:
+    value: float | None
+    interval: tuple[float, float] | None
+    count: int
+
+
+class Evidence:
+    """The sensitivities and specificities of one audit, found by finding and cohort; `source` is what reports say."""
+
+    def __init__(self, figures: Iterable[Figure], source: str) -> None:
+        self.source = source
+        self._rates: dict[tuple[str, str], dict[Conditions, _Rate]] = {}
+        self._names: dict[Conditions, str] = {}
+        for figure in figures:
+            if figure.metric in METRICS:
+                conditions = frozenset(conditions_of(figure.cohort).items())
+                self._names.setdefault(conditions, figure.cohort)
+                self._rates.setdefault((figure.finding, figure.metric), {})[conditions] = _rate(figure)
+
+    def knows(self, finding: str) -> bool:
+        """Whether there is enough data on all patients together."""
+        return self._has_enough(finding, frozenset())
+
+    def lines(self, finding: str, attributes: Mapping[str, str]) -> list[CohortMetric]:
+        """The line of the most specific cohort with enough data, then that of all patients; one when they are one."""
+        tree = self._tree(finding, attributes)
+        chosen = next((conditions for conditions in tree if self._has_enough(finding, conditions)), frozenset())
+        wanted = self._wanted(finding, attributes)
+        lines = [self._line(finding, chosen, "" if chosen == frozenset(wanted.items()) else cohort_name(wanted))]
+        return lines if not chosen else [*lines, self._line(finding, frozenset())]
+
+    def _tree(self, finding: str, attributes: Mapping[str, str]) -> list[Conditions]:
+        """The cohorts of this patient in this audit, the most specific first; all patients are not among them."""
+        mine = {(name, attributes[name]) for name in LADDER if name in attributes}
+        known = self._rates.get((finding, "sensitivity"), {})
+        return sorted((c for c in known if c and c <= mine), key=_rank)
+
+    def _wanted(self, finding: str, attributes: Mapping[str, str]) -> dict[str, str]:
+        """The most specific cohort of this patient that the audit could have spoken of, had it had the data."""
+        divided = [{name for name, _ in conditions} for conditions in self._rates.get((finding, "sensitivity"), {})]
+        ours = [names for names in divided if names <= set(LADDER)]
+        names = [name for name in LADDER if name in attributes and any(name in group for group in ours)]
+        return {name: attributes[name] for name in names[: max(map(len, ours), default=0)]}
+
+    def _has_enough(self, finding: str, conditions: Conditions) -> bool:
+        rates = [self._rate(finding, metric, conditions) for metric in METRICS]
+        return all(rate.value is not None and rate.count >= ENOUGH for rate in rates)
+
+    def _line(self, finding: str, conditions: Conditions, fallback: str = "") -> CohortMetric:
+        sensitivity = _shown(self._rate(finding, "sensitivity", conditions))
+        specificity = _shown(self._rate(finding, "specificity", conditions))
+        return CohortMetric(
+            finding_name=finding,
+            cohort=self._names.get(conditions, ALL),
+            sensitivity=sensitivity.value,
+            sensitivity_interval=sensitivity.interval,
+            specificity=specificity.value,
+            specificity_interval=specificity.interval,
+            positives=sensitivity.count,
+            negatives=specificity.count,
+            source=self.source,
+            fallback=fallback,
+        )
+
+    def _rate(self, finding: str, metric: str, conditions: Conditions) -> _Rate:
+        return self._rates.get((finding, metric), {}).get(conditions, _Rate(None, None, 0))
+
+
+def cohort_lines(
+    findings: Sequence[str], attributes: Mapping[str, str], evidence: Sequence[Evidence]
+) -> tuple[CohortMetric, ...]:
+    """The lines of each finding, out of the first evidence that has enough data on it; none where none has."""
+    lines: list[CohortMetric] = []
+    for finding in findings:
+        known = next((one for one in evidence if one.knows(finding)), None)
+        lines += known.lines(finding, attributes) if known else []
+    return tuple(lines)
+
+
+def _rank(conditions: Conditions) -> tuple[int, list[int]]:
+    return -len(conditions), sorted(LADDER.index(name) for name, _ in conditions)
+
+
+def _rate(figure: Figure) -> _Rate:
+    count = figure.positives if figure.metric == "sensitivity" else figure.negatives
+    value, low, high = (_number(number) for number in (figure.value, figure.low, figure.high))
+    return _Rate(value, None if low is None or high is None else (low, high), count or 0)
+
+
+def _shown(rate: _Rate) -> _Rate:
+    """A figure of too few is none, whatever the audit says of it."""
+    return rate if rate.count >= ENOUGH else _Rate(None, None, rate.count)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else float(value)

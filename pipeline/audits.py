@@ -1,0 +1,106 @@
+"""How well the model does for patients like this one: the figures that go into a report, and where they come from.
+
+Asked in this order, the first that knows enough about a finding answers: the newest audit of this site's own ground
+truth, the audit of the maker's held-out patients that came with the model (`docs/audit.json`), and, where a model
+brings none, the figures that its operating point was chosen for. Each line says which of them it was.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+
+import structlog
+
+from core.domain import CohortMetric, ModelVersion, Study
+from core.settings import Settings
+from core.store.site_audits import SiteAudit
+from core.store.store import Store
+from fairness.cohort_lines import METRICS, Evidence, Figure, cohort_lines, figures_of
+from fairness.cohorts import ALL, attributes_of, load_definition
+from inference.select import Choice
+from models.packages import ModelPackage
+from pipeline.cohort_facts import facts_of
+
+VALIDATION = "the model's own validation patients"
+WITHOUT_AUDIT = "the model's validation patients as a whole, because no audit by cohort came with it"
+_log = structlog.get_logger()
+
+
+class Audits:
+    """The audits that reports quote."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._audits = store.site_audits
+        self._definition = load_definition(cohorts_file(settings))
+        self._local: dict[int, Evidence] = {}
+
+    def for_cohort(self, study: Study, choice: Choice, at: datetime) -> tuple[CohortMetric, ...]:
+        """The cohort lines of a report, the findings in the model's order.
+
+        `at` is when the report is made: its pictures, drawn later, quote the same audit as its SR.
+        """
+        names = [finding.name for finding in choice.package.model.findings]
+        attributes = attributes_of(facts_of(study, choice.instance), self._definition)
+        return cohort_lines(names, attributes, list(self._evidence(choice.package, at)))
+
+    def _evidence(self, package: ModelPackage, at: datetime) -> Iterator[Evidence]:
+        until, sha256 = at.timestamp(), package.model.sha256
+        number = self._audits.newest_number(sha256, until=until)
+        if number is not None and number not in self._local:
+            newest = self._audits.newest(sha256, until=until)
+            self._local = {newest.audit_id: _of_site(newest)} if newest else {}
+        if number in self._local:
+            yield self._local[number]
+        if validation := _of_validation(package.folder):
+            yield validation
+        yield _of_operating_points(package.model)
+
+
+def cohorts_file(settings: Settings) -> Path:
+    """Where the site defines cohorts of its own."""
+    return settings.cohorts_file or settings.data_dir / "cohorts.toml"
+
+
+def _of_site(audit: SiteAudit) -> Evidence:
+    until = datetime.fromtimestamp(audit.made_at, UTC).date().isoformat()
+    return Evidence(figures_of(audit.document), f"local reads to {until}, audit {audit.audit_id}")
+
+
+@lru_cache(maxsize=16)
+def _of_validation(folder: Path) -> Evidence | None:
+    """The audit that came with the model; a broken one is told once and does without."""
+    try:
+        document = json.loads((folder / "docs" / "audit.json").read_text(encoding="utf-8"))
+        return Evidence(figures_of(document), VALIDATION)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        _log.warning("audit.unreadable", model=folder.name)
+        return None
+
+
+@lru_cache(maxsize=16)
+def _of_operating_points(model: ModelVersion) -> Evidence:
+    return Evidence(list(_point_figures(model)), WITHOUT_AUDIT)
+
+
+def _point_figures(model: ModelVersion) -> Iterator[Figure]:
+    """What the operating points were chosen for, as an audit of all patients."""
+    for finding in model.findings:
+        point = finding.operating_point
+        for metric in METRICS:
+            low, high = getattr(point, f"{metric}_interval") or (None, None)
+            yield Figure(
+                finding=finding.name,
+                metric=metric,
+                cohort=ALL,
+                value=getattr(point, metric),
+                low=low,
+                high=high,
+                positives=point.positives,
+                negatives=point.negatives,
+            )
