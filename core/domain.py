@@ -312,6 +312,7 @@ class ObjectKind(StrEnum):
     GSPS = "gsps"
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
+    PMAP = "pmap"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

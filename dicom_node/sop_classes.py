@@ -62,8 +62,22 @@ FILED_SOP_CLASSES = frozenset(
 
 STORAGE_SOP_CLASSES = IMAGE_SOP_CLASSES | FILED_SOP_CLASSES
 
+PARAMETRIC_MAP_SOURCES = frozenset(
+    {uid.CTImageStorage, uid.MRImageStorage, uid.EnhancedCTImageStorage, uid.EnhancedMRImageStorage}
+)
+"""Images that lie in a Frame of Reference, which a Parametric Map must share (PS3.3 A.75); a radiograph has none."""
+
+
+def why_no_parametric_map(sop_class_uid: str, number_of_frames: int = 1) -> str:
+    """The reason why an image of this class gets no Parametric Map; empty when it gets one."""
+    if sop_class_uid not in PARAMETRIC_MAP_SOURCES:
+        return "the image has no Frame of Reference, as radiographs have none; it is made for CT and MR"
+    return "the image has several frames, and the map is of one" if number_of_frames > 1 else ""
+
+
 RESULT_SOP_CLASSES = (
     uid.SegmentationStorage,
+    uid.ParametricMapStorage,
     uid.GrayscaleSoftcopyPresentationStateStorage,
     uid.SecondaryCaptureImageStorage,
     uid.ComprehensiveSRStorage,

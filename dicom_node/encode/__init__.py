@@ -19,6 +19,7 @@ from pydicom.errors import InvalidDicomError
 from core.domain import Image, ObjectKind, Report, ResultObject, Saliency
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
+from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
 from dicom_node.encode.sc import encode_sc
 from dicom_node.encode.seg import encode_seg
 from dicom_node.encode.source import describe_study, read_source
@@ -27,7 +28,7 @@ from dicom_node.encode.sr_groups import saliency_of, shown_saliency
 
 __all__ = ["encode"]
 
-_ORDER = (ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL, ObjectKind.GSPS, ObjectKind.SC, ObjectKind.SR)
+_ORDER = (ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL, ObjectKind.PMAP, ObjectKind.GSPS, ObjectKind.SC, ObjectKind.SR)
 
 
 def encode(
@@ -80,6 +81,9 @@ def _objects(report: Report, source: Dataset, images: Mapping[str, Image], kind:
             _require_geometry(source, saliency)
             if kind is ObjectKind.GSPS:
                 yield encode_gsps(report, finding, saliency, source)
+            elif kind is ObjectKind.PMAP:
+                if has_frame_of_reference(source):
+                    yield encode_pmap(report, report.model, finding, saliency, source)
             elif saliency.mask.any():
                 yield encode_seg(report, report.model, finding, saliency, source, kind)
 

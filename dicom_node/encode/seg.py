@@ -26,6 +26,7 @@ from dicom_node.encode.shell import (
 )
 from dicom_node.encode.source import without_identity
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
+from dicom_node.encode.writing import fix_dimension
 
 _SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
 _COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: told apart by colour-blind readers
@@ -50,7 +51,7 @@ def encode_seg(
     copy_body_part(source, segmentation)
     if "FrameOfReferenceUID" not in source:
         copy_orientation(source, segmentation)
-    _fix_dimension(segmentation, dimension_uid(report, kind, finding.name))
+    fix_dimension(segmentation, dimension_uid(report, kind, finding.name))
     return to_result(report, kind, segmentation, finding)
 
 
@@ -97,10 +98,3 @@ def _segment(report: Report, model: ModelVersion, finding: Finding) -> SegmentDe
         tracking_id=finding.name,
         display_color=_COLOUR,
     )
-
-
-def _fix_dimension(segmentation: Dataset, uid: str) -> None:
-    """Replace the random Dimension Organization UID by a derived one."""
-    segmentation.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
-    for item in segmentation.DimensionIndexSequence:
-        item.DimensionOrganizationUID = uid

@@ -42,6 +42,13 @@ def to_part10(content: Dataset) -> bytes:
     return buffer.getvalue()
 
 
+def fix_dimension(multi_frame: Dataset, uid: str) -> None:
+    """Replace the random Dimension Organization UID of a multi-frame object by a derived one (PS3.3 C.7.6.17)."""
+    multi_frame.DimensionOrganizationSequence[0].DimensionOrganizationUID = uid
+    for item in multi_frame.DimensionIndexSequence:
+        item.DimensionOrganizationUID = uid
+
+
 def settle(item: Dataset) -> None:
     """Put the codes below `item` in as bytes and mark every item as final; read nothing from `item` afterwards."""
     for element in list(item.elements()):
