@@ -25,7 +25,7 @@ from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from dicom_node.sr_text import render_text
 from dicom_node.values import Values
 
-SEG, GSPS, SC, SR = RESULT_SOP_CLASSES
+SEG, _, GSPS, SC, SR = RESULT_SOP_CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

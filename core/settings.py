@@ -57,7 +57,7 @@ class DestinationSettings(BaseModel):
     folder: Path | None = Field(default=None, description="for the kind folder: where the files go")
     objects: tuple[ObjectKind, ...] = Field(
         default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional",
+        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
     )
     refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
     storage_commitment: bool = Field(default=False, description="ask it to commit to keeping what it got")

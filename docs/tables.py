@@ -169,7 +169,7 @@ def _result_series() -> str:
 
 
 def _private_codes() -> str:
-    found = [*vars(concepts).values(), *concepts.FAITHFULNESS.values()]
+    found = [*vars(concepts).values(), *(concept for concept, _ in concepts.FAITHFULNESS.values())]
     ours = {code.value: code.meaning for code in found if _is_private(code)}
     return _table(("code value", "code meaning"), sorted((f"`{value}`", meaning) for value, meaning in ours.items()))
 

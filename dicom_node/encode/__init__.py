@@ -1,4 +1,4 @@
-"""Write a report as DICOM: SR, SC overlay, presentation state, segmentations.
+"""Write a report as DICOM: SR, SC overlay, presentation state, segmentations, parametric map.
 
 One call, `encode`, gives whole Part 10 files in memory. Nothing here decodes pixels, looks at the clock or draws
 a UID, so encoding the same report twice gives the same bytes and sending it twice is harmless. Importing this
@@ -16,12 +16,12 @@ from collections.abc import Collection, Iterator, Mapping
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from core.domain import Image, ObjectKind, Report, ResultObject, Saliency
+from core.domain import Finding, Image, ModelVersion, ObjectKind, Report, ResultObject, Saliency
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
-from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
+from dicom_node.encode.pmap import encode_pmap, lies_in_a_frame_of_reference
 from dicom_node.encode.sc import encode_sc
-from dicom_node.encode.seg import encode_seg
+from dicom_node.encode.seg import can_be_segmented, encode_seg
 from dicom_node.encode.source import describe_study, read_source
 from dicom_node.encode.sr import encode_sr
 from dicom_node.encode.sr_groups import saliency_of, shown_saliency
@@ -79,13 +79,20 @@ def _objects(report: Report, source: Dataset, images: Mapping[str, Image], kind:
                 yield encode_sc(report, finding, saliency_of(report, finding), source, _image(report, images))
         elif saliency := shown_saliency(report, finding):
             _require_geometry(source, saliency)
-            if kind is ObjectKind.GSPS:
-                yield encode_gsps(report, finding, saliency, source)
-            elif kind is ObjectKind.PMAP:
-                if has_frame_of_reference(source):
-                    yield encode_pmap(report, report.model, finding, saliency, source)
-            elif saliency.mask.any():
-                yield encode_seg(report, report.model, finding, saliency, source, kind)
+            yield from _of_map(report, report.model, finding, saliency, source, kind)
+
+
+def _of_map(
+    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset, kind: ObjectKind
+) -> Iterator[ResultObject]:
+    """What is drawn of a map that may be shown; nothing where the image does not say what the kind must repeat."""
+    if kind is ObjectKind.GSPS:
+        yield encode_gsps(report, finding, saliency, source)
+    elif kind is ObjectKind.PMAP:
+        if lies_in_a_frame_of_reference(source):
+            yield encode_pmap(report, model, finding, saliency, source)
+    elif saliency.mask.any() and can_be_segmented(source):
+        yield encode_seg(report, model, finding, saliency, source, kind)
 
 
 def _image(report: Report, images: Mapping[str, Image]) -> Image:

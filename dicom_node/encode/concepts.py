@@ -78,7 +78,9 @@ LOWER_LIMIT = _sct("371885007", "-, range of lower measurement uncertainty")
 UPPER_LIMIT = _sct("371886008", "+, range of upper measurement uncertainty")
 VISUAL_EXPLANATION = _dcm("130401", "Visual explanation")
 NO_UNITS = CodedConcept("1", "UCUM", "no units")
+PERCENT = CodedConcept("%", "UCUM", "Percent")
 STUDIES = CodedConcept("{studies}", "UCUM", "studies")
+PASSES = CodedConcept("{passes}", "UCUM", "forward passes")
 
 RESULT = private("RESULT", "Result against the operating point")
 ABOVE = private("ABOVE_OP", "Above the operating point")
@@ -154,13 +156,20 @@ UNPAIRED = frozenset({
 LATERALITY = {"R": _sct("24028007", "Right"), "L": _sct("7771000", "Left"), "B": _sct("51440002", "Bilateral")}
 
 FAITHFULNESS = {
-    "deletion_auc": private("DELETION_AUC", "Faithfulness: deletion AUC (lower is better)"),
-    "insertion_auc": private("INSERTION_AUC", "Faithfulness: insertion AUC (higher is better)"),
-    "null_percentile": private("NULL_PERCENTILE", "Faithfulness: percentile against null maps on this image"),
-    "stability": private("STABILITY", "Faithfulness: stability (SSIM under small changes)"),
+    "deletion_auc": (private("DELETION_AUC", "Faithfulness: deletion AUC (lower is better)"), NO_UNITS),
+    "insertion_auc": (private("INSERTION_AUC", "Faithfulness: insertion AUC (higher is better)"), NO_UNITS),
+    "null_percentile": (
+        private("NULL_PERCENTILE", "Faithfulness: percentile against null maps on this image"),
+        PERCENT,
+    ),
+    "stability": (private("STABILITY", "Faithfulness: stability (SSIM under small changes)"), NO_UNITS),
+    "forward_passes": (private("FORWARD_PASSES", "Faithfulness: forward passes of the model"), PASSES),
 }
+EXTENT = private("F_EXTENT", "Faithfulness: which reports are measured")
+EVERY_REPORT = private("F_EVERY", "Every report with a map")
+SAMPLE_OF_REPORTS = private("F_SAMPLED", "A sample of the reports")
 
 
-def faithfulness_figures(faithfulness: Faithfulness) -> list[tuple[CodedConcept, float]]:
-    """The figures of a map, each with its concept."""
-    return [(concept, getattr(faithfulness, name)) for name, concept in FAITHFULNESS.items()]
+def faithfulness_figures(faithfulness: Faithfulness) -> list[tuple[CodedConcept, float, CodedConcept]]:
+    """The figures of a map, each as concept, value and unit."""
+    return [(concept, getattr(faithfulness, name), unit) for name, (concept, unit) in FAITHFULNESS.items()]

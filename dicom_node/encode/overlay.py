@@ -18,7 +18,7 @@ from PIL.ImageFont import FreeTypeFont
 from PIL.ImageFont import ImageFont as BitmapFont
 
 from core.cohort_words import rate_in_words, statement_of
-from core.domain import CohortMetric, Finding, Image, ModelVersion, Saliency
+from core.domain import CohortMetric, Faithfulness, Finding, Image, ModelVersion, Saliency
 from dicom_node.encode.shell import DISCLAIMER, NOT_VERIFIED, REGION_WORDS
 
 LONG_SIDE = 1024
@@ -154,6 +154,8 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
     if cohort is not None:
         lines.append(Line(f"Patients like this one, {statement_of(cohort)}"))
     lines.append(Line(_map_in_words(saliency)))
+    if saliency is not None and saliency.shown and saliency.faithfulness is not None:
+        lines.append(Line(faithfulness_in_words(saliency.faithfulness)))
     lines.append(Line(f"{model.name} {model.version}. {DISCLAIMER}"))
     return lines
 
@@ -164,6 +166,16 @@ def _map_in_words(saliency: Saliency | None) -> str:
     if not saliency.shown:
         return f"Map withheld because {saliency.withheld_reason or 'it did not pass its gate'}."
     return f"Coloured and outlined: {REGION_WORDS} ({saliency.method.meaning})."
+
+
+def faithfulness_in_words(measured: Faithfulness) -> str:
+    """How far to trust the map, in one line."""
+    sampled = " (measured on a sample of the studies)" if measured.sampled else ""
+    return (
+        f"Faithfulness of the map{sampled}: deletion {measured.deletion_auc:.2f}, insertion "
+        f"{measured.insertion_auc:.2f}, better than {measured.null_percentile:.0f} % of null maps on this image, "
+        f"stability {measured.stability:.2f}"
+    )
 
 
 def _band_height(lines: list[Line], width: int) -> int:

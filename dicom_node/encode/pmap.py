@@ -28,7 +28,7 @@ from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import why_no_parametric_map
 
 
-def has_frame_of_reference(source: Dataset) -> bool:
+def lies_in_a_frame_of_reference(source: Dataset) -> bool:
     """Whether the source is of a kind that a Parametric Map can be made for, and says where it lies."""
     return not why_no_parametric_map(source.get("SOPClassUID", "")) and "FrameOfReferenceUID" in source
 

@@ -27,9 +27,15 @@ from dicom_node.encode.shell import (
 from dicom_node.encode.source import without_identity
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 from dicom_node.encode.writing import fix_dimension
+from dicom_node.sop_classes import PARAMETRIC_MAP_SOURCES
 
 _SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
 _COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: told apart by colour-blind readers
+
+
+def can_be_segmented(source: Dataset) -> bool:
+    """Whether a segmentation can be placed: a CT or MR must say where it lies, a radiograph need not."""
+    return "FrameOfReferenceUID" in source or source.get("SOPClassUID") not in PARAMETRIC_MAP_SOURCES
 
 
 def encode_seg(

@@ -23,6 +23,7 @@ from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain import Instance, Study
+from dicom_node.encode.space import GROUPS, space_of_single_frame
 
 PATIENT_AND_STUDY = (
     "PatientName",
@@ -104,11 +105,13 @@ def read_source(part10: bytes) -> Dataset:
 
     Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
     """
-    keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, "SpecificCharacterSet")
+    keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
     for keyword in (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE):
         keep(clean, keyword, _decoded(raw, keyword))
+    for keyword, text in space_of_single_frame(raw).items():
+        keep(clean, keyword, text)
     for keyword in _COUNTS:
         _keep_count(clean, raw, keyword)
     for keyword in _TABLES:

@@ -129,6 +129,8 @@ def _overall(report: Report) -> list[hd.ContentItem]:
     ]
     if report.reason:
         items.append(text(concepts.REASON, report.reason))
+    if report.explanation_gate:
+        items.append(text(concepts.MAP_WITHHELD, f"No map is shown, because {report.explanation_gate}"))
     items += [text(concepts.LIMITATION, limitation) for limitation in report.limitations if limitation]
     if report.model and report.model.intended_use:
         items.append(text(concepts.INTENDED_USE, report.model.intended_use))

@@ -14,7 +14,7 @@ from functools import lru_cache
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
-from core.domain import Code, CohortMetric, Finding, ModelVersion, OperatingPoint, Report, Saliency
+from core.domain import Code, CohortMetric, Faithfulness, Finding, ModelVersion, OperatingPoint, Report, Saliency
 from dicom_node.encode import concepts
 from dicom_node.encode.content import (
     HAS_PROPERTIES,
@@ -161,8 +161,15 @@ def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]
     elif has_region:
         items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))
     if saliency.faithfulness is not None:
-        items += [number(concept, value) for concept, value in concepts.faithfulness_figures(saliency.faithfulness)]
+        items += faithfulness(saliency.faithfulness)
     return items
+
+
+def faithfulness(measured: Faithfulness) -> list[hd.ContentItem]:
+    """How far to trust the map on this very image; no standard code names these figures, so they are ours."""
+    extent = concepts.SAMPLE_OF_REPORTS if measured.sampled else concepts.EVERY_REPORT
+    figures = [number(name, value, unit=unit) for name, value, unit in concepts.faithfulness_figures(measured)]
+    return [*figures, code(concepts.EXTENT, extent)]
 
 
 def cohort_group(report: Report, metric: CohortMetric) -> hd.ContentItem:

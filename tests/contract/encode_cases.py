@@ -132,6 +132,21 @@ _DX: dict[str, object] = {
 }
 
 
+CT: dict[str, object] = {
+    "SOPClassUID": "1.2.840.10008.5.1.4.1.1.2",
+    "Modality": "CT",
+    "PatientOrientation": None,
+    "ImageLaterality": None,
+    "ImagerPixelSpacing": None,
+    "PixelSpacing": [0.5, 0.25],
+    "FrameOfReferenceUID": "1.2.826.0.1.1.4",
+    "ImagePositionPatient": [-10, -20, 30],
+    "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
+    "SliceThickness": 2.5,
+}
+"""What makes a DX a CT: where it lies in the patient."""
+
+
 def finding(name: str = "lung_opacity", probability: float = 0.8712345, code: Code = OPACITY) -> Finding:
     return Finding(name=name, code=code, probability=probability, score=1.25, operating_point=POINT)
 
@@ -241,4 +256,6 @@ def cases() -> list[Case]:
         Case("superseding", superseding, plain, seen),
         Case("monochrome1", report(), inverse, seen),
         Case("non_square", report(), oblong, image(row_spacing_mm=0.4, column_spacing_mm=0.2)),
+        Case("ct", report(), dx_source(**CT), image(row_spacing_mm=0.5, column_spacing_mm=0.25)),
+        Case("gate", report(saliencies=(withheld(),), explanation_gate="the maps failed a test"), plain, seen),
     ]

@@ -18,6 +18,7 @@ from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.uids import tracking_uid
 from tests.contract.encode_cases import (
     COHORT,
+    CT,
     IMAGE_UID,
     MODEL,
     dx_source,
@@ -50,6 +51,17 @@ def test_the_fractional_segmentation_is_the_map_in_255_steps() -> None:
     segmentation = hd.seg.Segmentation.from_dataset(encoded(ObjectKind.SEG_FRACTIONAL))
     pixels = segmentation.get_pixels_by_source_instance([IMAGE_UID], segment_numbers=[1])
     np.testing.assert_allclose(pixels[0, ..., 0], saliency().values, atol=0.5 / 255 + 1e-6)
+
+
+def test_the_parametric_map_is_the_map_where_the_image_lies() -> None:
+    (result,) = encode(report(), {IMAGE_UID: dx_source(**CT)}, {IMAGE_UID: image()}, [ObjectKind.PMAP])
+    parametric_map = hd.pm.ParametricMap.from_dataset(pydicom.dcmread(BytesIO(result.data)))
+    np.testing.assert_array_equal(parametric_map.pixel_array, saliency().values)
+    assert parametric_map.FrameOfReferenceUID == CT["FrameOfReferenceUID"]
+    assert parametric_map.ImageType[3] == "NONE"
+    volume = parametric_map.get_volume()
+    np.testing.assert_allclose(volume.position, CT["ImagePositionPatient"])
+    np.testing.assert_allclose(volume.pixel_spacing, CT["PixelSpacing"])
 
 
 def test_the_presentation_state_draws_every_outline_on_the_source() -> None:

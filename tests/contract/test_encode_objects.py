@@ -6,15 +6,19 @@ import dataclasses
 import subprocess
 import sys
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 
+import pydicom
 import pytest
+from pydicom.dataset import Dataset
 
 from core.domain import Image, ObjectKind, Report, ReportStatus, ResultObject
 from core.errors import Unsupported
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid
 from tests.contract.encode_cases import (
+    CT,
     IMAGE_UID,
     MODEL,
     Case,
@@ -40,6 +44,52 @@ def kinds_of(results: tuple[ResultObject, ...]) -> list[str]:
 
 def test_a_positive_finding_becomes_every_kind_and_the_sr_comes_last() -> None:
     assert kinds_of(encode_all(report())) == ["seg", "seg-fractional", "gsps", "sc", "sr"]
+
+
+def test_an_image_with_a_frame_of_reference_has_a_parametric_map_too() -> None:
+    results = encode(report(), {IMAGE_UID: dx_source(**CT)}, {IMAGE_UID: image()}, ALL)
+    assert kinds_of(results) == ["seg", "seg-fractional", "pmap", "gsps", "sc", "sr"]
+
+
+@pytest.mark.parametrize("missing", [{"FrameOfReferenceUID": None}, {"ImageOrientationPatient": None}])
+def test_a_ct_that_does_not_say_where_it_lies_has_none(missing: dict[str, None]) -> None:
+    results = encode(report(), {IMAGE_UID: dx_source(**{**CT, **missing})}, {IMAGE_UID: image()}, ALL)
+    assert kinds_of(results) == ["gsps", "sc", "sr"]
+
+
+def test_the_frame_of_an_enhanced_ct_is_placed_by_its_functional_groups() -> None:
+    def groups(**macros: dict[str, object]) -> list[Dataset]:
+        return [dataset(**{name: [dataset(**values)] for name, values in macros.items()})]
+
+    enhanced = dx_source(
+        **{**CT, "PixelSpacing": None, "SliceThickness": None, "ImagePositionPatient": None},
+        NumberOfFrames=1,
+        SharedFunctionalGroupsSequence=groups(
+            PixelMeasuresSequence={"PixelSpacing": [0.5, 0.25], "SliceThickness": 2.5},
+            PlaneOrientationSequence={"ImageOrientationPatient": CT["ImageOrientationPatient"]},
+        ),
+        PerFrameFunctionalGroupsSequence=groups(
+            PlanePositionSequence={"ImagePositionPatient": CT["ImagePositionPatient"]}
+        ),
+    )
+    results = encode(report(), {IMAGE_UID: enhanced}, {IMAGE_UID: image()}, ALL)
+    placed = [r for r in results if r.kind in (ObjectKind.PMAP, ObjectKind.SEG)]
+    for result in placed:
+        shared, frame = (
+            pydicom.dcmread(BytesIO(result.data))[name].value[0]
+            for name in ("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence")
+        )
+        assert shared.PixelMeasuresSequence[0].PixelSpacing == CT["PixelSpacing"]
+        assert frame.PlanePositionSequence[0].ImagePositionPatient == CT["ImagePositionPatient"]
+    assert len(placed) == 2
+
+
+def dataset(**values: object) -> Dataset:
+    """A data set of these attributes."""
+    made = Dataset()
+    for keyword, value in values.items():
+        setattr(made, keyword, value)
+    return made
 
 
 def test_only_the_kinds_asked_for_are_made() -> None:

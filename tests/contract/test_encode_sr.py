@@ -19,6 +19,7 @@ from dicom_node.encode.uids import tracking_uid
 from dicom_node.sr_text import render_text
 from tests.contract.encode_cases import (
     COHORT,
+    FAITHFULNESS,
     IMAGE_UID,
     MODEL,
     OPACITY,
@@ -158,11 +159,38 @@ def test_a_negative_finding_is_a_plain_group_below_its_operating_point() -> None
     assert not [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
 
 
+FIGURES = ("DELETION_AUC", "INSERTION_AUC", "NULL_PERCENTILE", "STABILITY", "FORWARD_PASSES")
+
+
 def test_faithfulness_and_method_stand_beside_the_region() -> None:
     group = groups(report())[0]
     assert items(group, "130401")[0].ConceptCodeSequence[0].CodeValue == "130402"
-    figures = [value(items(group, n)[0]) for n in ("DELETION_AUC", "INSERTION_AUC", "NULL_PERCENTILE", "STABILITY")]
-    assert figures == [0.21, 0.74, 98.0, 0.91]
+    (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]
+    assert region.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == IMAGE_UID
+    figures = [items(group, name)[0] for name in FIGURES]
+    assert [value(figure) for figure in figures] == [0.21, 0.74, 98.0, 0.91, 24]
+    units = [figure.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue for figure in figures]
+    assert units == ["1", "1", "%", "1", "{passes}"]
+    assert {figure.ConceptNameCodeSequence[0].CodingSchemeDesignator for figure in figures} == {"99CANDOR"}
+
+
+@pytest.mark.parametrize(("sampled", "code"), [(False, "F_EVERY"), (True, "F_SAMPLED")])
+def test_figures_of_a_sample_are_marked(sampled: bool, code: str) -> None:
+    measured = dataclasses.replace(FAITHFULNESS, sampled=sampled)
+    group = groups(report(saliencies=(saliency(faithfulness=measured),)))[0]
+    assert items(group, "F_EXTENT")[0].ConceptCodeSequence[0].CodeValue == code
+
+
+def test_a_map_that_was_not_measured_has_no_figures() -> None:
+    group = groups(report(saliencies=(saliency(faithfulness=None),)))[0]
+    assert not [item for name in (*FIGURES, "F_EXTENT") for item in items(group, name)]
+
+
+def test_a_report_whose_model_failed_the_gate_says_so_once_for_all() -> None:
+    words = "the model's maps failed the registration gate: weight randomisation"
+    closed = report(explanation_gate=words, saliencies=(withheld(),))
+    assert items(overall(closed), "MAP_WITHHELD")[0].TextValue == f"No map is shown, because {words}"
+    assert not items(overall(report()), "MAP_WITHHELD")
 
 
 def test_a_withheld_map_is_not_shown_and_the_report_says_why() -> None:
