@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api import commands_training
+from api import commands_training, commands_truth
 from core.errors import CandorError, answer_for
 
 if TYPE_CHECKING:
@@ -200,6 +200,7 @@ def analyze(
 
 
 app.add_typer(commands_training.app)
+app.add_typer(commands_truth.app)
 
 
 def _settings(data: Path) -> Settings:

@@ -19,3 +19,9 @@ def pseudonym(key: bytes, kind: Kind, value: str) -> str:
     """20 characters a-z and 2-7 for `value`, the same for ever; `key` is `SiteKey.pseudonym_key`."""
     digest = hmac.digest(key, f"{kind}\0{value}".encode(), hashlib.sha256)
     return base64.b32encode(digest[:DIGEST_BYTES]).decode("ascii").rstrip("=").lower()
+
+
+def fraction(key: bytes, purpose: str, value: str) -> float:
+    """A number 0 <= x < 1 that is even over all values and always the same for one: a draw nobody can influence."""
+    digest = hmac.digest(key, f"{purpose}\0{value}".encode(), hashlib.sha256)
+    return int.from_bytes(digest[:6], "big") / 2**48

@@ -6,6 +6,7 @@ revision until the next one is assembled, so a report always says exactly which 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,8 @@ from core.store.database import reading
 from core.store.intake import InstanceRole
 from core.store.records import instance_from_json, patient_from_json
 from core.store.tables import associations, instances, studies
+
+_PER_QUERY = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,31 @@ class StudyStore:
         with self._reader.connect() as connection:
             query = select(studies.c.last_received_at).where(studies.c.study_id == study_id)
             return float(connection.execute(query).scalar_one())
+
+    def by_accession_number(self, accession_numbers: Iterable[str]) -> dict[str, list[str]]:
+        """The pseudonyms of the studies that bear each accession number."""
+        wanted, found = sorted(set(accession_numbers) - {""}), defaultdict[str, list[str]](list)
+        with self._reader.connect() as connection:
+            for start in range(0, len(wanted), _PER_QUERY):
+                query = select(studies.c.accession_number, studies.c.study_id).where(
+                    studies.c.accession_number.in_(wanted[start : start + _PER_QUERY])
+                )
+                for number, study_id in connection.execute(query):
+                    found[number].append(study_id)
+        return dict(found)
+
+    def names_of(self, study_ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+        """(AccessionNumber, StudyInstanceUID) of studies: identity, for lists that a person asks for."""
+        found: dict[str, tuple[str, str]] = {}
+        with self._reader.connect() as connection:
+            for start in range(0, len(study_ids), _PER_QUERY):
+                query = select(studies.c.study_id, studies.c.accession_number, studies.c.study_instance_uid).where(
+                    studies.c.study_id.in_(study_ids[start : start + _PER_QUERY])
+                )
+                found |= {
+                    row.study_id: (row.accession_number, row.study_instance_uid) for row in connection.execute(query)
+                }
+        return found
 
     def begin_reading(self, revisions: Sequence[Revision]) -> None:
         """Say that a worker reads these revisions, in one commit; those that were overtaken stay as they are."""

@@ -1,0 +1,124 @@
+"""Ground truth: which answer counts, and what can be said of studies that nobody answered for.
+
+Readers answer mostly for studies that the model flagged. A sensitivity among those alone is too good, because what the
+model missed is missing from it too (verification bias; Begg and Greenes, Biometrics 1983). So a share of the studies
+without a flag is put up for a blind read, drawn by a keyed hash: nobody can choose, and asking twice draws the same.
+Until such reads exist, figures are "among verified".
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from core.domain import ReportStatus
+from core.pseudonym import fraction
+from core.readings import GroundTruth, Reading, TruthSource
+
+PRECEDENCE = tuple(TruthSource)
+AMONG_VERIFIED = "among verified"
+
+Settled = dict[tuple[str, str], GroundTruth]
+"""The answer that counts, by study and finding."""
+
+
+def settled(answers: Iterable[GroundTruth]) -> Settled:
+    """For each study and finding the one answer that counts: of the most trusted source its newest.
+
+    Sources in order of trust: `core.readings.TruthSource`. Of two answers of one source given at the same moment the
+    one that came in last counts.
+    """
+    found: Settled = {}
+    for answer in answers:
+        key = (answer.study_id, answer.finding)
+        if key not in found or _weight(answer) >= _weight(found[key]):
+            found[key] = answer
+    return found
+
+
+def is_drawn(study_id: str, key: bytes, rate: float) -> bool:
+    """Whether a study, should it have no flag, is put up for a blind read; `rate` 0..1, `key` the site's."""
+    return fraction(key, "blind read", study_id) < rate
+
+
+def is_without_flag(made: Reading) -> bool:
+    """A study that was reported and has nothing above its operating point."""
+    return made.status is ReportStatus.REPORTED and not any(made.flags.values())
+
+
+def to_be_read_blind(readings: Sequence[Reading], truth: Settled, key: bytes, rate: float) -> list[Reading]:
+    """The drawn studies without a flag on which a finding still waits for its answer, oldest first."""
+    drawn = (made for made in readings if is_without_flag(made) and is_drawn(made.study_id, key, rate))
+    waiting = [made for made in drawn if any((made.study_id, finding) not in truth for finding in made.flags)]
+    return sorted(waiting, key=lambda made: made.read_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How much of one finding was verified: studies and answers, with and without a flag of any finding."""
+
+    flagged: int
+    flagged_answered: int
+    unflagged: int
+    unflagged_blind: int  # answered, without a flag, and by somebody who had not seen the AI
+
+    @property
+    def is_blind_read(self) -> bool:
+        """Whether unflagged studies are represented at all."""
+        return self.unflagged_blind > 0
+
+    @property
+    def words(self) -> str:
+        """What a figure of sensitivity must say about itself; "" where unflagged studies are represented."""
+        return "" if self.is_blind_read else AMONG_VERIFIED
+
+    def weight(self, made: Reading) -> float:
+        """How many studies an answered one stands for (inverse probability of being answered, per stratum)."""
+        if is_without_flag(made):
+            return self.unflagged / self.unflagged_blind if self.unflagged_blind else 0.0
+        return self.flagged / self.flagged_answered if self.flagged_answered else 0.0
+
+
+def verification(readings: Sequence[Reading], truth: Settled, finding: str) -> Verification:
+    """Count studies and answers of one finding in the two strata that are verified with different probability."""
+    counts: Counter[str] = Counter()
+    for made in readings:
+        if finding not in made.flags:
+            continue
+        stratum = "unflagged" if is_without_flag(made) else "flagged"
+        counts[stratum] += 1
+        answer = truth.get((made.study_id, finding))
+        if answer is not None:
+            counts["flagged_answered"] += stratum == "flagged"
+            counts["unflagged_blind"] += stratum == "unflagged" and not answer.ai_seen
+    return Verification(
+        flagged=counts["flagged"],
+        flagged_answered=counts["flagged_answered"],
+        unflagged=counts["unflagged"],
+        unflagged_blind=counts["unflagged_blind"],
+    )
+
+
+def weighted_rates(
+    readings: Sequence[Reading], truth: Settled, finding: str, weights: Mapping[str, float]
+) -> tuple[float | None, float | None]:
+    """Sensitivity and specificity over all studies, each answered one counted `weights[study_id]` times.
+
+    None where there is nothing to divide by. With equal weights these are the plain shares.
+    """
+    totals: defaultdict[tuple[bool, bool], float] = defaultdict(float)
+    for made in readings:
+        answer = truth.get((made.study_id, finding))
+        if answer is not None and finding in made.flags:
+            totals[answer.value, made.flags[finding]] += weights.get(made.study_id, 0.0)
+    positives = totals[True, True] + totals[True, False]
+    negatives = totals[False, True] + totals[False, False]
+    return (
+        totals[True, True] / positives if positives else None,
+        totals[False, False] / negatives if negatives else None,
+    )
+
+
+def _weight(answer: GroundTruth) -> tuple[int, float]:
+    return (-PRECEDENCE.index(answer.source), answer.at)
