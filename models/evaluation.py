@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
+from core.statistics import Estimate, auroc, average_precision, bootstrap, calibration_error, wilson
 from models.training.examples import Example, box_mask
-from models.training.statistics import Estimate, auroc, average_precision, bootstrap, calibration_error, wilson
 
 ADULT_YEARS = 18
 PRIMARY_ROWS = 512

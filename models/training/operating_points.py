@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain import OperatingPoint
+from core.statistics import fit_platt, wilson
 from models.evaluation import Scored, truths_of
-from models.training.statistics import fit_platt, wilson
 
 _LOWEST_SPECIFICITY = 0.80
 _DRAWS = 200

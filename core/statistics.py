@@ -1,0 +1,309 @@
+"""The figures that audits, evaluations and gates print, each with the interval it deserves; numpy and scipy only.
+
+AUROC after DeLong (1988), proportions after Wilson (1927), differences of proportions after Newcombe (1998), everything
+else by bootstrap over patients, because two images of one patient are not two independent observations. When many are
+looked at, Holm (1979) says which of them may raise an alarm and Benjamini-Hochberg (1995) which are worth a look.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+
+_Z95 = 1.959963984540054
+BINS = 10  # of reliability curves and calibration errors
+
+Floats = NDArray[np.floating]
+Truths = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A figure and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_list(self, digits: int = 4) -> list[float | None]:
+        """[value, low, high], rounded, for JSON; None where there was too little to say anything."""
+        figures = (self.value, self.low, self.high)
+        return [None if math.isnan(figure) else round(float(figure), digits) for figure in figures]
+
+
+UNDEFINED = Estimate(math.nan, math.nan, math.nan)
+
+
+@dataclass(frozen=True, slots=True)
+class Placements:
+    """For each positive the share of negatives below it, for each negative that of positives above it (ties: half).
+
+    Both in the order of rising score. Their means are the AUROC, their variances are DeLong's (Sun & Xu, IEEE Signal
+    Processing Letters 2014: by midranks, one sort instead of a comparison of each with each).
+    """
+
+    of_positives: NDArray[np.float64]
+    of_negatives: NDArray[np.float64]
+
+    @property
+    def area(self) -> float:
+        return float(self.of_positives.mean())
+
+    @property
+    def variance(self) -> float:
+        """DeLong's variance of the area."""
+        return sum(float(part.var(ddof=1)) / len(part) for part in (self.of_positives, self.of_negatives))
+
+
+def auroc(truths: Truths, scores: Floats) -> Estimate:
+    """Area under the ROC curve with DeLong's interval; needs at least two positives and two negatives."""
+    order = np.argsort(scores, kind="stable")
+    return auroc_sorted(truths[order], scores[order])
+
+
+def auroc_sorted(truths: Truths, scores: Floats) -> Estimate:
+    """`auroc` of scores that rise already: one pass, no sort.
+
+    Where positives and negatives are apart without overlap DeLong's variance is 0; the interval is then Wilson's for
+    as many successes as the smaller class has members, because 3 of 3 is no proof of perfection.
+    """
+    positives = int(np.count_nonzero(truths))
+    fewer = min(positives, len(truths) - positives)
+    if fewer < 2:
+        return UNDEFINED
+    placed = placements_sorted(truths, scores)
+    area, half = placed.area, _Z95 * math.sqrt(placed.variance)
+    if half == 0.0 and area in (0.0, 1.0):
+        return wilson(round(area * fewer), fewer)
+    return Estimate(area, max(0.0, area - half), min(1.0, area + half))
+
+
+def placements_sorted(truths: Truths, scores: Floats) -> Placements:
+    """Placements of scores that rise, at least one positive and one negative among them."""
+    starts = np.flatnonzero(np.concatenate(([True], scores[1:] != scores[:-1])))
+    ends = np.append(starts[1:], len(scores))
+    risen = np.concatenate(([0], np.cumsum(truths)))  # positives before each place
+    positives, negatives = int(risen[-1]), len(truths) - int(risen[-1])
+    before, through = risen[starts], risen[ends]
+    below = (starts - before + (ends - through)) / (2.0 * negatives)  # of the negatives, ties counted half
+    above = 1.0 - (before + through) / (2.0 * positives)  # of the positives
+    return Placements(np.repeat(below, through - before), np.repeat(above, ends - starts - (through - before)))
+
+
+def auroc_difference(truths: Truths, first: Floats, second: Floats) -> Estimate:
+    """AUROC of `first` minus that of `second` on the same images, with DeLong's interval for correlated curves."""
+    ahead = _placement_of_each(truths, first) - _placement_of_each(truths, second)
+    positive, negative = ahead[truths], ahead[~truths]
+    if min(len(positive), len(negative)) < 2:
+        return UNDEFINED
+    difference = float(positive.mean())
+    half = _Z95 * math.sqrt(positive.var(ddof=1) / len(positive) + negative.var(ddof=1) / len(negative))
+    return Estimate(difference, difference - half, difference + half)
+
+
+def _placement_of_each(truths: Truths, scores: Floats) -> NDArray[np.float64]:
+    order = np.argsort(scores, kind="stable")
+    placed = placements_sorted(truths[order], scores[order])
+    result = np.empty(len(scores))
+    result[order[truths[order]]] = placed.of_positives
+    result[order[~truths[order]]] = placed.of_negatives
+    return result
+
+
+def average_precision(truths: Truths, scores: Floats) -> float:
+    """Mean of the precision at each positive, in order of falling score; equal scores count as one step."""
+    positives = int(np.count_nonzero(truths))
+    if not positives:
+        return math.nan
+    order = np.argsort(-scores, kind="stable")
+    falling = scores[order]
+    ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
+    hits = np.cumsum(truths[order])[ends]
+    return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / positives)
+
+
+def wilson(successes: int, trials: int) -> Estimate:
+    """A proportion with Wilson's score interval."""
+    if trials == 0:
+        return Estimate(math.nan, 0.0, 1.0)
+    share, z2 = successes / trials, _Z95**2
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    return Estimate(share, max(0.0, middle - half), min(1.0, middle + half))
+
+
+def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
+    """Difference of two independent proportions, each (successes, trials): method 10 of Newcombe, Stat Med 1998."""
+    if not (first[1] and second[1]):
+        return Estimate(math.nan, -1.0, 1.0)
+    one, other = wilson(*first), wilson(*second)
+    gap = one.value - other.value
+    low = gap - math.hypot(one.value - one.low, other.high - other.value)
+    high = gap + math.hypot(one.high - one.value, other.value - other.low)
+    return Estimate(gap, low, high)
+
+
+def two_proportions_p(first: tuple[int, int], second: tuple[int, int]) -> float:
+    """Two-sided p of the pooled z test that two independent proportions, each (successes, trials), are equal."""
+    if not (first[1] and second[1]):
+        return math.nan
+    pooled = (first[0] + second[0]) / (first[1] + second[1])
+    variance = pooled * (1 - pooled) * (1 / first[1] + 1 / second[1])
+    if variance == 0.0:
+        return 1.0
+    return two_sided_p((first[0] / first[1] - second[0] / second[1]) / math.sqrt(variance))
+
+
+def two_sided_p(z: float) -> float:
+    """How often a standard normal lies further from 0 than `z`."""
+    return float(2 * norm.sf(abs(z)))
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Holm's step-down p values: at most 5 % of audits without any gap have one under 0.05. NaN: not a test."""
+    return _adjusted(p_values, lambda p: np.maximum.accumulate(p * np.arange(len(p), 0, -1)))
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Benjamini-Hochberg's q values: of those under 0.05, at most 5 % are expected to be false. NaN: not a test."""
+
+    def stepped_up(p: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.minimum.accumulate((p * len(p) / np.arange(1, len(p) + 1))[::-1])[::-1]
+
+    return _adjusted(p_values, stepped_up)
+
+
+def _adjusted(p_values: ArrayLike, rule: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+    given = np.asarray(p_values, np.float64)
+    tested = np.flatnonzero(~np.isnan(given))
+    order = tested[np.argsort(given[tested], kind="stable")]
+    result = np.full(given.shape, np.nan)
+    result[order] = np.minimum(1.0, rule(given[order]))
+    return result
+
+
+def brier(truths: Truths, probabilities: Floats) -> float:
+    """Mean squared distance of probability and truth (0 is perfect, 0.25 is a coin)."""
+    return float(np.square(probabilities - truths).mean()) if len(truths) else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Bins:
+    """Equal-mass bins of a reliability curve: images, positives and mean probability (0..1) of each."""
+
+    sizes: NDArray[np.float64]
+    positives: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+
+    @property
+    def gaps(self) -> NDArray[np.float64]:
+        """Observed share of positives minus mean probability, per bin."""
+        return self.positives / self.sizes - self.probabilities
+
+    @property
+    def error(self) -> float:
+        """Expected calibration error: the mean size of the gaps, each weighted with its images."""
+        return float((self.sizes * np.abs(self.gaps)).sum() / self.sizes.sum())
+
+
+def bins_sorted(truths: Truths, probabilities: Floats, bins: int = BINS) -> Bins:
+    """Equal-mass bins of probabilities that rise; fewer bins when there are fewer images."""
+    edges = bin_edges(len(truths), bins)
+    sizes = np.diff(np.append(edges, len(truths))).astype(np.float64)
+    positives = np.add.reduceat(truths.astype(np.float64), edges)
+    return Bins(sizes, positives, np.add.reduceat(probabilities.astype(np.float64), edges) / sizes)
+
+
+def bin_edges(count: int, bins: int = BINS) -> NDArray[np.intp]:
+    """Where each bin begins; the first `count % bins` of them hold one image more (as numpy.array_split does)."""
+    bins = min(bins, count)
+    number = np.arange(bins)
+    return number * (count // bins) + np.minimum(number, count % bins)
+
+
+def calibration_error(truths: Truths, probabilities: Floats, bins: int = BINS) -> float:
+    """Expected calibration error over bins with equal numbers of images (0 is perfect)."""
+    order = np.argsort(probabilities, kind="stable")
+    return bins_sorted(truths[order], probabilities[order], bins).error
+
+
+def calibration_error_if_perfect(probabilities: Floats, bins: int = BINS, *, draws: int = 200, seed: int = 1) -> Floats:
+    """What a perfectly calibrated model would show on images with these probabilities: one error per draw.
+
+    An error of 0.06 on 112 images is what chance alone gives; only against this can a plain figure be judged
+    (Broecker & Smith, Weather and Forecasting 2007). The number of positives per bin is drawn as a normal of the
+    variance that the probabilities give: exact enough from 11 images a bin.
+    """
+    rising = np.sort(np.asarray(probabilities, np.float64))
+    edges = bin_edges(len(rising), bins)
+    spread = np.sqrt(np.add.reduceat(rising * (1 - rising), edges))
+    noise = np.random.default_rng(seed).standard_normal((draws, len(edges)))
+    result: NDArray[np.float64] = np.abs(noise * spread).sum(1) / len(rising)
+    return result
+
+
+def debiased_calibration_error(found: Bins) -> float:
+    """The calibration error less what sampling noise adds to it (0 when it is no more than noise).
+
+    Each gap is normal around the true one; the mean of its size is corrected for the part that the noise of its
+    bin would add to a gap of the size found (Brocker, Climate Dynamics 2012, for absolute instead of squared gaps).
+    """
+    shares = found.positives / found.sizes
+    noise = np.sqrt(np.maximum(shares * (1 - shares), 0.25 / found.sizes) / np.maximum(found.sizes - 1, 1))
+    size = np.abs(found.gaps)
+    ratio = size / noise
+    folded = noise * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) + size * (1 - 2 * norm.cdf(-ratio))
+    corrected = size - (folded - size)
+    return max(0.0, float((found.sizes * corrected).sum() / found.sizes.sum()))
+
+
+def bootstrap(
+    patients: NDArray[np.str_], figure: Callable[[NDArray[np.intp]], float], *, rounds: int = 300, seed: int = 1
+) -> Estimate:
+    """`figure` of all rows, with the percentile interval of redrawing patients; `figure` takes row indices."""
+    random = np.random.default_rng(seed)
+    _, inverse, counts = np.unique(patients, return_inverse=True, return_counts=True)
+    rows, starts = np.argsort(inverse, kind="stable"), np.cumsum(counts) - counts
+    values = []
+    for _ in range(rounds):
+        drawn = random.integers(0, len(counts), len(counts))
+        sizes = counts[drawn]
+        within = np.arange(int(sizes.sum())) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        values.append(figure(rows[np.repeat(starts[drawn], sizes) + within]))
+    low, high = np.nanpercentile(values, [2.5, 97.5])
+    return Estimate(figure(np.arange(len(patients))), float(low), float(high))
+
+
+def patient_weights(patients: int, draws: int, seed: int) -> NDArray[np.float32]:
+    """How often each patient is drawn in each of `draws` bootstrap samples, shape (draws, patients)."""
+    random = np.random.default_rng(seed)
+    result = np.empty((draws, patients), np.float32)
+    for row in result:
+        row[:] = np.bincount(random.integers(0, patients, patients), minlength=patients)
+    return result
+
+
+def fit_platt(truths: Truths, logits: Floats, groups: NDArray[np.intp]) -> tuple[float, NDArray[np.float64]]:
+    """Slope and one intercept per group of `probability = sigmoid(slope * logit + intercept)`.
+
+    Newton's method on the log likelihood, with a weak pull of the slope towards 1 for findings with few positives.
+    """
+    count = int(groups.max()) + 1
+    design = np.column_stack([logits, *(groups == index for index in range(count))]).astype(np.float64)
+    prior_mean = np.array([1.0, *([0.0] * count)])
+    prior = np.array([4.0, *([1e-3] * count)])
+    weights = prior_mean.copy()
+    for _ in range(50):
+        probability = 1 / (1 + np.exp(-np.clip(design @ weights, -30, 30)))
+        gradient = design.T @ (probability - truths) + prior * (weights - prior_mean)
+        hessian = (design * (probability * (1 - probability))[:, None]).T @ design + np.diag(prior)
+        change = np.linalg.solve(hessian, gradient)
+        weights -= np.clip(change, -2, 2)
+        if float(np.abs(change).max()) < 1e-8:
+            break
+    return float(weights[0]), weights[1:]
