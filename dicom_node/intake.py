@@ -15,6 +15,7 @@ from typing import Protocol
 
 from core.domain import Instance, Patient
 from dicom_node.part10 import MANUFACTURER
+from dicom_node.verified import VerifiedReport
 
 Reference = tuple[str, str]
 """(SOP Class UID, SOP Instance UID), as storage commitment names an instance."""
@@ -44,6 +45,7 @@ class ReceivedObject:
     calling_ae_title: str
     carries_image: bool
     part10: bytes = field(repr=False)
+    verified: VerifiedReport | None = None  # an SR that a person verified
 
     @property
     def made_by_candor(self) -> bool:

@@ -33,6 +33,7 @@ from dicom_node.peers import Destination
 from dicom_node.read import parse_header, to_instance, to_patient, to_study_attributes
 from dicom_node.sop_classes import IMAGE_SOP_CLASSES
 from dicom_node.tls import TlsFiles, acceptor_context
+from dicom_node.verified import verified_report
 
 SUCCESS = 0x0000
 _COMMENT_LENGTH = 64  # ErrorComment is an LO
@@ -229,6 +230,7 @@ class Node:
             calling_ae_title=association.calling_ae_title,
             carries_image=sop_class in IMAGE_SOP_CLASSES,
             part10=part10,
+            verified=verified_report(header),
         )
 
     def _refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 import structlog
 
 from core.errors import CandorError
+from core.pseudonym import pseudonym
+from core.readings import GroundTruth, TruthSource
 from core.store.intake import Arrival, InstanceRole, Kept
 from core.store.store import Store
 from dicom_node.intake import (
@@ -17,6 +20,7 @@ from dicom_node.intake import (
     ReceivedObject,
     Reference,
 )
+from dicom_node.verified import VerifiedReport
 
 _log = structlog.get_logger()
 
@@ -58,7 +62,30 @@ class StoreIntake:
             _log.warning("instance.quarantined", study=study, calling_ae_title=received.calling_ae_title)
         else:
             _log.info("instance.received", study=study, outcome=kept.value, size_bytes=len(received.part10))
+        if received.verified is not None:
+            self._take_truth(received.verified, study)
         return kept.value
+
+    def _take_truth(self, verified: VerifiedReport, study: str) -> None:
+        """A person put a name under one of our reports: what it says is ground truth, by somebody who saw the AI."""
+        if not any(self._store.intake.is_own_result(uid) for uid in verified.sop_instance_uids):
+            return
+        reader = pseudonym(self._store.key.pseudonym_key, "reader", " ".join(verified.observer.lower().split()))
+        known = self._store.readings.findings_of(study)
+        answers = [
+            GroundTruth(
+                study_id=study,
+                finding=finding,
+                value=value,
+                source=TruthSource.VERIFIED_SR,
+                reader=reader,
+                ai_seen=True,
+                at=verified.verified_at or time.time(),
+            )
+            for finding, value in verified.findings.items()
+            if finding in known
+        ]
+        _log.info("truth.verified_report", study=study, count=self._store.truths.add(answers))
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
         """Tell the operator and the audit trail; a stranger's error is named by its kind only."""

@@ -39,6 +39,12 @@ class ReadingStore:
             found = {row.study_id: _reading(row) for row in connection.execute(query)}
         return list(found.values())
 
+    def findings_of(self, study_id: str) -> frozenset[str]:
+        """The findings that a study was read for."""
+        query = select(readings.c.flags).where(readings.c.study_id == study_id)
+        with self._reader.connect() as connection:
+            return frozenset(name for flags in connection.scalars(query) for name in flags)
+
 
 class TruthStore:
     """Ground truth: answers are only ever added; `fairness.truth` says which one counts."""

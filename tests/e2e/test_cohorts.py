@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
+from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.uid import generate_uid
+
+from dicom_node.send import open_association
 from tests.e2e.house import wait_until
-from tests.e2e.reports import reports_by_study
-from tests.e2e.studies import radiograph, send
+from tests.e2e.reports import SR, reports_by_study
+from tests.e2e.studies import candor, radiograph, send
 
 
 def report_of(house, archive, image):
@@ -46,3 +52,61 @@ def test_without_an_audit_the_report_gives_the_figures_of_the_operating_point_an
     assert row.turnaround_seconds is not None
     assert 0 < row.turnaround_seconds < 60
     assert "CANARY" not in str(row).upper()
+
+
+def verified_copy(report, *, observer="Canary^Reader"):
+    """What a PACS sends back when a person has verified our report and found the patch not to be there."""
+    copy = dcmread(BytesIO(sr_bytes(report)))
+    copy.VerificationFlag, copy.PreliminaryFlag = "VERIFIED", "FINAL"
+    person = Dataset()
+    person.VerifyingObserverName, person.VerifyingOrganization = observer, "Clinic"
+    person.VerificationDateTime, person.VerifyingObserverIdentificationCodeSequence = "20261031120000", []
+    copy.VerifyingObserverSequence = [person]
+    predecessor, series, study = Dataset(), Dataset(), Dataset()
+    predecessor.ReferencedSOPClassUID, predecessor.ReferencedSOPInstanceUID = copy.SOPClassUID, copy.SOPInstanceUID
+    series.SeriesInstanceUID, series.ReferencedSOPSequence = copy.SeriesInstanceUID, [predecessor]
+    study.StudyInstanceUID, study.ReferencedSeriesSequence = copy.StudyInstanceUID, [series]
+    copy.PredecessorDocumentsSequence = [study]
+    copy.SOPInstanceUID = copy.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    copy.Manufacturer = "A PACS"
+    for group in measurement_groups(copy):
+        for item in group.ContentSequence:
+            if item.ConceptNameCodeSequence[0].CodeValue == "RESULT":
+                item.ConceptCodeSequence[0].CodeValue = "BELOW_OP"
+    return copy
+
+
+def measurement_groups(report):
+    (section,) = [i for i in report.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "126010"]
+    return section.ContentSequence
+
+
+def sr_bytes(dataset):
+    stream = BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return stream.getvalue()
+
+
+def store_sr(dataset, port):
+    with open_association(candor(port), [SR]) as sender:
+        assert sender.send(sr_bytes(dataset)).status == 0
+
+
+def test_a_report_that_a_person_verified_comes_back_as_ground_truth(house, archive):
+    image = radiograph(1, bright=True)
+    report = report_of(house, archive, image)
+    stranger = verified_copy(report)
+    stranger.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[
+        0
+    ].ReferencedSOPInstanceUID = "2.25.1"
+    unsigned = verified_copy(report, observer="")
+    store_sr(stranger, house.port)  # verified, but not one of our reports
+    store_sr(unsigned, house.port)  # a flag that nobody stands for
+    with house.store() as store:
+        assert store.truths.all() == []
+        store_sr(verified_copy(report), house.port)
+        (answer,) = store.truths.all()
+        assert (answer.finding, answer.value, answer.ai_seen) == ("bright_patch", False, True)
+        assert answer.study_id == store.study_id_of(image.study_instance_uid)
+        assert [row.revision for row in store.studies.rows()] == [1]  # nothing is read again for it
+    assert b"Canary" not in house.log().encode()
