@@ -1,0 +1,198 @@
+"""What an audit says: the nouns that `candor audit` makes, the page shows, the policy judges and reports quote.
+
+A `Row` is one figure of one finding in one cohort; metrics.csv is nothing but rows. Where a cohort is too small to be
+shown, its rows are there with a note and without a number. `Audit` adds what a reader needs to judge the rows: which
+tests were made and what survives them, how many more studies would settle a question, and where it all came from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+ALL = "all"
+SUPPRESSED = "suppressed"  # how the note of a row begins whose numbers are withheld
+INSUFFICIENT = "insufficient data"
+COLUMNS = ("finding", "metric", "cohort", "value", "low", "high", "n", "positives", "negatives", "note")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One figure with its 95 % interval. `n` = positives + negatives where truth is needed, else images scored.
+
+    `metric`: prevalence, auroc, sensitivity, specificity, ppv, npv, fnr_gap, fpr_gap, brier, ece, ece_debiased,
+    ece_if_calibrated, flag_rate, psi, ks. `cohort`: "all", "view=AP", "sex=F & age_band=60-79". A gap is the cohort's
+    rate minus that of the rest of the patients.
+    """
+
+    finding: str
+    metric: str
+    cohort: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int | None = None
+    positives: int | None = None
+    negatives: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """One bin of a reliability curve: mean probability, share of positives with Wilson's interval, images."""
+
+    probability: float
+    observed: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """The reliability curve of one finding in one cohort."""
+
+    finding: str
+    cohort: str
+    points: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Test:
+    """A gap held against chance: its p value, and what is left of it among all tests of the audit.
+
+    `p_holm` under 0.05 is an alarm; `q` (Benjamini-Hochberg) under 0.05 is worth a look.
+    """
+
+    finding: str
+    metric: str
+    cohort: str
+    gap: float
+    p: float
+    p_holm: float
+    q: float
+
+    @property
+    def is_alarm(self) -> bool:
+        return self.p_holm < 0.05
+
+    @property
+    def is_worth_a_look(self) -> bool:
+        return self.q < 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """How many more studies until we know. `missing`: positives (or negatives) still needed; 0: enough."""
+
+    finding: str
+    metric: str
+    cohort: str
+    needed: int
+    missing: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Threshold:
+    """The threshold on the probability that an audit judged by, and who chose it."""
+
+    finding: str
+    value: float
+    source: str  # "option", "operating point of chest_radiograph 0.2.0", "default: nobody chose one"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribute:
+    """A way of dividing patients: its cohorts and for which share of images it is not known (None: withheld)."""
+
+    name: str
+    values: tuple[str, ...]
+    missing_rate: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Where an audit came from. Times are ISO 8601, UTC; `window` is the first and the last day of the studies."""
+
+    code_version: str
+    made_at: str
+    source: str  # "predictions.csv", "this site's verified reads"
+    input_sha256: str = ""
+    model_name: str = ""
+    model_version: str = ""
+    model_sha256: str = ""
+    window: tuple[str, str] | None = None
+    truth_source: str = ""
+    rows: int = 0
+    patients: int = 0
+    patients_repeat: bool = False
+    tests: int = 0
+    bootstrap_draws: int = 0
+    seed: int = 0
+    smallest_cell: int = 11
+    attributes: tuple[Attribute, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """A whole audit."""
+
+    provenance: Provenance
+    rows: tuple[Row, ...]
+    tests: tuple[Test, ...] = ()
+    curves: tuple[Curve, ...] = ()
+    advice: tuple[Advice, ...] = ()
+    _index: dict[tuple[str, str, str], Row] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(row.finding for row in self.rows))
+
+    @property
+    def cohorts(self) -> tuple[str, ...]:
+        """As they come in the rows: `all`, then each attribute, then the intersections."""
+        return tuple(dict.fromkeys(row.cohort for row in self.rows))
+
+    @property
+    def alarms(self) -> tuple[Test, ...]:
+        """The gaps that survive Holm over all tests of this audit."""
+        return tuple(test for test in self.tests if test.is_alarm)
+
+    def row(self, finding: str, metric: str, cohort: str = ALL) -> Row | None:
+        """One figure; None when this audit does not speak of it."""
+        if not self._index:
+            self._index.update({(row.finding, row.metric, row.cohort): row for row in self.rows})
+        return self._index.get((finding, metric, cohort))
+
+    def as_document(self) -> dict[str, Any]:
+        """The audit as JSON takes it; `audit_from` reads it again."""
+        document = asdict(self)
+        del document["_index"]
+        return document
+
+
+def audit_from(document: dict[str, Any]) -> Audit:
+    """The audit in a document of `Audit.as_document` (audit.json); KeyError or TypeError when it is none."""
+    provenance = dict(document["provenance"])
+    attributes = tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in provenance["attributes"])
+    return Audit(
+        provenance=Provenance(
+            **{
+                **provenance,
+                "window": tuple(provenance["window"]) if provenance["window"] else None,
+                "attributes": attributes,
+                "thresholds": tuple(Threshold(**one) for one in provenance["thresholds"]),
+                "remarks": tuple(provenance["remarks"]),
+            }
+        ),
+        rows=tuple(Row(**one) for one in document["rows"]),
+        tests=tuple(Test(**one) for one in document["tests"]),
+        curves=tuple(
+            Curve(**{**one, "points": tuple(CurvePoint(**point) for point in one["points"])})
+            for one in document["curves"]
+        ),
+        advice=tuple(Advice(**one) for one in document["advice"]),
+    )
