@@ -12,6 +12,7 @@ from core.pseudonym import pseudonym
 from core.settings import Settings
 from core.store.audit import AuditTrail
 from core.store.database import migrate, open_engine
+from core.store.explanations import ExplanationStore, FaithfulnessStore
 from core.store.intake import IntakeStore
 from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
@@ -41,6 +42,8 @@ class Store:
     readings: ReadingStore
     truths: TruthStore
     site_audits: SiteAuditStore
+    faithfulness: FaithfulnessStore
+    explanations: ExplanationStore
 
     def study_id_of(self, study_instance_uid: str) -> str:
         """The pseudonym under which a study appears in logs, metrics and file names."""
@@ -76,4 +79,6 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
         site_audits=SiteAuditStore(engine, now=now),
+        faithfulness=FaithfulnessStore(engine, now=now),
+        explanations=ExplanationStore(engine, now=now),
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from core.errors import ConfigurationError
 from core.store.metadata import metadata
 
-for tables in ("core.store.tables", "core.store.audit", "core.store.audit_tables"):
+for tables in ("core.store.tables", "core.store.audit", "core.store.audit_tables", "core.store.explanation_tables"):
     import_module(tables)  # fills the metadata
 
 
