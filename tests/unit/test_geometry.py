@@ -45,3 +45,35 @@ def test_padding_is_black_and_centred():
     assert square[:, 3:7].all()
     assert not square[:, :3].any()
     assert not square[:, 7:].any()
+
+
+def ramps(rows, columns, length):
+    """Two maps whose values are their own place, in pixels of a square of `length`: linear, so resampling is exact."""
+    down = (np.arange(rows, dtype=np.float32) + 0.5) * np.float32(length / rows)
+    across = (np.arange(columns, dtype=np.float32) + 0.5) * np.float32(length / columns)
+    return np.repeat(down[:, None], columns, 1), np.repeat(across[None], rows, 0)
+
+
+@given(rows=sizes, columns=sizes, row_spacing=spacings, column_spacing=spacings, cells=st.integers(7, 64))
+@settings(max_examples=150, deadline=None)
+def test_every_pixel_reads_the_map_at_its_own_place_and_writes_it_back_there(
+    rows, columns, row_spacing, column_spacing, cells
+):
+    """Model space -> source space -> model space, for every pixel at once, to one pixel of the square."""
+    frame = SquareFrame.of(rows, columns, row_spacing, column_spacing)
+    half = frame.side / cells / 2  # no map tells anything beyond the centres of its outermost cells
+    for ramp, axis in zip(ramps(cells, cells, frame.side), (0, 1), strict=True):
+        length, extent, start = ((rows, frame.height, frame.top), (columns, frame.width, frame.left))[axis]
+        there = frame.to_source(ramp)
+        place = start + (np.arange(length) + 0.5) * extent / length
+        known = (place >= half) & (place <= frame.side - half)
+        found = there.mean(1 - axis)
+        tolerance = max(1.0, extent / length)  # a source pixel is as long as this in the square
+        assert np.abs(found - place)[known].max(initial=0.0) <= tolerance
+        assert np.ptp(there, 1 - axis).max() <= 1e-2, "the other axis does not matter"
+        back = frame.to_square(there)
+        inside = back[frame.top : frame.top + frame.height, frame.left : frame.left + frame.width].mean(1 - axis)
+        square_place = start + np.arange(extent) + 0.5
+        edge = max(half, start + tolerance)
+        seen = (square_place >= edge) & (square_place <= frame.side - edge)
+        assert np.abs(inside - square_place)[seen].max(initial=0.0) <= tolerance
