@@ -173,8 +173,21 @@ class ModelVersion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """What the quality gate said of one image: a score per fault (a probability 0..1, or a distance whose usual value
+    is 1). `fault` is the one it is refused for, with `reason` in words; both are "" for a sound image. `sha256`: the
+    gate's weights.
+    """
+
+    sha256: str
+    scores: dict[str, float]
+    fault: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a model said of one image.
+    """What a model said of one image; nothing (no scores, no maps) where `quality` names a fault.
 
     `scores`: raw logit per finding name. `probabilities`: calibrated, 0..1. `maps`: class activation in
     model space, float32, shape (findings, h, w), in the order of `model.findings`; None when the model has none.
@@ -187,6 +200,7 @@ class Prediction:
     probabilities: dict[str, float]
     frame: SquareFrame
     maps: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
+    quality: Quality | None = None  # None where the package has no quality gate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

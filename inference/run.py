@@ -6,16 +6,29 @@ import numpy as np
 
 from core.domain import Image, Prediction
 from core.errors import InvalidStudy
+from inference.quality import assess
 from models.onnx_runtime import OnnxModel
+from models.quality import QualityModel
 
 
-def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:
+def infer(model: OnnxModel, image: Image, sop_instance_uid: str, gate: QualityModel | None = None) -> Prediction:
     """Scores, calibrated probabilities and class activation maps of `image` (pixels 0..1, shape (rows, columns)).
 
+    With a `gate`, an image that it finds faulty is not shown to the model: the prediction then holds only that.
     Raises InvalidStudy when the model answers with something that is not a finite number: NaN is below every
     threshold, and would pass for "no finding".
     """
     frame = image.frame
+    quality = assess(gate, image) if gate else None
+    if quality and quality.fault:
+        return Prediction(
+            model=model.package.model,
+            sop_instance_uid=sop_instance_uid,
+            scores={},
+            probabilities={},
+            frame=frame,
+            quality=quality,
+        )
     square = frame.to_square(image.pixels)
     logits, maps = model.predict(square[np.newaxis, np.newaxis])
     if not (np.isfinite(logits).all() and (maps is None or np.isfinite(maps).all())):
@@ -30,4 +43,5 @@ def infer(model: OnnxModel, image: Image, sop_instance_uid: str) -> Prediction:
         probabilities=probabilities,
         frame=frame,
         maps=None if maps is None else maps[0],
+        quality=quality,
     )

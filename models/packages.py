@@ -2,6 +2,7 @@
 
     NAME/configs/metadata.json   the bundle's own description
     NAME/models/model.onnx       the weights; their SHA-256 stands in candor.json
+    NAME/models/quality.onnx     the quality gate, if there is one (models/quality.py)
     NAME/candor.json             intended use, what it accepts, finding codes, calibration, operating points
     NAME/docs/                   the model card
 
@@ -20,6 +21,7 @@ from typing import Any
 
 from core.domain import Code, FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
+from models.quality import QualityGate, load_gate
 
 WEIGHTS = Path("models/model.onnx")
 DESCRIPTION = Path("candor.json")
@@ -69,6 +71,7 @@ class ModelPackage:
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
+    quality: QualityGate | None = None
 
     @property
     def weights(self) -> Path:
@@ -158,6 +161,7 @@ def _package(folder: Path, description: dict[str, Any]) -> ModelPackage:
         maps_name=outputs.get("class_activation"),
         calibrations={f["name"]: Calibration(**f.get("calibration", {})) for f in description["findings"]},
         not_for=tuple(description.get("not_for", ())),
+        quality=load_gate(folder, description),
     )
 
 

@@ -15,6 +15,7 @@ import structlog
 from core.domain import Instance, ObjectKind, Patient, Prediction, Report, ResultObject, Series, Study
 from core.errors import CandorError
 from core.store.store import Store
+from inference.quality import refuse_faulty
 from inference.select import Choice, select
 from models.packages import ModelPackage
 from pipeline.runner import Runner
@@ -32,17 +33,33 @@ class ReadingRoom:
         self.packages = tuple(packages)
 
     def infer(self, choice: Choice) -> Prediction:
-        """What the chosen model says of the chosen image; InvalidStudy when the image cannot be decoded."""
-        uid, model = choice.instance.sop_instance_uid, choice.package.model
-        if (known := self._store.predictions.find(uid, model)) is not None:
+        """What the chosen model says of the chosen image.
+
+        Raises InvalidStudy when the image cannot be decoded, or has a fault for which it is not scored.
+        """
+        prediction = self._remembered(choice)
+        refuse_faulty(prediction.quality, choice.instance)
+        return prediction
+
+    def _remembered(self, choice: Choice) -> Prediction:
+        if (known := self._find(choice)) is not None:
             return known
+        uid = choice.instance.sop_instance_uid
         with self._one_at_a_time:  # whoever comes second finds the answer of the first
-            if (known := self._store.predictions.find(uid, model)) is not None:
+            if (known := self._find(choice)) is not None:
                 return known
             part10 = self._store.objects.get(choice.instance.object_key)
             prediction = self._runner.predict(choice.package, part10, uid)
             self._store.predictions.remember(prediction)
             return prediction
+
+    def _find(self, choice: Choice) -> Prediction | None:
+        """The remembered prediction, unless the package has a quality gate by now that did not look at it."""
+        known = self._store.predictions.find(choice.instance.sop_instance_uid, choice.package.model)
+        gate = choice.package.quality
+        if known is None or gate is None or (known.quality is not None and known.quality.sha256 == gate.sha256):
+            return known
+        return None
 
     def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""

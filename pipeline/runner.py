@@ -26,6 +26,7 @@ from models.packages import ModelPackage
 
 if TYPE_CHECKING:
     from models.onnx_runtime import OnnxModel
+    from models.quality import QualityModel
 
 from core.domain import Image, ObjectKind, Prediction, Report, ResultObject
 from core.errors import CandorError, Unavailable
@@ -111,6 +112,7 @@ def _without_pixels(report: Report) -> Report:
 # In the children ------------------------------------------------------------------------------------------------
 
 _models: dict[str, OnnxModel] = {}
+_gates: dict[str, QualityModel] = {}  # of the models whose package has one
 
 
 def _begin() -> None:
@@ -123,11 +125,14 @@ def _begin() -> None:
 def _begin_models(folders: Sequence[Path], threads: int) -> None:
     from models.onnx_runtime import OnnxModel
     from models.packages import load_package
+    from models.quality import QualityModel
 
     _begin()
     for folder in folders:
         with suppress(CandorError):  # the worker sees which models are missing, and says so
             package = load_package(folder)
+            if package.quality:  # first: a model whose gate does not load must not run without it
+                _gates[package.model.sha256] = QualityModel.load(package.quality)
             _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
 
 
@@ -166,7 +171,7 @@ def _predict(sha256: str, part10: bytes, sop_instance_uid: str) -> Prediction:
     from inference.run import infer
 
     image = _decode(part10)
-    return infer(_models[sha256], image, sop_instance_uid)
+    return infer(_models[sha256], image, sop_instance_uid, _gates.get(sha256))
 
 
 def _decode(part10: bytes) -> Image:

@@ -18,6 +18,7 @@ from core.domain import CohortMetric, Prediction, Report, ReportStatus, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from inference.findings import to_findings
+from inference.quality import gate_limitations
 from inference.select import Choice, Declined, select
 from models.packages import ModelPackage
 
@@ -26,7 +27,7 @@ class Reader(Protocol):
     """What the story needs of the outside: a model's answer for the chosen image, remembered if it ran before."""
 
     def infer(self, choice: Choice) -> Prediction:
-        """The prediction; InvalidStudy when the image cannot be decoded."""
+        """The prediction; InvalidStudy when the image cannot be decoded, or has a fault (inference.quality)."""
 
 
 class CohortFigures(Protocol):
@@ -74,7 +75,7 @@ def read_study(
         findings=findings,
         saliencies=tuple(saliency for saliency in saliencies if saliency is not None),
         cohorts=audits.for_cohort(study, choice, at),
-        limitations=choice.limitations,
+        limitations=(*choice.limitations, *gate_limitations(choice.package)),
         analysed_sop_instance_uid=choice.instance.sop_instance_uid,
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
         predecessor_series_instance_uid=predecessor.series_instance_uid,

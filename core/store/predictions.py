@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from sqlalchemy import Engine, func, select, update
 
-from core.domain import ModelVersion, Prediction
+from core.domain import ModelVersion, Prediction, Quality
 from core.geometry import SquareFrame
 from core.store.database import reading
 from core.store.statements import insert_if_absent
@@ -40,10 +40,13 @@ class PredictionStore:
             probabilities=row.document["probabilities"],
             frame=SquareFrame(**row.document["frame"]),
             maps=maps,
+            quality=Quality(**said) if (said := row.document.get("quality")) else None,
         )
 
     def remember(self, prediction: Prediction) -> None:
-        """Keep a prediction; a second run of the same model on the same image is counted, its result dropped."""
+        """Keep a prediction; a second run of the same model on the same image is counted, and its result is the one
+        that counts: a quality gate may have joined the package since.
+        """
         mine = (predictions.c.sop_instance_uid == prediction.sop_instance_uid) & (
             predictions.c.model_sha256 == prediction.model.sha256
         )
@@ -55,6 +58,7 @@ class PredictionStore:
                 "scores": prediction.scores,
                 "probabilities": prediction.probabilities,
                 "frame": dataclasses.asdict(prediction.frame),
+                "quality": dataclasses.asdict(prediction.quality) if prediction.quality else None,
             },
             "maps": None if maps is None else maps.tobytes(),
             "maps_shape": None if maps is None else list(maps.shape),
@@ -62,7 +66,8 @@ class PredictionStore:
         }
         with self._engine.begin() as connection:
             if not insert_if_absent(connection, predictions, row):
-                connection.execute(update(predictions).where(mine).values(runs=predictions.c.runs + 1))
+                renewed = {name: row[name] for name in ("document", "maps", "maps_shape")}
+                connection.execute(update(predictions).where(mine).values(runs=predictions.c.runs + 1, **renewed))
 
     def runs(self) -> int:
         """How often any model ran, over all predictions."""

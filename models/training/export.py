@@ -40,7 +40,7 @@ def export(network: ChestNetwork, *, size: int, chosen: list[int], path: Path) -
     )
     assert program is not None
     program.save(str(path), external_data=False)
-    _strip(path)
+    strip(path)
     differences = differences_from_torch(shipped, path)
     if max(differences[gate] for gate in _GATES) > _TOLERANCE:
         raise IntegrityError(f"The exported model differs from torch ({differences}); it was not packaged.")
@@ -64,7 +64,7 @@ def differences_from_torch(shipped: Shipped, path: Path) -> dict[str, float]:
     return worst
 
 
-def _strip(path: Path) -> None:
+def strip(path: Path) -> None:
     """Drop the exporter's notes: they hold paths of the machine it ran on, and change from run to run."""
     model = onnx.load(path)
     for node in model.graph.node:

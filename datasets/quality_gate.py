@@ -1,0 +1,48 @@
+"""Train the quality gate anew: the one place where its recipe meets the importers."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigurationError
+from datasets import chest, children, strangers
+
+_ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
+
+
+def train_gate(
+    data: Path,
+    package: Path,
+    *,
+    seed: int = 1,
+    steps: int = 0,
+    progress: Callable[[int, int, float], None] | None = None,
+) -> dict[str, Any]:
+    """Train the quality gate on `data` and put it into the model package `package`; returns its figures.
+
+    `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's
+    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
+    """
+    from models.packages import load_package
+    from models.training.quality import Recipe, train
+    from models.training.quality_package import Material, write_gate
+
+    load_package(package)  # what is no package is found before the training, not after it
+    recipe = Recipe(seed=seed)
+    if steps:
+        recipe = dataclasses.replace(recipe, steps=steps)
+    examples, young = chest.load(data / "nih_chest"), children.load(data / "children")
+    material = Material(
+        examples=examples,
+        children=young,
+        strangers=strangers.strangers(data / "dicom"),
+        attribution=(_ADULTS, children.ATTRIBUTION),
+    )
+    if not any(example.split == "train" for example in examples):
+        raise ConfigurationError(f"{data} holds no image on the training side of the split")
+    told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
+    network, familiar = train(examples, young, recipe, told)
+    return write_gate(network, familiar, recipe, material, package)

@@ -1,0 +1,47 @@
+"""The quality gate: an image that the model was not made for is not scored, and the report says what is wrong with it.
+
+The gate looks at pixels only. What a header says (a lateral, a child, a hand) is the business of `inference.select`;
+the gate is for headers that say nothing, or the wrong thing.
+"""
+
+from __future__ import annotations
+
+from core.domain import Image, Instance, Quality
+from core.errors import InvalidStudy
+from models.packages import ModelPackage
+from models.quality import Fault, QualityModel
+
+CHILD = "child"
+NO_GATE = "The image was not checked for faults: this model comes without a quality gate"
+
+
+def assess(model: QualityModel, image: Image) -> Quality:
+    """Score `image` (0..1, shape (rows, columns)) for every fault, and name the one it is to be refused for, if any."""
+    scores = model.scores(image.pixels)
+    worst = model.gate.worst(scores)
+    if worst is None:
+        return Quality(sha256=model.gate.sha256, scores=scores)
+    return Quality(sha256=model.gate.sha256, scores=scores, fault=worst.name, reason=_words(worst, scores[worst.name]))
+
+
+def refuse_faulty(quality: Quality | None, instance: Instance) -> None:
+    """Raise InvalidStudy, with the words for the report, where the gate found a fault.
+
+    A child by its looks is refused whatever the header says (select has refused the children of the header): the
+    words then tell which of the two the reader has to settle. The age itself is never repeated.
+    """
+    if quality is None or not quality.fault:
+        return
+    if quality.fault != CHILD:
+        raise InvalidStudy(quality.reason)
+    aside = "the header says that the patient is an adult" if instance.patient_age_years else "no age is given"
+    raise InvalidStudy(f"{quality.reason}; {aside}")
+
+
+def gate_limitations(package: ModelPackage) -> tuple[str, ...]:
+    """What a report must say of the gate: something only where there is none."""
+    return () if package.quality else (NO_GATE,)
+
+
+def _words(fault: Fault, score: float) -> str:
+    return f"{fault.reason} (quality gate: {fault.kind} {score:.3g}, refused above {fault.threshold:.3g})"

@@ -1,0 +1,131 @@
+"""The quality gate of a package: a small graph that says what is wrong with an image before the model sees it.
+
+A package may hold `models/quality.onnx`; its SHA-256, and for each score its name, threshold and words, stand in
+candor.json under "quality". Packages without one load as before, and their reports say that nothing was checked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.errors import ConfigurationError, IntegrityError
+from core.geometry import FloatMap
+
+_CLOSEST = 1e-6  # to 0 or 1 that a probability counts
+GATE_WEIGHTS = Path("models/quality.onnx")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that may be wrong: refused when its score (a probability, or a distance from the usual 1) is above
+    `threshold`. `reason`: what is said then, as it stands after "because".
+    """
+
+    name: str
+    kind: Literal["probability", "distance"]
+    threshold: float
+    reason: str
+
+    def certainty(self, score: float) -> tuple[bool, float]:
+        """How far `score` is above the threshold; any probability is more certain than a mere distance."""
+        if self.kind == "distance":
+            return False, score / self.threshold
+        return True, _logit(score) - _logit(self.threshold)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityGate:
+    """The gate of a verified package, as data; `faults` in the order of the graph's scores."""
+
+    weights: Path
+    sha256: str
+    input_name: str
+    output_name: str
+    faults: tuple[Fault, ...]
+
+    def worst(self, scores: Mapping[str, float]) -> Fault | None:
+        """The fault that is most certain among those whose score is above their threshold; None for a sound image."""
+        above = [fault for fault in self.faults if scores[fault.name] > fault.threshold]
+        return max(above, key=lambda fault: fault.certainty(scores[fault.name]), default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class QualityModel:
+    """A gate in memory, ready to look."""
+
+    gate: QualityGate
+    session: Any
+
+    @classmethod
+    def load(cls, gate: QualityGate) -> QualityModel:
+        """Load the weights, one thread: the graph is small. Raises IntegrityError or ConfigurationError."""
+        import onnxruntime  # type: ignore[import-untyped]
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.log_severity_level = 3
+        weights = _verified(gate.weights, gate.sha256)
+        try:
+            session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
+            raise ConfigurationError(f"{gate.weights.name} is no ONNX model") from error
+        model = cls(gate, session)
+        model.scores(np.zeros((64, 64), np.float32))
+        return model
+
+    def scores(self, pixels: FloatMap) -> dict[str, float]:
+        """Score per fault of an image, 0 (black) .. 1 (white), shape (rows, columns), not padded."""
+        image = np.ascontiguousarray(pixels, np.float32)[np.newaxis, np.newaxis]
+        (scores,) = self.session.run([self.gate.output_name], {self.gate.input_name: image})
+        if scores.shape != (1, len(self.gate.faults)):
+            raise IntegrityError(f"{self.gate.weights.name} gives other scores than candor.json names")
+        return {fault.name: float(score) for fault, score in zip(self.gate.faults, scores[0], strict=True)}
+
+
+def load_gate(folder: Path, description: dict[str, Any]) -> QualityGate | None:
+    """The gate of the package in `folder`, verified, or None where it has none.
+
+    Raises IntegrityError when there is a graph that candor.json does not vouch for.
+    """
+    section, weights = description.get("quality"), folder / GATE_WEIGHTS
+    if section is None:
+        if weights.exists():
+            raise IntegrityError(f"the quality gate of {folder.name} is not named in its description")
+        return None
+    _verified(weights, section["sha256"])
+    return QualityGate(
+        weights=weights,
+        sha256=section["sha256"],
+        input_name=section["input"]["name"],
+        output_name=section["output"],
+        faults=tuple(_fault(fault) for fault in section["faults"]),
+    )
+
+
+def _fault(said: dict[str, Any]) -> Fault:
+    fault = Fault(**said)
+    if fault.kind not in {"probability", "distance"} or not math.isfinite(fault.threshold):
+        raise ValueError(f"fault {fault.name}")
+    return fault
+
+
+def _verified(weights: Path, sha256: str) -> bytes:
+    try:
+        data = weights.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{weights} cannot be read") from error
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise IntegrityError(f"the quality gate beside {weights.parent.parent.name} is not the published one")
+    return data
+
+
+def _logit(probability: float) -> float:
+    clipped = min(max(probability, _CLOSEST), 1 - _CLOSEST)
+    return math.log(clipped / (1 - clipped))

@@ -1,0 +1,184 @@
+"""Puts a trained quality gate into a model package: graph, thresholds, description, and how well it does.
+
+Thresholds are chosen on adults of the validation side alone: one budget of false refusals for all faults together,
+spent so that each fault sits at the same quantile of sound images (or at even odds, where that is stricter).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from core.errors import IntegrityError
+from core.geometry import FloatMap
+from models.packages import DESCRIPTION, load_package, sha256_of
+from models.quality import GATE_WEIGHTS, Fault, QualityGate, QualityModel
+from models.training.examples import Example
+from models.training.export import OPSET, strip
+from models.training.quality import FAULTS, ChildLike, Recipe
+from models.training.quality_evaluation import evaluate, scores_of, sound_pixels
+from models.training.quality_network import SIZE, Familiar, Gate, QualityNetwork
+
+BUDGET = 0.02  # share of sound validation images that all faults together may refuse, in each tier: 3 % are promised
+FIGURES = Path("docs/quality.json")
+_INPUT, _OUTPUT = "image", "scores"
+_LEAST_PROBABILITY = 0.5
+_TOLERANCE = 1e-4
+_REASONS = {
+    "rotated": "the image seems to be rotated, upside down or strongly tilted",
+    "inverted": "the grey values seem to be inverted",
+    "cropped": "the image seems to show only a part of the chest",
+    "screen": "the image seems to be a photograph of a screen or film",
+    "exposure": "the image seems to be blank, or too bright, too dark, too flat or too noisy to be read",
+    "child": "the image looks like a child's, which is outside the model's intended use",
+    "stranger": "the image does not look like a frontal chest radiograph",
+    "unlike_features": "the image is unlike the radiographs that the model was made for",
+    "unlike_thumbnail": "the image is laid out unlike the radiographs that the model was made for",
+}
+_DISTANCES = ("unlike_features", "unlike_thumbnail")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a gate is judged with: radiographs of adults and children, and pictures of other things by their kind."""
+
+    examples: Sequence[Example]
+    children: Sequence[ChildLike]
+    strangers: Mapping[str, Sequence[FloatMap]]
+    attribution: Sequence[str] = ()
+
+
+def write_gate(
+    network: QualityNetwork, familiar: Familiar, recipe: Recipe, material: Material, package: Path
+) -> dict[str, Any]:
+    """Export the gate into `package`, choose thresholds, describe it in candor.json, evaluate; returns the figures."""
+    weights = package / GATE_WEIGHTS
+    difference = export_gate(network, familiar, weights)
+    names = (*FAULTS, *_DISTANCES)
+    model = QualityModel.load(_gate(weights, dict.fromkeys(names, float("inf"))))
+    validation = {tier: scores_of(model, sound_pixels(material.examples, "validation", tier)) for tier in (512, 128)}
+    gate = _gate(weights, choose_thresholds(validation, names))
+    describe(package, gate)
+    figures = {
+        "gate": {
+            "sha256": gate.sha256,
+            "bytes": weights.stat().st_size,
+            "opset": OPSET,
+            "network_size": SIZE,
+            "largest_difference_from_torch": difference,
+            "recipe": dataclasses.asdict(recipe),
+            "budget": BUDGET,
+            "faults": [{"name": f.name, "kind": f.kind, "threshold": f.threshold} for f in gate.faults],
+        },
+        **evaluate(QualityModel(gate, model.session), material.examples, material.children, material.strangers),
+        "attribution": list(material.attribution),
+    }
+    (package / FIGURES).parent.mkdir(exist_ok=True)
+    (package / FIGURES).write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    return figures
+
+
+def choose_thresholds(validation: Mapping[int, NDArray[np.float32]], names: Sequence[str]) -> dict[str, float]:
+    """Threshold per score, from the scores (N, F) of sound validation images of each tier.
+
+    Every score gets the same quantile, the lowest at which no tier has more than BUDGET of its images above any
+    threshold; a probability is never refused below even odds.
+    """
+    together = np.concatenate(list(validation.values()))
+    floor = np.array([_LEAST_PROBABILITY if kind_of(name) == "probability" else 0.0 for name in names])
+    for quantile in np.linspace(0.98, 1.0, 201):
+        limits = np.maximum(np.quantile(together, quantile, axis=0), floor)
+        if max(float((scores > limits).any(1).mean()) for scores in validation.values()) <= BUDGET:
+            break
+    return {name: _rounded_up(limit) for name, limit in zip(names, limits.tolist(), strict=True)}
+
+
+def kind_of(name: str) -> Literal["probability", "distance"]:
+    """How a score is to be read."""
+    return "distance" if name in _DISTANCES else "probability"
+
+
+def export_gate(network: QualityNetwork, familiar: Familiar, path: Path) -> float:
+    """Write the graph to `path`; returns the largest difference from torch, which may not exceed 1e-4."""
+    gate = Gate(network.eval(), familiar.eval()).eval()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows, columns = (torch.export.Dim(name, min=8, max=16384) for name in ("rows", "columns"))
+    program = torch.onnx.export(
+        gate,
+        (torch.rand(1, 1, 300, 310),),
+        dynamo=True,
+        opset_version=OPSET,
+        input_names=[_INPUT],
+        output_names=[_OUTPUT],
+        dynamic_shapes=({2: rows, 3: columns},),
+        verbose=False,
+    )
+    assert program is not None
+    program.save(str(path), external_data=False)
+    strip(path)
+    return _difference(gate, path)
+
+
+def describe(package: Path, gate: QualityGate) -> None:
+    """Write the section "quality" into the package's candor.json."""
+    path = package / DESCRIPTION
+    description = json.loads(path.read_text(encoding="utf-8"))
+    description["quality"] = {
+        "sha256": gate.sha256,
+        "input": {"name": gate.input_name, "range": [0.0, 1.0], "network_size": SIZE},
+        "output": gate.output_name,
+        "faults": [dataclasses.asdict(fault) for fault in gate.faults],
+    }
+    path.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def adopt_gate(source: Path, package: Path) -> None:
+    """Give `package` the gate of the package `source`: a gate depends on images, not on the model behind it.
+
+    Both must be made for the same images. Does nothing when `source` has none; raises what loading it raises.
+    """
+    gate = load_package(source).quality
+    if gate is None or source.resolve() == package.resolve():
+        return
+    for name in (GATE_WEIGHTS, FIGURES):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source / name, package / name)
+    describe(package, gate)
+
+
+def _gate(weights: Path, thresholds: Mapping[str, float]) -> QualityGate:
+    faults = (
+        Fault(name=name, kind=kind_of(name), threshold=threshold, reason=_REASONS[name])
+        for name, threshold in thresholds.items()
+    )
+    return QualityGate(
+        weights=weights, sha256=sha256_of(weights), input_name=_INPUT, output_name=_OUTPUT, faults=tuple(faults)
+    )
+
+
+def _difference(gate: Gate, path: Path) -> float:
+    model = QualityModel.load(_gate(path, dict.fromkeys((*FAULTS, *_DISTANCES), float("inf"))))
+    worst = 0.0
+    for seed, (rows, columns) in enumerate(((512, 512), (900, 1200), (128, 128), (96, 300))):
+        image = torch.rand(1, 1, rows, columns, generator=torch.Generator().manual_seed(seed))
+        with torch.inference_mode():
+            expected = gate(image)[0].numpy()
+        given = np.array(list(model.scores(image[0, 0].numpy()).values()))
+        worst = max(worst, float(np.abs(expected - given).max()))
+    if worst > _TOLERANCE:
+        raise IntegrityError(f"The exported quality gate differs from torch by {worst:.1e}; it was not packaged.")
+    return worst
+
+
+def _rounded_up(limit: float) -> float:
+    """Four digits, never below what was chosen; probabilities keep their distance from 1."""
+    return float(np.ceil(limit * 1e4 - 1e-9) / 1e4) if limit < 0.9999 or limit > 1 else float(limit)
