@@ -5,6 +5,8 @@ Labels are states, statuses and the names of destinations; nothing about a perso
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from api.processes import living
+from core.clock import month_of
 from core.settings import Settings
 from core.store.figures import Figures
 from core.store.store import Store
@@ -31,6 +34,7 @@ class StoreCollector(Collector):
         yield self._received()
         yield self._reports()
         yield from self._destinations()
+        yield self._alarms()
         yield _counter("candor_model_runs", "Times that a model ran.", self._store.predictions.runs())
         yield _counter("candor_quarantined_instances", "Objects kept apart.", self._figures.quarantined())
         yield _gauge("candor_free_bytes", "Free bytes on the disk of the objects.", self._store.objects.free_bytes())
@@ -53,6 +57,17 @@ class StoreCollector(Collector):
         family = CounterMetricFamily("candor_reports", "Reports filed, by status.", labels=["status"])
         for status, count in self._figures.reports_by_status().items():
             family.add_metric([status], count)
+        return family
+
+    def _alarms(self) -> Metric:
+        """By level and finding only: a cohort's name may hold what a sender wrote freely."""
+        family = GaugeMetricFamily(
+            "candor_cohort_alarms", "Cohorts out of bounds this month, by level.", labels=["level", "finding"]
+        )
+        month = month_of(time.time())
+        counts = Counter((a.level, a.finding) for a in self._store.site_audits.alarms(since_month=month))
+        for labels, count in counts.items():
+            family.add_metric(list(labels), count)
         return family
 
     def _destinations(self) -> Iterator[Metric]:

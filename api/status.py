@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -10,14 +11,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.processes import living
+from core.clock import month_of
 from core.domain import StudyState
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.figures import Figures
 from core.store.outbox import DestinationState
+from core.store.site_audits import Alarm
 from core.store.store import Store
 
 GIB = 1024**3
+A_MONTH_SECONDS = 31 * 24 * 3600
 
 
 def status_of(store: Store, settings: Settings) -> dict[str, Any]:
@@ -34,6 +38,7 @@ def status_of(store: Store, settings: Settings) -> dict[str, Any]:
             for times in Figures(store.engine).failed()
         ],
         "models": _models(settings),
+        "alarms": [asdict(alarm) for alarm in _alarms(store)],
         "disk": {
             "free_bytes": free,
             "minimum_free_bytes": settings.minimum_free_bytes,
@@ -58,6 +63,8 @@ def print_status(found: dict[str, Any]) -> None:
         console.print(_failed_table(found["failed"]))
         console.print("Once the cause is mended: candor retry")
     console.print(_models_table(found["models"]))
+    if found["alarms"]:
+        console.print(_alarms_table(found["alarms"]))
 
 
 def _destination(state: DestinationState) -> dict[str, Any]:
@@ -131,6 +138,20 @@ def _models_table(models: list[dict[str, str]]) -> Table:
     for row in models:
         runs_on = row["provider"] or f"[red]{escape(row['error'])}[/]"
         table.add_row(row["name"], row["version"], row["sha256"][:12], runs_on)
+    return table
+
+
+def _alarms(store: Store) -> list[Alarm]:
+    """Cohorts that left their bounds this month or the last one."""
+    return store.site_audits.alarms(since_month=month_of(time.time() - A_MONTH_SECONDS))
+
+
+def _alarms_table(alarms: list[dict[str, Any]]) -> Table:
+    table = _table("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
+    for row in alarms:
+        level = f"[bold red]{row['level']}[/]" if row["level"] == "alarm" else row["level"]
+        words = (row["finding"], escape(row["cohort"]), row["figure"], f"{row['value']:.2f}", f"{row['bound']:.2f}")
+        table.add_row(row["month"], level, *words)
     return table
 
 

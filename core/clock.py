@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -30,3 +31,8 @@ class SettableClock:
     def advance(self, seconds: float) -> None:
         """Let `seconds` pass."""
         self.seconds += seconds
+
+
+def month_of(at: float) -> str:
+    """The month (UTC) of a moment, seconds since the epoch, as "2026-11"."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")

@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     cohorts_file: Path | None = Field(
         default=None, description="cohorts that the site defines; default: `cohorts.toml` in the data folder, if there"
     )
+    policy_file: Path | None = Field(
+        default=None,
+        description="what the site will not live with, by cohort; default: `policy.toml` in the data folder, if there",
+    )
     blind_read_rate: float = Field(
         default=0.05, ge=0, le=1, description="share of the studies without a flag that `candor truth blind-list` draws"
     )

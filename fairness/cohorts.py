@@ -34,6 +34,7 @@ AGE_EDGES = (18.0, 40.0, 60.0, 80.0)  # 0-17, 18-39, 40-59, 60-79, 80+
 KVP_EDGES = (90.0, 110.0)  # without a grid, with one, high
 LONGEST_VALUE = 64
 _NUMBERS = ("age", "kvp")
+_PLAIN_VALUES = frozenset({UNKNOWN, "AP", "PA", "LL", "RL"})  # what may be repeated of a view
 _BUILT_IN = (
     *("sex", "age_band", "ethnic_group", "manufacturer", "model", "station", "institution", "view", "kvp_band"),
     *("software", "portable", "calling_ae_title"),
@@ -113,6 +114,14 @@ def conditions_of(cohort: str) -> dict[str, str]:
     if cohort == ALL:
         return {}
     return dict(condition.partition("=")[::2] for condition in cohort.split(AND))
+
+
+def loggable(cohort: str, definition: Definition) -> str:
+    """A cohort's name for a log or a metric: what a sender wrote freely (institution, station, ...) becomes "?"."""
+    own = definition.names[len(_BUILT_IN) :]
+    closed = {*own, "sex", "age_band", "kvp_band", "portable", "calling_ae_title"}
+    conditions = conditions_of(cohort).items()
+    return cohort_name({name: value if name in closed or value in _PLAIN_VALUES else "?" for name, value in conditions})
 
 
 def load_definition(path: Path | None) -> Definition:

@@ -12,12 +12,12 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2, ks_2samp
 
+from core.clock import month_of
 from core.domain import ReportStatus
 from core.readings import Reading
 from core.statistics import wilson
@@ -60,11 +60,6 @@ class Drift:
     def alarms(self, floor: float) -> bool:
         """Whether sensitivity can no longer be held to be above `floor`."""
         return self.sensitivity is not None and self.sensitivity[1] < floor
-
-
-def month_of(at: float) -> str:
-    """The month (UTC) of a moment, as "2026-11"."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m")
 
 
 def psi(before: Floats, now: Floats, bins: int = BINS) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.deliver import DeliveryLoop
 from pipeline.loops import Loop
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Runner
+from pipeline.watch import Watch
 from pipeline.workflow import StudyWorkflow
 
 _log = structlog.get_logger()
@@ -92,6 +94,7 @@ class Worker:
         return [
             Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
             Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
+            Loop("watch", Watch(store, self._settings, self._name, now=time.time).tick, rest_seconds=30.0),
             *deliveries,
         ]
 

@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from core.clock import month_of
 from core.domain import ReportStatus
 from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
-from fairness.drift import drift_of_month, month_of, psi, psi_by_chance
+from fairness.drift import drift_of_month, psi, psi_by_chance
 from fairness.truth import settled
 
 OCTOBER, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC).timestamp() for month in (10, 11))
