@@ -8,6 +8,7 @@ Files are taken study by study, so the first reports are made while later files 
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -22,14 +23,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.files import files_under, is_dicom, received, study_of
+from api.registration import register
 from core.domain import ObjectKind, StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
+from core.registration import ModelState
 from core.settings import DestinationSettings, Settings, only_these_variables
 from core.store.figures import Figures, SentObject, StudyTimes
 from core.store.intake import Kept
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
+from models.registry import packages_in
 from pipeline.intake import StoreIntake
 from pipeline.worker import Worker
 
@@ -37,7 +41,8 @@ RESULTS = "results.json"
 LOG = "log.jsonl"
 DESTINATION = "folder"
 AE_TITLE = "ANALYZE"
-_FROM_ENVIRONMENT = ("models_dir", "model_threads", "reading_threads", "log_level")
+MODELS = "CANDOR_MODELS_DIR"
+_FROM_ENVIRONMENT = ("model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
@@ -67,6 +72,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
+    packages = packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
         log = exit_stack.enter_context((out / LOG).open("w", encoding="utf-8"))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
@@ -78,7 +84,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
         if not files_by_study:
             _tell(findings, console)
             raise InvalidStudy(_nothing(findings))
-        with _working(settings) as store:
+        with _working(settings, packages) as store:
             _keep(files_by_study, store, findings, progress)
             _wait(store, len(findings.studies), progress)
             entries = [_entry(store, uid, study_id, staging, out) for uid, study_id in findings.studies.items()]
@@ -135,11 +141,13 @@ def _sort(files: Sequence[Path], progress: Progress) -> tuple[dict[str, list[Pat
 
 
 @contextmanager
-def _working(settings: Settings) -> Iterator[Store]:
-    """A store with a worker on it."""
+def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
+    """A store with a worker on it; `packages` are registered for this run, so that here too only what verifies runs."""
     worker = Worker(settings, name="analyze")
     store = open_store(settings)
     try:
+        for folder in packages:
+            register(folder, settings, store, state=ModelState.LIVE)
         worker.start()
         yield store
     finally:

@@ -13,15 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api import commands_training, commands_truth
+from api import commands_models, commands_training, commands_truth
+from api.command_options import DEFAULT_DATA, Data, Json, opened, settings_of
 from core.errors import CandorError, answer_for
 
 if TYPE_CHECKING:
     from core.settings import Settings
-    from core.store.store import Store
 
 DEBUG = "--debug"
-DEFAULT_DATA = Path("var/data")
 INTERRUPTED_EXIT_CODE = 130
 
 app = typer.Typer(
@@ -34,8 +33,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")]
-Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of tables.")]
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
 
 
@@ -93,7 +90,7 @@ def echo(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Ask a destination whether it is there (C-ECHO)."""
-    settings = _settings(data)
+    settings = settings_of(data)
     from api.destinations import echo_destination
 
     typer.echo(echo_destination(settings, name))
@@ -154,7 +151,7 @@ def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
 @app.command(rich_help_panel="Look after")
 def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """Show studies, destinations, last errors, models and disk."""
-    settings, store = _opened(data)
+    settings, store = opened(data)
     import json
 
     from api.status import print_status, status_of
@@ -169,7 +166,7 @@ def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 @app.command(rich_help_panel="Look after")
 def retry(data: Data = DEFAULT_DATA) -> None:
     """Read failed studies and send refused objects again, and wake destinations that pause."""
-    settings, store = _opened(data)
+    settings, store = opened(data)
     from api.destinations import retry_all
 
     typer.echo(retry_all(store, settings))
@@ -201,25 +198,13 @@ def analyze(
 
 app.add_typer(commands_training.app)
 app.add_typer(commands_truth.app)
-
-
-def _settings(data: Path) -> Settings:
-    from core.settings import load_settings
-
-    return load_settings(data.absolute())
+app.add_typer(commands_models.models, name="models", rich_help_panel="Look after")
 
 
 def _started(data: Path) -> Settings:
     """The settings of a long-running process, with its log set up."""
     from core.log import configure_logging
 
-    settings = _settings(data)
+    settings = settings_of(data)
     configure_logging(json=settings.log_json, level=settings.log_level)
     return settings
-
-
-def _opened(data: Path) -> tuple[Settings, Store]:
-    settings = _settings(data)
-    from core.store.store import open_store
-
-    return settings, open_store(settings)

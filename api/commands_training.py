@@ -95,7 +95,6 @@ def evaluate(
     model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or the folder of a package.", metavar="MODEL")],
     data: Radiographs,
     out: Annotated[Path, typer.Option("--out", help="For evaluation.json and predictions.csv.", metavar="DIR")],
-    models_dir: Annotated[Path | None, typer.Option(help="Folder of further packages.", metavar="DIR")] = None,
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the model runtime.")] = 2,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
@@ -104,7 +103,7 @@ def evaluate(
     from api.evaluate_printing import print_evaluation
     from models.registry import load_registry
 
-    package = find_package(model, load_registry(models_dir))
+    package = find_package(model, load_registry())
     with _progress() as bar:
         figures = run(package, data, out, threads=threads, told=_teller(bar))
     print_evaluation(figures)

@@ -11,7 +11,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ from api.data_folder import make_data_folder
 from api.demo_outcome import Outcome, outcomes_of, problems_of
 from api.demo_printing import Waiting, print_outcomes
 from api.processes import living
+from api.registration import register
 from api.supervisor import Supervisor, commands_of
 from core.domain import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
@@ -71,18 +72,18 @@ def run_demo(
     keep: bool,
     output: Path = OUTPUT,
     studies: Sequence[DemoStudy] | None = None,
-    changes: Mapping[str, Any] | None = None,
+    packages: Sequence[Path] = (),
 ) -> int:
     """Run the demo; returns 0 only if what came back is what was promised.
 
-    `keep`: the data folder stays too. `studies`, `changes`: other studies and settings than the shipped ones.
+    `keep`: the data folder stays too. `studies`: others than the shipped ones; `packages`: models beside the shipped.
     """
     started = time.monotonic()
     console = Console(highlight=False)
     studies = demo_studies() if studies is None else studies
     _clear(output)
     with only_these_variables(), ExitStack() as exit_stack:
-        stage = _set_stage(output, keep, dict(changes or {}), exit_stack)
+        stage = _set_stage(output, keep, packages, exit_stack)
         with console.status("Starting node, worker and a stand-in PACS on loopback"):
             stage.wait(lambda: _is_up(stage), "node and worker")
         console.print(_who_is_where(stage))
@@ -105,16 +106,18 @@ def _clear(output: Path) -> None:
         raise ConfigurationError(f"{output} cannot be written ({error.strerror}); run the demo elsewhere") from error
 
 
-def _set_stage(output: Path, keep: bool, changes: dict[str, Any], exit_stack: ExitStack) -> _Stage:
+def _set_stage(output: Path, keep: bool, packages: Sequence[Path], exit_stack: ExitStack) -> _Stage:
     log = exit_stack.enter_context((output / LOG).open("a", encoding="utf-8"))
     configure_logging(json=True, stream=log)  # ours beside that of the children, so that nothing disturbs the tables
     parent = output if keep else Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-demo-")))
     port = _free_port()
     # the PACS knows the node, because it answers storage commitment by calling it
     archive = exit_stack.enter_context(Archive(output / "pacs", ae_title=PACS, peers=(_node(port, calling=PACS),)))
-    settings = make_data_folder(parent.absolute() / "data", {**_settings(archive, port), **changes})
+    settings = make_data_folder(parent.absolute() / "data", _settings(archive, port))
     store = open_store(settings)
     exit_stack.callback(store.close)
+    for folder in packages:
+        register(folder, settings, store)
     supervisor = Supervisor(commands_of(settings.data_dir, "node", "worker"), stderr=log.fileno())
     exit_stack.callback(supervisor.stop)
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)

@@ -14,6 +14,7 @@ from api.processes import living
 from core.clock import month_of
 from core.domain import StudyState
 from core.errors import CandorError
+from core.registration import ModelState
 from core.settings import Settings
 from core.store.figures import Figures
 from core.store.outbox import DestinationState
@@ -37,8 +38,9 @@ def status_of(store: Store, settings: Settings) -> dict[str, Any]:
             {"study_id": times.study_id, "reason": times.reason, "completed_at": times.completed_at}
             for times in Figures(store.engine).failed()
         ],
-        "models": _models(settings),
         "alarms": [asdict(alarm) for alarm in _alarms(store)],
+        "models": _models(settings, store),
+        "torch": _torch(),
         "disk": {
             "free_bytes": free,
             "minimum_free_bytes": settings.minimum_free_bytes,
@@ -65,6 +67,9 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(_models_table(found["models"]))
     if found["alarms"]:
         console.print(_alarms_table(found["alarms"]))
+    for why in sorted({row["fallback"] for row in found["models"] if row["fallback"]}):
+        console.print(f"Not on a GPU: {escape(why)}", soft_wrap=True)
+    console.print(f"torch runs on {found['torch']['name']}: {escape(found['torch']['fallback'] or 'the GPU answers')}")
 
 
 def _destination(state: DestinationState) -> dict[str, Any]:
@@ -82,25 +87,39 @@ def _destination(state: DestinationState) -> dict[str, Any]:
     }
 
 
-def _models(settings: Settings) -> list[dict[str, str]]:
-    """Each installed model with what it would run on here, or why it would not run."""
+def _models(settings: Settings, store: Store) -> list[dict[str, str]]:
+    """Each installed model with what it is for and what it would run on here, or why it would not run."""
     from models.onnx_runtime import OnnxModel
-    from models.registry import load_registry
+    from pipeline.site_models import site_registry
 
-    registry = load_registry(*([settings.models_dir] if settings.models_dir else []))
+    registry = site_registry(settings, store)
     rows = []
-    for package in registry.packages:
-        version = package.model
-        row = {"name": version.name, "version": version.version, "sha256": version.sha256, "provider": "", "error": ""}
-        try:
-            row["provider"] = OnnxModel.load(package, threads=1).provider
-        except CandorError as error:
-            row["error"] = str(error)
+    for entry in registry.entries:
+        version = entry.package.model
+        row = _model(version.name, version.version, state=entry.state.value, sha256=version.sha256)
+        if entry.state is not ModelState.RETIRED:
+            try:
+                loaded = OnnxModel.load(entry.package, threads=1)
+                row |= {"provider": loaded.provider, "fallback": loaded.fallback}
+            except CandorError as error:
+                row |= {"state": "refused", "error": str(error)}
         rows.append(row)
     for refused in registry.refused:
-        name, reason = refused.folder.name, str(refused.reason)
-        rows.append({"name": name, "version": "", "sha256": "", "provider": "", "error": reason})
+        name = refused.name or refused.folder.name
+        rows.append(_model(name, refused.version, state="refused", error=str(refused.reason)))
     return rows
+
+
+def _model(name: str, version: str, *, state: str, sha256: str = "", error: str = "") -> dict[str, str]:
+    blank = {"provider": "", "fallback": ""}
+    return {"name": name, "version": version, "state": state, "sha256": sha256, **blank, "error": error}
+
+
+def _torch() -> dict[str, str]:
+    """What explanations and training that need torch would run on here."""
+    from models.devices import torch_device
+
+    return asdict(torch_device())
 
 
 def _disk_line(disk: dict[str, Any]) -> str:
@@ -134,10 +153,10 @@ def _failed_table(failed: list[dict[str, Any]]) -> Table:
 
 
 def _models_table(models: list[dict[str, str]]) -> Table:
-    table = _table("Models", "name", "version", "sha256", "runs on")
+    table = _table("Models", "name", "version", "state", "sha256", "runs on")
     for row in models:
-        runs_on = row["provider"] or f"[red]{escape(row['error'])}[/]"
-        table.add_row(row["name"], row["version"], row["sha256"][:12], runs_on)
+        runs_on = f"[red]{escape(row['error'])}[/]" if row["error"] else row["provider"]
+        table.add_row(row["name"], row["version"], row["state"], row["sha256"][:12], runs_on)
     return table
 
 

@@ -104,7 +104,15 @@ class Settings(BaseSettings):
     quiet_seconds: float = Field(default=2.0, ge=0, description="a study is complete this long after its last image")
     maximum_wait_seconds: float = Field(default=300.0, gt=0, description="or this long after its first one")
 
-    models_dir: Path | None = Field(default=None, description="more model packages beside the shipped ones")
+    models_dir: Path | None = Field(
+        default=None, description="where registered model packages are kept; default: models in the data folder"
+    )
+    trusted_model_keys: tuple[str, ...] = Field(
+        default=(), description="public keys (base64) of makers whose signed model packages are taken"
+    )
+    require_model_signature: bool = Field(
+        default=False, description="true: take only packages that a trusted maker has signed"
+    )
     model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
     cohorts_file: Path | None = Field(
         default=None, description="cohorts that the site defines; default: `cohorts.toml` in the data folder, if there"
@@ -149,6 +157,11 @@ class Settings(BaseSettings):
     def site_key_file(self) -> Path:
         """Beside the data folder, not in it: a stolen copy of the folder does not open itself."""
         return self.key_file or self.data_dir.with_name(self.data_dir.name + ".key")
+
+    @property
+    def models_folder(self) -> Path:
+        """Where registered packages lie: NAME/VERSION below it."""
+        return self.models_dir or self.data_dir / "models"
 
     @property
     def store_url(self) -> str:

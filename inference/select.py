@@ -105,6 +105,8 @@ def _outside_age(age: float | None, accepts: Accepts) -> str | None:
         return None if accepts.unknown_age_accepted else "the patient's age is not known"
     if age < accepts.minimum_age_years:
         return f"the patient is younger than {accepts.minimum_age_years:g} years, outside the model's intended use"
+    if accepts.maximum_age_years is not None and age >= accepts.maximum_age_years + 1:
+        return f"the patient is older than {accepts.maximum_age_years:g} years, outside the model's intended use"
     return None
 
 

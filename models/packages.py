@@ -4,9 +4,11 @@
     NAME/models/model.onnx       the weights; their SHA-256 stands in candor.json
     NAME/models/quality.onnx     the quality gate, if there is one (models/quality.py)
     NAME/candor.json             intended use, what it accepts, finding codes, calibration, operating points
-    NAME/docs/                   the model card
+    NAME/docs/                   the model card, and the figures that it is made from
+    NAME/signature.json          optional: the maker's signature over all of it
 
-A package is checked whenever it is loaded: one flipped byte, a missing key or a pickle (which is code) refuses it.
+A package is checked whenever it is loaded: one flipped byte in the weights, a missing key, a wrong signature or code in
+disguise (models.contents) refuses it. That it is the package that was registered is for models.registry to check.
 """
 
 from __future__ import annotations
@@ -14,18 +16,26 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.domain import Code, FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
+from models.contents import files_of, refuse_code, sha256_of
 from models.quality import QualityGate, load_gate
+from models.signatures import signer_of
+
+__all__ = ["Accepts", "Calibration", "ModelPackage", "device_uid", "load_package", "sha256_of"]
 
 WEIGHTS = Path("models/model.onnx")
 DESCRIPTION = Path("candor.json")
-_PICKLES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
+CARD = Path("docs/card.html")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # these become names of folders
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}")
 _DEVICES = uuid.UUID("5b0d7c2e-6d0f-5f1c-9a53-6b1d0d9f3c11")  # name space of the derived Device UIDs
 
 
@@ -42,6 +52,7 @@ class Accepts:
     unknown_age_accepted: bool
     minimum_rows: int
     minimum_columns: int
+    maximum_age_years: float | None = None  # inclusive, in whole years of age; None: no limit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +83,8 @@ class ModelPackage:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
     quality: QualityGate | None = None
+    files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
+    signed_by: str = ""  # the trusted maker's public key, base64
 
     @property
     def weights(self) -> Path:
@@ -80,43 +93,53 @@ class ModelPackage:
 
     @property
     def card(self) -> Path:
-        """The model card, Markdown, made from `docs/evaluation.json`."""
+        """The model card, Markdown, made from the figures in `docs` (models.card)."""
         return self.folder / "docs" / "README.md"
 
     def read_weights(self) -> bytes:
         """The bytes of the ONNX file, verified again as they are read; raises IntegrityError or ConfigurationError."""
+        return self.read(WEIGHTS)
+
+    def read(self, path: Path | str) -> bytes:
+        """The bytes of one file of the package, verified again as they are read.
+
+        Raises IntegrityError when they are not those that were verified, ConfigurationError when they cannot be read.
+        """
+        name = Path(path).as_posix()
         try:
-            weights = self.weights.read_bytes()
+            data = (self.folder / name).read_bytes()
         except OSError as error:
-            raise ConfigurationError(f"{self.weights} cannot be read") from error
-        if hashlib.sha256(weights).hexdigest() != self.model.sha256:
-            raise _not_as_published(self.folder)
-        return weights
+            raise ConfigurationError(f"{self.folder / name} cannot be read") from error
+        if hashlib.sha256(data).hexdigest() != self.files.get(name):
+            raise IntegrityError(f"{name} of {self.model.name} was exchanged after it was verified; install it again")
+        return data
 
     def calibrate(self, finding_name: str, score: float) -> float:
         """The calibrated probability, 0..1, of a raw score of this model."""
         return self.calibrations[finding_name].probability(score)
 
 
-def load_package(folder: Path) -> ModelPackage:
-    """Load and verify a package.
+def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: str = "") -> ModelPackage:
+    """Load and verify a package; `trusted_keys`: public keys (base64) of makers whose signature counts.
 
-    Raises ConfigurationError when it is incomplete, IntegrityError when its weights are not what candor.json says or
-    when it holds a pickle.
+    `called`: what errors call it; by default the name of its folder.
+
+    Raises ConfigurationError when it is incomplete, IntegrityError when its weights are not what candor.json says,
+    when it is signed wrongly or by somebody else, or when it holds a pickle or other code.
     """
-    description = _read_description(folder)
-    _refuse_pickles(folder)
-    _verify_weights(folder, description)
+    called = called or folder.name
+    files = files_of(folder)
+    description = _read_description(folder, files)
+    signed_by = signer_of(folder, files, trusted_keys, called)
+    refuse_code(folder, called, signed=bool(signed_by))
+    if WEIGHTS.as_posix() not in files:
+        raise ConfigurationError(f"{folder / WEIGHTS} is missing")
+    if files[WEIGHTS.as_posix()] != description.get("sha256"):
+        raise IntegrityError(f"the weights of {called} are not those it was published with; install it again")
     try:
-        return _package(folder, description)
+        return _package(folder, description, files, signed_by)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"{folder / DESCRIPTION} is not a model description: {error!r}") from error
-
-
-def sha256_of(path: Path) -> str:
-    """The SHA-256 of a file, as hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def device_uid(name: str, version: str, sha256: str) -> str:
@@ -124,34 +147,21 @@ def device_uid(name: str, version: str, sha256: str) -> str:
     return f"2.25.{uuid.uuid5(_DEVICES, f'{name} {version} {sha256}').int}"
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
+def _read_description(folder: Path, files: dict[str, str]) -> dict[str, Any]:
     try:
-        return dict(json.loads((folder / DESCRIPTION).read_text(encoding="utf-8")))
+        text = (folder / DESCRIPTION).read_bytes()
+        description = dict(json.loads(text))
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{folder} is not a model package: candor.json cannot be read") from error
+    if hashlib.sha256(text).hexdigest() != files[DESCRIPTION.as_posix()]:
+        raise IntegrityError(f"{folder.name} changed while it was verified; install it again")
+    return description
 
 
-def _refuse_pickles(folder: Path) -> None:
-    for path in folder.rglob("*"):
-        if path.suffix.lower() in _PICKLES:
-            raise IntegrityError(f"{path.relative_to(folder)} in {folder.name} is a pickle, which can run any code")
-
-
-def _verify_weights(folder: Path, description: dict[str, Any]) -> None:
-    try:
-        found = sha256_of(folder / WEIGHTS)
-    except OSError as error:
-        raise ConfigurationError(f"{folder / WEIGHTS} cannot be read") from error
-    if found != description.get("sha256"):
-        raise _not_as_published(folder)
-
-
-def _not_as_published(folder: Path) -> IntegrityError:
-    return IntegrityError(f"the weights of {folder.name} are not those it was published with; install it again")
-
-
-def _package(folder: Path, description: dict[str, Any]) -> ModelPackage:
+def _package(folder: Path, description: dict[str, Any], files: dict[str, str], signed_by: str) -> ModelPackage:
     outputs = description["outputs"]
+    if not _NAME.fullmatch(description["name"]) or not _VERSION.fullmatch(description["version"]):
+        raise ValueError("name and version are letters, digits, _, - and, in a version, . and +")
     return ModelPackage(
         folder=folder,
         model=_model_version(description),
@@ -162,6 +172,8 @@ def _package(folder: Path, description: dict[str, Any]) -> ModelPackage:
         calibrations={f["name"]: Calibration(**f.get("calibration", {})) for f in description["findings"]},
         not_for=tuple(description.get("not_for", ())),
         quality=load_gate(folder, description),
+        files=files,
+        signed_by=signed_by,
     )
 
 

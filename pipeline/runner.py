@@ -16,7 +16,6 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
 from multiprocessing import get_context, parent_process
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from models.onnx_runtime import OnnxModel
     from models.quality import QualityModel
 
-from core.domain import Image, ObjectKind, Prediction, Report, ResultObject
+from core.domain import Image, ModelVersion, ObjectKind, Prediction, Report, ResultObject
 from core.errors import CandorError, Unavailable
 from core.log import configure_logging
 
@@ -77,13 +76,13 @@ class Runner:
     """Two children: one has the models, one writes the results, so that reports do not queue behind images."""
 
     def __init__(self, packages: Sequence[ModelPackage], *, threads: int) -> None:
-        folders = tuple(package.folder for package in packages)
-        self._models = Child(_begin_models, folders, threads or os.cpu_count() or 1)
-        self._encoders = Child(_begin_encoders, folders)
+        versions = tuple(package.model for package in packages)
+        self._models = Child(_begin_models, tuple(packages), threads or os.cpu_count() or 1)
+        self._encoders = Child(_begin_encoders, versions)
 
     def predict(self, package: ModelPackage, part10: bytes, sop_instance_uid: str) -> Prediction:
         """Decode a Part 10 object and run one model on it; InvalidStudy when it cannot be decoded."""
-        return self._models.call(_predict, package.model.sha256, part10, sop_instance_uid)
+        return self._models.call(_predict, package.model.device_uid, part10, sop_instance_uid)
 
     def encode(self, report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report on the image `part10`."""
@@ -91,8 +90,8 @@ class Runner:
             report = _without_pixels(report)
         return self._encoders.call(_encode, report, part10, kinds)
 
-    def warm_up(self) -> dict[str, str]:
-        """Load everything now; returns the execution provider of each model that loaded, by SHA-256."""
+    def warm_up(self) -> dict[str, tuple[str, str]]:
+        """Load everything now; for each model that loaded, by Device UID: what it runs on, and why not on the GPU."""
         self._encoders.call(_nothing)
         return self._models.call(_providers)
 
@@ -122,28 +121,25 @@ def _begin() -> None:
     configure_logging(json=True)
 
 
-def _begin_models(folders: Sequence[Path], threads: int) -> None:
+def _begin_models(packages: Sequence[ModelPackage], threads: int) -> None:
     from models.onnx_runtime import OnnxModel
-    from models.packages import load_package
     from models.quality import QualityModel
 
     _begin()
-    for folder in folders:
+    for package in packages:
         with suppress(CandorError):  # the worker sees which models are missing, and says so
-            package = load_package(folder)
             if package.quality:  # first: a model whose gate does not load must not run without it
-                _gates[package.model.sha256] = QualityModel.load(package.quality)
-            _models[package.model.sha256] = OnnxModel.load(package, threads=threads)
+                _gates[package.model.device_uid] = QualityModel.load(package.quality)
+            _models[package.model.device_uid] = OnnxModel.load(package, threads=threads)
 
 
-def _begin_encoders(folders: Sequence[Path]) -> None:
-    from models.packages import load_package
+def _begin_encoders(versions: Sequence[ModelVersion]) -> None:
     from pipeline.warm_up import warm_up_encoders
 
     _begin()
-    for folder in folders:
+    for version in versions:
         with suppress(CandorError):
-            warm_up_encoders(load_package(folder).model)
+            warm_up_encoders(version)
 
 
 def _nothing() -> None:
@@ -167,11 +163,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _predict(sha256: str, part10: bytes, sop_instance_uid: str) -> Prediction:
+def _predict(device_uid: str, part10: bytes, sop_instance_uid: str) -> Prediction:
     from inference.run import infer
 
     image = _decode(part10)
-    return infer(_models[sha256], image, sop_instance_uid, _gates.get(sha256))
+    return infer(_models[device_uid], image, sop_instance_uid, _gates.get(device_uid))
 
 
 def _decode(part10: bytes) -> Image:
@@ -188,5 +184,5 @@ def _encode(report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tupl
     return encode(report, sources={uid: part10}, images=images, kinds=kinds)
 
 
-def _providers() -> dict[str, str]:
-    return {sha256: model.provider for sha256, model in _models.items()}
+def _providers() -> dict[str, tuple[str, str]]:
+    return {device_uid: (model.provider, model.fallback) for device_uid, model in _models.items()}

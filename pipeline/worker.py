@@ -16,12 +16,12 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.database import open_workflow_engine
 from core.store.store import Store, open_store
-from models.registry import load_registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.loops import Loop
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Runner
+from pipeline.site_models import site_registry
 from pipeline.watch import Watch
 from pipeline.workflow import StudyWorkflow
 
@@ -60,17 +60,19 @@ class Worker:
         self._exit.close()
 
     def _open_room(self, store: Store, exit_stack: ExitStack) -> ReadingRoom:
-        registry = load_registry(self._settings.models_dir)
+        registry = site_registry(self._settings, store)
         for refused in registry.refused:
-            _log.error("model.refused", model=refused.folder.name, reason=str(refused.reason))
+            model = f"{refused.name or refused.folder.name} {refused.version}".strip()
+            _log.error("model.refused", model=model, reason=str(refused.reason))
         runner = Runner(registry.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
         providers = runner.warm_up()
-        ready = [package for package in registry.packages if package.model.sha256 in providers]
+        ready = [package for package in registry.packages if package.model.device_uid in providers]
         for package in registry.packages:
-            model, sha256 = f"{package.model.name} {package.model.version}", package.model.sha256
-            if sha256 in providers:
-                _log.info("model.ready", model=model, provider=providers[sha256])
+            model, uid = f"{package.model.name} {package.model.version}", package.model.device_uid
+            if uid in providers:
+                provider, fallback = providers[uid]
+                _log.info("model.ready", model=model, provider=provider, reason=fallback)
             else:
                 _log.error("model.refused", model=model, reason="it does not run; verify it with: candor status")
         return ReadingRoom(store, ready, runner)

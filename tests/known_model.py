@@ -7,6 +7,7 @@ mean of that map; a planted bright patch is therefore a finding, exactly where i
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,16 @@ POOL = 32
 SIDE = 256
 
 
-def make_known_model(folder: Path) -> Path:
-    """Write the package below `folder`; returns its own folder."""
-    package = folder / "bright_patch"
+def make_known_model(
+    folder: Path, *, name: str = "bright_patch", version: str = "1.0.0", change: Mapping[str, object] | None = None
+) -> Path:
+    """Write the package below `folder`; returns its own folder. `change`: what its description says otherwise."""
+    package = folder / name
     (package / "models").mkdir(parents=True)
     (package / "configs").mkdir()
     onnx.save(_graph(), package / "models" / "model.onnx")
     (package / "configs" / "metadata.json").write_text(json.dumps({"version": "1.0.0", "name": "Bright patch"}))
-    (package / "candor.json").write_text(json.dumps(_description(package), indent=1))
+    (package / "candor.json").write_text(json.dumps({**_description(package, name, version), **(change or {})}))
     return package
 
 
@@ -65,10 +68,10 @@ def _graph() -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def _description(package: Path) -> dict[str, object]:
+def _description(package: Path, name: str, version: str) -> dict[str, object]:
     return {
-        "name": "bright_patch",
-        "version": "1.0.0",
+        "name": name,
+        "version": version,
         "sha256": sha256_of(package / "models" / "model.onnx"),
         "manufacturer": "Candor tests",
         "intended_use": "Tests only: finds patches brighter than three quarters of white.",

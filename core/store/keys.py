@@ -35,6 +35,7 @@ class Purpose(StrEnum):
     PSEUDONYMS = "candor/pseudonyms/1"
     AUDIT_CHAIN = "candor/audit-chain/1"
     AUDIT_SIGNATURE = "candor/audit-signature/1"
+    MODEL_SIGNATURE = "candor/model-signature/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,11 @@ class SiteKey:
     def audit_signing_seed(self) -> bytes:
         """The Ed25519 seed that signs the head of the audit trail; outlives rotation."""
         return _derive(self.secrets[-1], Purpose.AUDIT_SIGNATURE)
+
+    @property
+    def model_signing_seed(self) -> bytes:
+        """The Ed25519 seed that signs the registrations of models; outlives rotation."""
+        return _derive(self.secrets[-1], Purpose.MODEL_SIGNATURE)
 
     def _each(self, purpose: Purpose) -> tuple[bytes, ...]:
         return tuple(_derive(secret, purpose) for secret in self.secrets)

@@ -16,6 +16,7 @@ from core.store.explanations import ExplanationStore, FaithfulnessStore
 from core.store.intake import IntakeStore
 from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
+from core.store.models import ModelStore
 from core.store.objects import ObjectStore
 from core.store.outbox import Outbox
 from core.store.predictions import PredictionStore
@@ -39,6 +40,7 @@ class Store:
     reports: ReportStore
     outbox: Outbox
     leases: LeaseStore
+    models: ModelStore
     readings: ReadingStore
     truths: TruthStore
     site_audits: SiteAuditStore
@@ -76,6 +78,7 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         reports=ReportStore(engine, results, audit, now=now),
         outbox=Outbox(engine, audit, now=now),
         leases=LeaseStore(engine, now=now),
+        models=ModelStore(engine, key, audit, now=now),
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
         site_audits=SiteAuditStore(engine, now=now),

@@ -176,3 +176,25 @@ leases = Table(
     Column("holder", String(64), nullable=False),
     Column("expires_at", Float, nullable=False),
 )
+
+model_versions = Table(
+    "model_versions",
+    metadata,
+    Column("name", String(64), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("record", JSON, nullable=False),  # core.registration.Registration
+    Column("signature", String(128), nullable=False),  # of the record, by the site key
+    PrimaryKeyConstraint("name", "version"),
+)
+
+shadow_readings = Table(
+    "shadow_readings",
+    metadata,
+    Column("report_id", ForeignKey("reports.report_id"), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("status", String(16), nullable=False),  # ReportStatus, as if it had been reported
+    Column("document", JSON, nullable=False),  # reason, scores, probabilities, thresholds
+    Column("read_at", Float, nullable=False),
+    PrimaryKeyConstraint("report_id", "name", "version"),
+)

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from models.devices import torch_device
 from models.training.augmentation import degraded, exposed, overpainted, random_affine, warped
 from models.training.examples import Example, Pixels, box_mask, target_arrays
 from models.training.network import ChestNetwork, both_ways
@@ -141,7 +142,7 @@ def train(
     torch.manual_seed(recipe.seed)
     pool = Pool(examples, recipe)
     network = ChestNetwork(len(recipe.findings))
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = torch_device().name
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = AveragedModel(network, multi_avg_fn=_moving_average(recipe.ema_decay), use_buffers=True)
     optimiser = _optimiser(network, recipe)

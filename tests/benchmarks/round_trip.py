@@ -120,10 +120,8 @@ def _house(folder: Path, archive: Archive, *, known_model: bool) -> House:
     home = folder / "house"
     home.mkdir()
     lines: tuple[str, ...] = (f"quiet_seconds = {QUIET_SECONDS}",)
-    if known_model:
-        make_known_model(home / "models")
-        lines = (*lines, f'models_dir = "{home / "models"}"')
-    house = House(home, lines=lines, destinations=(destination("ARCHIVE", archive.port),))
+    packages = (make_known_model(home / "packages"),) if known_model else ()
+    house = House(home, lines=lines, destinations=(destination("ARCHIVE", archive.port),), packages=packages)
     house.make()
     return house
 

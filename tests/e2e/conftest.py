@@ -26,14 +26,13 @@ def house(tmp_path: Path, archive: Archive) -> Iterator[House]:
     """A data folder with the known model and the archive as destination; nothing runs yet."""
     folder = tmp_path / "house"
     folder.mkdir()
-    make_known_model(folder / "models")
+    package = make_known_model(folder / "packages")
     lines = (
-        f'models_dir = "{folder / "models"}"',
         "quiet_seconds = 0.5",
         "delivery_backoff_seconds = 0.2",
         "delivery_maximum_backoff_seconds = 1.0",
     )
-    house = House(folder, lines=lines, destinations=(destination("ARCHIVE", archive.port),))
+    house = House(folder, lines=lines, destinations=(destination("ARCHIVE", archive.port),), packages=(package,))
     house.make()
     yield house
     house.kill_tree()

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from api.registration import register
+from core.registration import ModelState, Registration
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
 
@@ -70,6 +72,7 @@ class House:
     web_port: int = field(default_factory=free_port)
     lines: tuple[str, ...] = ()
     destinations: tuple[str, ...] = ()
+    packages: tuple[Path, ...] = ()
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -81,7 +84,7 @@ class House:
         return load_settings(self.data)
 
     def make(self) -> None:
-        """`candor init`, then our settings."""
+        """`candor init`, then our settings and our models."""
         self.run("init")
         text = "\n".join(
             (
@@ -93,6 +96,13 @@ class House:
             )
         )
         (self.data / "candor.toml").write_text(text + "\n")
+        for package in self.packages:
+            self.register(package)
+
+    def register(self, package: Path, *, state: ModelState | None = None) -> Registration:
+        """Take a model package into the registry of this house, as `candor models register` does."""
+        with self.store() as store:
+            return register(package, self.settings, store, state=state)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one `candor` command on this data folder; it must succeed."""

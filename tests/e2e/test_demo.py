@@ -22,8 +22,8 @@ from pathlib import Path
 from api.demo import run_demo
 from datasets.demo import DemoStudy, PlantedRegion
 folder = Path(sys.argv[1])
-changes = {{"models_dir": str(folder / "models")}}
-sys.exit(run_demo(keep=False, output=folder / "demo-output", studies=[{studies}], changes=changes))
+packages = [folder / "models" / "bright_patch"]
+sys.exit(run_demo(keep=False, output=folder / "demo-output", studies=[{studies}], packages=packages))
 """
 
 

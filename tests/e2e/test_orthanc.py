@@ -37,10 +37,9 @@ def orthanc(tmp_path, port):
 def make_house(tmp_path, port, orthanc, *, lines=(), more=(), known_model=True):
     folder = tmp_path / "house"
     folder.mkdir()
-    if known_model:
-        make_known_model(folder / "models")
-        lines = (f'models_dir = "{folder / "models"}"', *lines)
-    house = House(folder, port=port, lines=lines, destinations=(destination("ORTHANC", orthanc.dicom_port, more=more),))
+    packages = (make_known_model(folder / "packages"),) if known_model else ()
+    to_orthanc = destination("ORTHANC", orthanc.dicom_port, more=more)
+    house = House(folder, port=port, lines=lines, destinations=(to_orthanc,), packages=packages)
     house.make()
     return house
 

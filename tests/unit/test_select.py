@@ -1,5 +1,7 @@
 """Which image a model takes, and what a report says when it takes none."""
 
+from dataclasses import replace
+
 import pytest
 
 from core.domain import Instance, Patient, ReportStatus, Series, Study
@@ -10,7 +12,8 @@ from tests.known_model import make_known_model
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory):
-    return (load_package(make_known_model(tmp_path_factory.mktemp("models"))),)
+    package = load_package(make_known_model(tmp_path_factory.mktemp("models")))
+    return (replace(package, accepts=replace(package.accepts, maximum_age_years=65)),)
 
 
 def image(number=1, **changes):
@@ -59,6 +62,7 @@ def test_pa_is_preferred_to_ap_and_the_choice_does_not_depend_on_the_order(packa
         ({"body_part_examined": ""}, ReportStatus.REFUSED, "body part is not given"),
         ({"view_position": "LL"}, ReportStatus.NOT_ANALYSED, "view LL"),
         ({"patient_age_years": 9.0}, ReportStatus.NOT_ANALYSED, "younger than 18"),
+        ({"patient_age_years": 66.0}, ReportStatus.NOT_ANALYSED, "older than 65"),
         ({"rows": 8}, ReportStatus.NOT_ANALYSED, "smaller than"),
         ({"number_of_frames": 2}, ReportStatus.NOT_ANALYSED, "more than one frame"),
         ({"photometric_interpretation": "RGB"}, ReportStatus.NOT_ANALYSED, "photometric interpretation RGB"),

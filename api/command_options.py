@@ -1,0 +1,39 @@
+"""What the files of commands share: the options that many commands have, and how a command opens the data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from core.store.store import Store
+
+DEFAULT_DATA = Path("var/data")
+
+Data = Annotated[Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")]
+Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of tables.")]
+
+
+def settings_of(data: Path) -> Settings:
+    """The settings of a data folder."""
+    from core.settings import load_settings
+
+    return load_settings(data.absolute())
+
+
+def opened(data: Path) -> tuple[Settings, Store]:
+    """The settings and the store of a data folder; the settings are checked before anything slow is imported."""
+    settings = settings_of(data)
+    from core.store.store import open_store
+
+    return settings, open_store(settings)
+
+
+def print_json(document: Any) -> None:
+    """JSON for scripts."""
+    import json
+
+    typer.echo(json.dumps(document, indent=2))

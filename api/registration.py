@@ -1,0 +1,126 @@
+"""Registering a model package: verify it, copy it, run its gates, sign what was found, and let it in, or not.
+
+The copy is what is verified and recorded, so that the original can change without consequence. Nothing is in the
+models folder under its final name, and nothing in the database, until all of it is there and durable.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.errors import ConfigurationError, IntegrityError
+from core.registration import ModelState, Registration
+from core.settings import Settings
+from core.store.keys import sync_folders
+from core.store.store import Store
+from models.contents import differences, files_of
+from models.onnx_runtime import OnnxModel
+from models.packages import ModelPackage, load_package
+from models.registry import load_registry
+from pipeline.site_models import site_registry
+
+
+def register(folder: Path, settings: Settings, store: Store, *, state: ModelState | None = None) -> Registration:
+    """Take the package in `folder` into the registry of the site and return its record.
+
+    `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
+    never begins to read for people by itself. Registering the same bytes again changes nothing.
+
+    Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
+    ConfigurationError when it is incomplete or does not run.
+    """
+    load_package(folder, settings.trusted_model_keys)  # before anything is copied
+    with _copied(folder, settings) as copy:
+        package = load_package(copy, settings.trusted_model_keys)
+        if settings.require_model_signature and not package.signed_by:
+            raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
+        OnnxModel.load(package, threads=1)
+        record = _record(package, state or _first_state(package, settings, store))
+        _refuse_other_bytes(record, store)
+        _move(copy, settings.models_folder / record.name / record.version, package)
+    return store.models.add(record)
+
+
+def change_state(name: str, version: str, state: ModelState, settings: Settings, store: Store) -> Registration:
+    """Make a version live, shadow or retired; a shipped version gets its record now.
+
+    Raises ConfigurationError when there is no such version, IntegrityError when it does not verify but is to run.
+    """
+    known = [record.title for record in store.models.records()]
+    if f"{name} {version}" not in known:
+        load_registry().find(name, version)  # raises when it does not ship
+        entry = site_registry(settings, store).entry(name, version)
+        store.models.add(_record(entry.package, entry.state, origin="shipped"))
+    elif state is not ModelState.RETIRED:
+        site_registry(settings, store).find(name, version)  # raises when it does not verify
+    return store.models.change_state(name, version, state, by=account())
+
+
+def account() -> str:
+    """Who is at the keyboard, for the record: the account of the operating system."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container without a name for its user
+        return "unknown"
+
+
+@contextmanager
+def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
+    """A durable copy under a temporary name in the models folder; what is left of it at the end is removed."""
+    copy = settings.models_folder / f".incoming-{secrets.token_hex(8)}"
+    try:
+        copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copytree(folder, copy, symlinks=True)
+        sync_folders(path for path in (copy, *copy.rglob("*")) if path.is_dir())
+        yield copy
+    except OSError as error:
+        raise ConfigurationError(f"{settings.models_folder} cannot be written ({error.strerror})") from error
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def _move(copy: Path, target: Path, package: ModelPackage) -> None:
+    """To the final name. What lies there without a record, or no longer as recorded, is replaced."""
+    target.parent.mkdir(exist_ok=True)
+    if target.exists():
+        if not differences(package.files, files_of(target)):
+            return
+        shutil.rmtree(target)
+    copy.rename(target)
+    sync_folders([target.parent, target.parent.parent])
+
+
+def _refuse_other_bytes(record: Registration, store: Store) -> None:
+    for kept in store.models.records():
+        if kept.title == record.title and kept.document.get("files") != record.files:
+            raise IntegrityError(
+                f"{record.title} is registered with other bytes; a version never changes: give this one another version"
+            )
+    for package in load_registry().packages:
+        model = package.model
+        if (model.name, model.version) == (record.name, record.version):
+            raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
+
+
+def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:
+    live = {other.model.name for other in site_registry(settings, store).packages}
+    return ModelState.SHADOW if package.model.name in live else ModelState.LIVE
+
+
+def _record(package: ModelPackage, state: ModelState, *, origin: str = "site") -> Registration:
+    return Registration(
+        name=package.model.name,
+        version=package.model.version,
+        sha256=package.model.sha256,
+        files=package.files,
+        origin="shipped" if origin == "shipped" else "site",
+        state=state,
+        signed_by=package.signed_by,
+        registered_by=account(),
+        state_changed_by=account(),
+    )

@@ -1,0 +1,269 @@
+"""Nothing runs that was not registered as it is: bytes, signatures, states, and who may change them."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from api.data_folder import make_data_folder
+from api.registration import change_state, register
+from core.errors import ConfigurationError, IntegrityError
+from core.registration import ModelState
+from core.settings import Settings
+from core.store.store import Store, open_store
+from core.store.tables import model_versions
+from models.packages import load_package
+from models.registry import ZOO
+from models.shipped import pinned_files
+from models.signatures import new_key, sign_package
+from pipeline.site_models import site_registry
+from tests.known_model import make_known_model
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[tuple[Settings, Store]]:
+    settings = make_data_folder(tmp_path / "data")
+    store = open_store(settings)
+    yield settings, store
+    store.close()
+
+
+def states(house: tuple[Settings, Store]) -> dict[str, ModelState]:
+    """Of every version that verifies."""
+    entries = site_registry(*house).entries
+    return {f"{e.package.model.name} {e.package.model.version}": e.state for e in entries}
+
+
+def refusals(house: tuple[Settings, Store]) -> dict[str, str]:
+    return {f"{r.name or r.folder.name} {r.version}".strip(): str(r.reason) for r in site_registry(*house).refused}
+
+
+def trusting(settings: Settings, *keys: str, required: bool = False) -> Settings:
+    return settings.model_copy(update={"trusted_model_keys": keys, "require_model_signature": required})
+
+
+def events(store: Store) -> list[tuple[str, str]]:
+    return [(link.event.action, link.event.subject) for link in store.audit.events()]
+
+
+def test_a_registered_package_is_copied_recorded_and_selected_first(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path / "packages")
+    registration = register(folder, settings, store)
+    shutil.rmtree(folder)
+    (live, *_) = site_registry(settings, store).packages
+    assert (live.model.name, live.folder) == ("bright_patch", settings.data_dir / "models" / "bright_patch" / "1.0.0")
+    assert registration.files == live.files
+    assert registration.registered_by
+    assert registration.registered_at
+    assert states(house) == {"bright_patch 1.0.0": ModelState.LIVE, "chest_radiograph 0.2.0": ModelState.LIVE}
+    assert events(store) == [("model.registered", "bright_patch 1.0.0")]
+    assert store.audit.verify() == []
+
+
+def test_the_same_bytes_again_change_nothing_and_other_bytes_are_refused(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path / "packages")
+    first = register(folder, settings, store)
+    assert register(folder, settings, store) == first
+    (folder / "configs" / "metadata.json").write_text('{"version": "1.0.0", "name": "Another"}')
+    with pytest.raises(IntegrityError, match="registered with other bytes; a version never changes"):
+        register(folder, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    with pytest.raises(IntegrityError, match="registered with other bytes"):
+        register(folder, settings, store)
+    assert refusals(house) == {}
+    assert not list((settings.data_dir / "models").glob(".incoming*"))
+
+
+def test_a_shipped_version_can_be_neither_registered_nor_replaced(house, tmp_path: Path) -> None:
+    settings, store = house
+    with pytest.raises(ConfigurationError, match="ships with Candor"):
+        register(ZOO / "chest_radiograph", settings, store)
+    impostor = make_known_model(tmp_path, name="chest_radiograph", version="0.2.0")
+    with pytest.raises(ConfigurationError, match="ships with Candor"):
+        register(impostor, settings, store)
+
+
+@pytest.mark.parametrize("name", ["models/model.onnx", "candor.json", "configs/metadata.json"])
+def test_one_flipped_byte_in_any_file_refuses_the_version_and_no_other(house, tmp_path: Path, name: str) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    path = settings.data_dir / "models" / "bright_patch" / "1.0.0" / name
+    data = bytearray(path.read_bytes())
+    data[-3] ^= 1
+    path.write_bytes(data)
+    assert set(states(house)) == {"chest_radiograph 0.2.0"}
+    assert set(refusals(house)) == {"bright_patch 1.0.0"}
+
+
+def test_exchanged_weights_with_a_matching_description_are_noticed(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    other = make_known_model(tmp_path / "other", change={"intended_use": "Anything at all."})
+    installed = settings.data_dir / "models" / "bright_patch" / "1.0.0"
+    shutil.rmtree(installed)
+    shutil.copytree(other, installed)
+    load_package(installed)  # in itself it is right
+    assert "is not what was registered (candor.json was changed)" in refusals(house)["bright_patch 1.0.0"]
+
+
+def test_a_package_that_somebody_dropped_into_the_models_folder_does_not_run(house, tmp_path: Path) -> None:
+    settings, _ = house
+    make_known_model(settings.data_dir / "models")
+    assert "bright_patch 1.0.0" not in states(house)
+    assert "is not registered; do it with: candor models register" in refusals(house)["bright_patch"]
+
+
+def test_a_record_that_was_changed_in_the_database_refuses_its_version(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    with store.engine.begin() as connection:
+        record = {**store.models.records()[0].document, "state": "live"}
+        connection.execute(update(model_versions).values(record=record))
+    assert "was changed outside Candor" in refusals(house)["bright_patch 1.0.0"]
+    with pytest.raises(IntegrityError, match="was changed outside Candor"):
+        store.models.change_state("bright_patch", "1.0.0", ModelState.LIVE, "test")
+
+
+def test_a_record_moved_to_another_version_refuses_it(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    with store.engine.begin() as connection:
+        connection.execute(update(model_versions).values(version="2.0.0"))
+    assert "was changed outside Candor" in refusals(house)["bright_patch 2.0.0"]
+
+
+def test_files_that_are_gone_are_told_and_those_of_a_retired_version_are_not_missed(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    shutil.rmtree(settings.data_dir / "models" / "bright_patch")
+    assert "are gone" in refusals(house)["bright_patch 1.0.0"]
+    store.models.change_state("bright_patch", "1.0.0", ModelState.RETIRED, "test")
+    assert refusals(house) == {}
+
+
+def test_a_new_version_begins_as_a_shadow_and_takes_over_only_when_told(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path / "1"), settings, store)
+    register(make_known_model(tmp_path / "2", version="2.0.0"), settings, store)
+    assert states(house)["bright_patch 2.0.0"] is ModelState.SHADOW
+    assert [package.model.version for package in site_registry(settings, store).shadows] == ["2.0.0"]
+    change_state("bright_patch", "2.0.0", ModelState.LIVE, settings, store)
+    assert states(house)["bright_patch 1.0.0"] is ModelState.RETIRED
+    assert states(house)["bright_patch 2.0.0"] is ModelState.LIVE
+    change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
+    assert states(house)["bright_patch 2.0.0"] is ModelState.RETIRED
+    assert events(store) == [
+        ("model.registered", "bright_patch 1.0.0"),
+        ("model.registered", "bright_patch 2.0.0"),
+        ("model.retired", "bright_patch 1.0.0"),
+        ("model.live", "bright_patch 2.0.0"),
+        ("model.retired", "bright_patch 2.0.0"),
+        ("model.live", "bright_patch 1.0.0"),
+    ]
+    assert store.audit.verify() == []
+
+
+def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
+    settings, store = house
+    change_state("chest_radiograph", "0.2.0", ModelState.RETIRED, settings, store)
+    assert site_registry(settings, store).packages == ()
+    change_state("chest_radiograph", "0.2.0", ModelState.LIVE, settings, store)
+    assert states(house) == {"chest_radiograph 0.2.0": ModelState.LIVE}
+
+
+def test_what_does_not_verify_cannot_be_made_live(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store, state=ModelState.SHADOW)
+    (settings.data_dir / "models" / "bright_patch" / "1.0.0" / "added.txt").write_text("new")
+    with pytest.raises(ConfigurationError, match="no model bright_patch"):
+        change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+
+
+def test_a_package_that_does_not_run_is_not_registered(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path, change={"outputs": {"logits": "nothing"}})
+    with pytest.raises(ConfigurationError):
+        register(folder, settings, store)
+    assert store.models.records() == []
+    assert list((settings.data_dir / "models").iterdir()) == []
+
+
+def test_a_signature_of_a_trusted_maker_is_kept_on_record(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder, key = make_known_model(tmp_path), new_key(tmp_path / "maker.key")
+    assert (tmp_path / "maker.key").stat().st_mode & 0o077 == 0
+    assert sign_package(folder, tmp_path / "maker.key") == key
+    assert register(folder, trusting(settings, key), store).signed_by == key
+    house = (trusting(settings, key), store)
+    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
+    distrusting = (settings, store)  # the key was taken out of the settings: the maker lost it
+    assert "trusted_model_keys does not hold" in refusals(distrusting)["bright_patch 1.0.0"]
+
+
+@pytest.mark.parametrize("attack", ["file", "signature", "key", "garbage"])
+def test_a_wrong_signature_is_always_refused(house, tmp_path: Path, attack: str) -> None:
+    settings, store = house
+    folder, key = make_known_model(tmp_path), new_key(tmp_path / "maker.key")
+    sign_package(folder, tmp_path / "maker.key")
+    document = json.loads((folder / "signature.json").read_text())
+    if attack == "file":
+        (folder / "configs" / "metadata.json").write_text("{}")
+    elif attack == "signature":
+        document["signature"] = document["signature"][:10] + "AAAA" + document["signature"][14:]
+    elif attack == "key":
+        document["public_key"] = new_key(tmp_path / "other.key")
+    else:
+        document = {"public_key": key}
+    (folder / "signature.json").write_text(json.dumps(document))
+    for trusted in (settings, trusting(settings, key)):
+        with pytest.raises(IntegrityError, match=r"signature of bright_patch (is wrong|cannot be read)"):
+            register(folder, trusted, store)
+
+
+def test_a_signature_by_somebody_else_is_refused_and_one_can_be_demanded(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder, key = make_known_model(tmp_path), new_key(tmp_path / "maker.key")
+    strict = trusting(settings, key, required=True)
+    with pytest.raises(IntegrityError, match="is not signed by its maker"):
+        register(folder, strict, store)
+    sign_package(folder, tmp_path / "maker.key")
+    with pytest.raises(IntegrityError, match="trusted_model_keys does not hold"):
+        register(folder, settings, store)
+    assert register(folder, strict, store).signed_by == key
+
+
+def test_expressions_are_taken_from_a_trusted_maker_only(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder, key = make_known_model(tmp_path), new_key(tmp_path / "maker.key")
+    (folder / "configs" / "inference.json").write_text('{"device": "$1 + 1"}')
+    with pytest.raises(IntegrityError, match="expression"):
+        register(folder, trusting(settings, key), store)
+    sign_package(folder, tmp_path / "maker.key")
+    assert register(folder, trusting(settings, key), store).signed_by == key
+
+
+def test_the_shipped_package_is_pinned_file_by_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zoo = tmp_path / "zoo"
+    shutil.copytree(ZOO, zoo)
+    monkeypatch.setattr("models.registry.ZOO", zoo)
+    from models.registry import load_registry
+
+    assert load_registry().refused == ()
+    for name in pinned_files("chest_radiograph"):
+        path = zoo / "chest_radiograph" / name
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
+        assert len(load_registry().refused) == 1, name
+        path.write_bytes(whole)
+    (zoo / "chest_radiograph" / "docs" / "more.txt").write_text("added")
+    (refused,) = load_registry().refused
+    assert "is not what Candor ships (docs/more.txt was added)" in str(refused.reason)
