@@ -20,6 +20,7 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 46.0, 10.0, 12.0, 44.0
 _COUNT_HEIGHT = 34.0
 _DRAWN_POINTS, _TABLE_POINTS = 240, 21
 _STYLES = 6
+_MOST_WITH_ENDS = 2  # with more curves, whiskers and columns would hide each other; they stand in the table
 _SHAPES = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
     "M-3.6-3.6H3.6V3.6H-3.6z",
@@ -75,13 +76,14 @@ def lines(
     """
     series = [_finite(one) for one in series]
     plot = _Plot(between(*x_range), between(*y_range))
-    with_counts = any(one.counts for one in series)
+    is_busy = len(series) > _MOST_WITH_ENDS
+    with_counts = any(one.counts for one in series) and not is_busy
     parts = [tag("title", title), tag("desc", _described(series, x_label, y_label)), *_axes(plot, x_label, y_label)]
     if diagonal:
         parts.append(_segment((_LEFT, _HEIGHT - _BOTTOM), (_WIDTH - _RIGHT, _TOP), "reference-line"))
     parts += [_band(one, plot, index) for index, one in enumerate(series) if one.low and not one.has_markers]
-    parts += [_curve(one, plot, index) for index, one in enumerate(series)]
-    parts += [join(_counts(one, plot, index)) for index, one in enumerate(series) if one.counts]
+    parts += [_curve(one, plot, index, not is_busy) for index, one in enumerate(series)]
+    parts += [join(_counts(one, plot, index)) for index, one in enumerate(series) if one.counts and with_counts]
     height = _HEIGHT + (_COUNT_HEIGHT + 16 if with_counts else 0)
     drawing = tag("svg", join(parts), viewBox=f"0 0 {_WIDTH:g} {height:g}", role="img")
     words = [tag("figcaption", tag("b", title), *([" ", caption] if caption else []))]
@@ -130,11 +132,11 @@ def _style(index: int) -> str:
     return f"s{index % _STYLES + 1}"
 
 
-def _curve(one: Series, plot: _Plot, index: int) -> Markup:
+def _curve(one: Series, plot: _Plot, index: int, with_ends: bool) -> Markup:
     thinned = one.points if one.has_markers else _thin(one.points, _DRAWN_POINTS)
     parts = [tag("path", d=_path([(plot.across(x), plot.down(y)) for x, y in thinned]), class_="line")]
     if one.has_markers:
-        parts += _whiskers(one, plot)
+        parts += _whiskers(one, plot) if with_ends else []
         parts += [_marker_at(plot.across(x), plot.down(y), index) for x, y in one.points]
     return tag("g", *parts, class_=_style(index))
 
