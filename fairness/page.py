@@ -68,7 +68,7 @@ def _worst(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
         "How many more of the diseased are missed, and how many more of the healthy are flagged, than in all other "
         "patients. Certain gaps come first, then by how large the gap is at least (the lower end of its interval)."
     )
-    shown = chart_of(worse[:_SHOWN_GAPS], "The largest gaps, in percentage points. Dashed: no gap.")
+    shown = chart_of(worse[:_SHOWN_GAPS], "The largest gaps, in percentage points. The upright line: no gap.")
     return [intro, shown, *_more_gaps(worse[_SHOWN_GAPS:])]
 
 

@@ -72,7 +72,7 @@ def _forests(rows: Sequence[Row], metric: str, marks: dict[tuple[str, str], str]
     marked = {cohort: mark for (kind, cohort), mark in marks.items() if kind == _MARKED_BY.get(metric)}
     single = [row for row in drawn if not _is_crossed(row.cohort)]
     crossed = [row for row in drawn if _is_crossed(row.cohort)]
-    blocks = [_forest(single, metric, reference, marked, f"{_FORESTS[metric]}. Dashed: all patients.")]
+    blocks = [_forest(single, metric, reference, marked, f"{_FORESTS[metric]}. The upright line: all patients.")]
     if left_out := _left_out([row for row in mine if not _is_crossed(row.cohort)]):
         blocks.append(paragraph(*left_out))
     if crossed:

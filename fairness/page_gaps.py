@@ -15,7 +15,7 @@ from fairness.page_words import cohort_words, count, finding_words, per_cent, po
 
 MISSED, FALSE_ALARM = "fnr_gap", "fpr_gap"
 _RATES = {MISSED: "sensitivity", FALSE_ALARM: "specificity"}
-_WORDS = {MISSED: "missed", FALSE_ALARM: "flagged though healthy"}
+_WORDS = {MISSED: "missed", FALSE_ALARM: "false alarms"}
 _NOTHING = "The model's figures do not differ between cohorts by more than chance explains."
 
 
@@ -73,7 +73,8 @@ def chart_of(gaps: Sequence[Gap], caption: str) -> Markup:
     """Gaps as a forest plot, in percentage points."""
     lines = [
         Line(
-            label=f"{cohort_words(gap.cohort)}: {finding_words(gap.finding)} {_WORDS[gap.metric]}",
+            label=cohort_words(gap.cohort),
+            detail=f"{finding_words(gap.finding)} {_WORDS[gap.metric]}",
             value=100 * gap.gap,
             low=None if gap.low is None else 100 * gap.low,
             high=None if gap.high is None else 100 * gap.high,
@@ -107,19 +108,25 @@ def lead_of(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
 
 
 def _alarm(gap: Gap, tests: int) -> Markup:
-    verb = "misses" if gap.metric == MISSED else "wrongly flags"
-    ends = "" if gap.low is None or gap.high is None else f" (95 % interval {points(gap.low)} to {points(gap.high)})"
-    rates = (
-        "" if gap.here is None else f"{per_cent(gap.here)} there, {per_cent(gap.here - gap.gap)} in everybody else: "
-    )
+    is_missed = gap.metric == MISSED
+    title = "It misses most, compared with everybody else, in" if is_missed else "It raises most false alarms in"
+    group = f"those {'with' if is_missed else 'without'} {finding_words(gap.finding)}"
+    said = _said(gap, f"There it {'misses' if is_missed else 'flags'}", group)
     return callout(
         "warn",
-        f"It {verb} {finding_words(gap.finding)} most often, compared with others, in: {cohort_in_words(gap.cohort)}.",
-        f"{rates}{points(gap.gap)} percentage points more{ends}, measured on {count(gap.cases)} "
-        f"{'diseased' if gap.metric == MISSED else 'healthy'}. "
-        f"That is certain: it survives Holm's correction for all {tests:,} comparisons "
-        f"({probability(gap.test.p_holm)}).",
+        f"{title}: {cohort_in_words(gap.cohort)}.",
+        f"{said}, measured on {count(gap.cases)} of {group}. That is certain: it survives Holm's correction for "
+        f"{tests:,} comparisons ({probability(gap.test.p_holm)}).",
     )
+
+
+def _said(gap: Gap, verb: str, group: str) -> str:
+    """The gap as a sentence: "There it misses 50 % of those with edema, elsewhere 29 %: 22 percentage points more"."""
+    ends = "" if gap.low is None or gap.high is None else f" (95 % interval {points(gap.low)} to {points(gap.high)})"
+    more = f"{points(gap.gap)} percentage points more{ends}"
+    if gap.here is None:
+        return f"{verb} {more} of {group} than elsewhere"
+    return f"{verb} {per_cent(gap.here)} of {group}, elsewhere {per_cent(gap.here - gap.gap)}: {more}"
 
 
 def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
@@ -130,6 +137,13 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
             "No cohort has enough cases with known truth to be held against the others.",
         )
     known = f"{len(audit.tests):,} comparisons were made and none survives Holm's correction. "
+    if better := next((gap for gap in gaps if gap.test.is_alarm), None):
+        return callout(
+            "warn",
+            f"It does better in one cohort than in everybody else: {cohort_in_words(better.cohort)}.",
+            f"{finding_words(better.finding).capitalize()} {_WORDS[better.metric]}: {points(-better.gap)} percentage "
+            f"points less. That is certain, so somebody else fares worse ({probability(better.test.p_holm)}).",
+        )
     suspect = next((gap for gap in gaps if gap.gap > 0 and gap.test.is_worth_a_look), None)
     if suspect is None:
         return callout("ok", _NOTHING, known + "That is no proof that there is no gap: see what is not known yet.")
@@ -165,7 +179,13 @@ def _summary(audit: Audit, gaps: Sequence[Gap]) -> Markup:
     withheld = sum(row.note.startswith(SUPPRESSED) for row in cells)
     little = sum(row.note.startswith(INSUFFICIENT) for row in cells)
     return paragraph(
-        f"{len(audit.tests):,} comparisons: {certain:,} cohorts fare worse for certain (Holm), {look:,} more are worth "
-        f"a look (Benjamini-Hochberg). Of {len(cells):,} sensitivities and specificities, {little:,} rest on too few "
-        f"cases and {withheld:,} are withheld because the cohort is small."
+        f"{len(audit.tests):,} comparisons: {_are(certain, 'gap')} certain (Holm), {_are(look, 'more')} worth a look "
+        f"(Benjamini-Hochberg). Of {len(cells):,} sensitivities and specificities, {little:,} rest on too few cases "
+        f"and {withheld:,} are withheld because the cohort is small."
     )
+
+
+def _are(number: int, thing: str) -> str:
+    if thing == "gap" and number != 1:
+        thing = "gaps"
+    return f"{number:,} {thing} {'is' if number == 1 else 'are'}"

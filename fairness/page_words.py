@@ -24,8 +24,8 @@ def per_cent(share: float) -> str:
 
 
 def points(difference: float) -> str:
-    """A difference of shares, in percentage points, without its sign."""
-    return f"{abs(100 * difference):.1f}" if abs(difference) < 0.095 else f"{abs(100 * difference):.0f}"
+    """A difference of shares in percentage points: "22", "1.4", "-0.3"."""
+    return f"{100 * difference:z.1f}" if abs(difference) < 0.095 else f"{100 * difference:.0f}"
 
 
 def count(number: int | None) -> str:

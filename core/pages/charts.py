@@ -17,6 +17,7 @@ from core.pages.markup import join, tag
 from core.pages.scale import Scale, between, scale_of, tick_text
 
 _HEIGHT = 22
+_MOST_TICKS = 7
 _OVER = 14  # lines reach into the next row, so that they run through the whole chart
 
 
@@ -25,6 +26,7 @@ class Row:
     """One line of a chart: a value with its interval, or (value None) the reason why there is none, as `note`.
 
     `counts` says how much stands behind it; `is_reference` marks the row that the others are held against;
+    `detail` is a second, quieter line under the label;
     `mark` is a short word at the number ("Holm"), which also draws the row's marker as a diamond.
     """
 
@@ -35,6 +37,7 @@ class Row:
     counts: str = ""
     note: str = ""
     mark: str = ""
+    detail: str = ""
     is_reference: bool = False
 
 
@@ -48,7 +51,7 @@ def forest(
     bounds: tuple[float, float] | None = None,
     digits: int = 2,
 ) -> Markup:
-    """Values with intervals, one row each, in the order given; a dashed line stands at `reference`."""
+    """Values with intervals, one row each, in the order given; an upright line stands at `reference`."""
     axis = _axis(rows, reference, bounds)
     drawn = [_strip(row, axis, reference, digits) for row in rows]
     return _chart(rows, drawn, axis, caption, (value_label, counts_label), digits)
@@ -102,7 +105,8 @@ def _chart(
 
 
 def _chart_row(row: Row, strip: Markup, with_counts: bool, digits: int) -> Markup:
-    cells = [tag("th", row.label, class_="label", scope="row", role="rowheader")]
+    detail = [" ", tag("span", row.detail, class_="detail")] if row.detail else []
+    cells = [tag("th", row.label, *detail, class_="label", scope="row", role="rowheader")]
     if with_counts:
         cells.append(tag("td", row.counts, class_="counts", role="cell"))
     cells += [
@@ -115,9 +119,9 @@ def _chart_row(row: Row, strip: Markup, with_counts: bool, digits: int) -> Marku
 def _value_text(row: Row, digits: int) -> Markup:
     if not _is_number(row.value):
         return tag("i", row.note or "no data")
-    parts = [tag("b", f"{row.value:.{digits}f}")]
+    parts = [tag("b", f"{row.value:z.{digits}f}")]
     if _is_number(row.low) and _is_number(row.high):
-        parts.append(tag("span", f"{row.low:.{digits}f} to {row.high:.{digits}f}", class_="interval"))
+        parts.append(tag("span", f"{row.low:z.{digits}f} to {row.high:z.{digits}f}", class_="interval"))
     if row.mark:
         parts.append(tag("span", row.mark, class_="mark"))
     if row.note:
@@ -151,8 +155,8 @@ def _drawing(parts: list[Markup]) -> Markup:
 
 def _axis_drawing(axis: Scale) -> Markup:
     ticks = [axis.low, axis.high] if len(axis.ticks) < 2 else list(axis.ticks)
-    if len(ticks) > 3:  # words side by side must not touch, however narrow the page is
-        ticks = ticks[:: 2 if len(ticks) % 2 else len(ticks) - 1]
+    if len(ticks) > _MOST_TICKS:  # words side by side must not touch, however narrow the page is
+        ticks = ticks[::2]
     words = [
         tag("text", tick_text(tick), x=_per_cent(axis.share(tick)), y=13, text_anchor=_anchor(axis.share(tick)))
         for tick in ticks
@@ -203,8 +207,9 @@ def _marker(row: Row, axis: Scale) -> Markup:
 def _spoken(row: Row, digits: int) -> str:
     if not _is_number(row.value):
         return f"{row.label}: {row.note or 'no data'}"
-    ends = f", {row.low:.{digits}f} to {row.high:.{digits}f}" if _is_number(row.low) and _is_number(row.high) else ""
-    return f"{row.label}: {row.value:.{digits}f}{ends}"
+    ends = f", {row.low:z.{digits}f} to {row.high:z.{digits}f}" if _is_number(row.low) and _is_number(row.high) else ""
+    name = f"{row.label}, {row.detail}" if row.detail else row.label
+    return f"{name}: {row.value:z.{digits}f}{ends}"
 
 
 def _is_number(value: float | None) -> TypeGuard[float]:

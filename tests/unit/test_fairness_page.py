@@ -1,0 +1,182 @@
+"""The audit's page: the first line names who is worst off, and nothing that is withheld or unknown is passed over."""
+
+import html
+import re
+
+import pytest
+
+from core.statistics import newcombe, wilson
+from fairness.audit import (
+    INSUFFICIENT,
+    SUPPRESSED,
+    Advice,
+    Attribute,
+    Audit,
+    Curve,
+    CurvePoint,
+    Provenance,
+    Row,
+    Threshold,
+)
+from fairness.audit import Test as Comparison
+from fairness.page import render
+from fairness.page_words import per_cent, points
+
+FINDING = "lung_opacity"
+GROUPS = {"view=AP": (50, 100, 20, 200), "view=PA": (20, 100, 10, 200)}  # missed of diseased, flagged of healthy
+
+
+def rows_of(finding=FINDING):
+    everyone = tuple(map(sum, zip(*GROUPS.values(), strict=True)))
+    rows = []
+    for cohort, (missed, diseased, flagged, healthy) in {"all": everyone, **GROUPS}.items():
+        sizes = {"n": diseased + healthy, "positives": diseased, "negatives": healthy}
+        for metric, estimate in (
+            ("sensitivity", wilson(diseased - missed, diseased)),
+            ("specificity", wilson(healthy - flagged, healthy)),
+        ):
+            ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+            rows.append(Row(finding=finding, metric=metric, cohort=cohort, **ends, **sizes))
+    gap = newcombe((50, 100), (20, 100))
+    ends = {"value": gap.value, "low": gap.low, "high": gap.high}
+    rows.append(Row(finding=finding, metric="fnr_gap", cohort="view=AP", **ends, n=300, positives=100, negatives=200))
+    rows.append(Row(finding=finding, metric="sensitivity", cohort="view=LL", note=f"{SUPPRESSED}: fewer than 11"))
+    note = f"{INSUFFICIENT}: 12 of 30 positives"
+    rows.append(Row(finding=finding, metric="sensitivity", cohort="view=UNKNOWN", n=90, positives=12, note=note))
+    return rows
+
+
+def audit_of(p_holm=0.0004, q=0.0002, gap=0.30, finding=FINDING, **changed):
+    tests = (Comparison(finding=finding, metric="fnr_gap", cohort="view=AP", gap=gap, p=0.0001, p_holm=p_holm, q=q),)
+    origin = {
+        "code_version": "0.1.0",
+        "made_at": "2026-11-24T16:00:00Z",
+        "source": "predictions.csv",
+        "rows": 612,
+        "patients": 600,
+        "tests": 1,
+        "input_sha256": "ab" * 32,
+        "attributes": (Attribute(name="view", values=("AP", "LL", "PA", "UNKNOWN"), missing_rate=0.147),),
+        "thresholds": (Threshold(finding=finding, value=0.35, source="option"),),
+    }
+    bins = (CurvePoint(probability=0.1, observed=0.2, low=0.15, high=0.25, n=300),)
+    parts = {
+        "rows": tuple(rows_of(finding)),
+        "tests": tests,
+        "curves": (Curve(finding=finding, cohort="all", points=bins),),
+        "advice": (
+            Advice(
+                finding=finding, metric="sensitivity", cohort="view=UNKNOWN", needed=175, missing=163, text="163 more"
+            ),
+        ),
+    }
+    return Audit(provenance=Provenance(**{**origin, **changed.pop("origin", {})}), **{**parts, **changed})
+
+
+def words_of(page):
+    text = re.sub(r"<style>.*?</style>", "", page, flags=re.S)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+def test_the_first_line_names_who_is_worst_off_by_how_much_and_whether_that_is_certain():
+    words = words_of(render(audit_of()))
+    lead = words[: words.index("Worst cohort first")]
+    assert "It misses most, compared with everybody else, in: AP." in lead
+    assert "misses 50 % of those with lung opacity, elsewhere 20 %: 30 percentage points more" in lead
+    low, high = newcombe((50, 100), (20, 100)).low, newcombe((50, 100), (20, 100)).high
+    assert f"95 % interval {100 * low:.0f} to {100 * high:.0f}" in lead
+    assert "certain: it survives Holm's correction for 1 comparisons (p < 0.001)" in lead
+
+
+def test_without_an_alarm_it_claims_no_certainty_and_no_proof():
+    look = words_of(render(audit_of(p_holm=0.2, q=0.03)))
+    assert "Not certain Worth a look, not certain: AP, lung opacity missed." in look
+    assert "That is certain" not in look
+    nothing = words_of(render(audit_of(p_holm=0.9, q=0.8)))
+    assert "do not differ between cohorts by more than chance explains" in nothing
+    assert "That is no proof" in nothing
+
+
+def test_a_cohort_that_does_better_for_certain_is_no_all_clear():
+    words = words_of(render(audit_of(gap=-0.30)))
+    assert "It does better in one cohort than in everybody else: AP." in words
+    assert "none survives" not in words[: words.index("It does better")]
+
+
+def test_without_any_comparison_it_says_that_nobody_knows():
+    words = words_of(render(audit_of(tests=(), rows=(), curves=(), advice=())))
+    assert "Not enough data Nobody can say yet for whom it fails." in words
+
+
+def test_what_is_withheld_or_too_little_is_said_in_words():
+    words = words_of(render(audit_of()))
+    assert "Withheld, because the cohort is small: LL." in words
+    assert "Not enough data: view not given." in words
+    assert "view not given 163 more 0 of 1" in words
+    assert "1 rest on too few cases and 1 are withheld" in words
+    assert "view: 14.7 14.7" in words
+
+
+def test_figures_on_the_page_are_those_of_the_audit():
+    audit = audit_of()
+    words = words_of(render(audit))
+    for cohort in ("all", "view=AP", "view=PA"):
+        row = audit.row(FINDING, "sensitivity", cohort)
+        assert f"{row.value:.2f} {row.low:.2f} to {row.high:.2f}" in words
+
+
+def test_a_threshold_that_nobody_chose_is_said_above_everything():
+    chosen = Threshold(finding=FINDING, value=0.5, source="default: nobody chose one")
+    words = words_of(render(audit_of(origin={"thresholds": (chosen,)})))
+    assert words.index("Nobody chose the thresholds.") < words.index("Worst cohort first")
+    assert "Nobody chose the thresholds." not in words_of(render(audit_of()))
+
+
+def test_the_end_says_where_it_comes_from():
+    words = words_of(render(audit_of(), command="candor audit --predictions p.csv", signed_by="0f:1e"))
+    end = words[words.rindex("Where this comes from") :]
+    for said in ("ab" * 32, "candor audit --predictions p.csv", "0f:1e", "2026-11-24T16:00:00Z", "predictions.csv"):
+        assert said in end
+
+
+def test_names_from_a_file_never_become_markup():
+    page = render(audit_of(finding="<img src=x onerror=alert(1)>"), command="<b>")
+    assert "<img" not in page
+    assert "&lt;img" in page
+
+
+def big_audit(findings, cohorts):
+    names = ["all", *(f"sex=F & station=S{index}" if index % 2 else f"station=S{index}" for index in range(1, cohorts))]
+    rows, tests, advice = [], [], []
+    for number in range(findings):
+        finding = f"finding_{number}"
+        for place, cohort in enumerate(names):
+            figures = {"value": 0.8, "low": 0.7, "high": 0.9, "n": 900, "positives": 300, "negatives": 600}
+            for metric in ("auroc", "sensitivity", "specificity", "ppv", "npv", "ece", "brier", "prevalence"):
+                rows.append(Row(finding=finding, metric=metric, cohort=cohort, **figures))
+            if place:
+                gaps = {"gap": 0.01, "p": 0.5, "p_holm": 1.0, "q": 0.9}
+                tests += [
+                    Comparison(finding=finding, metric=metric, cohort=cohort, **gaps)
+                    for metric in ("fnr_gap", "fpr_gap")
+                ]
+            advice.append(Advice(finding=finding, metric="sensitivity", cohort=cohort, needed=175, missing=0, text=""))
+    return audit_of(rows=tuple(rows), tests=tuple(tests), advice=tuple(advice), curves=())
+
+
+def test_fourteen_findings_in_sixty_cohorts_stay_a_page_that_a_browser_opens():
+    page = render(big_audit(14, 60))
+    assert len(page) < 4_000_000
+    assert page.count("<details>") >= 14
+    assert " are in metrics.csv" in page  # the list of gaps ends somewhere
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "0 %"), (0.004, "0.4 %"), (0.07, "7.0 %"), (0.5, "50 %"), (1.0, "100 %")]
+)
+def test_shares_are_never_rounded_to_nothing(share, said):
+    assert per_cent(share) == said
+
+
+def test_points_keep_their_sign():
+    assert [points(value) for value in (0.2175, 0.014, -0.003, -0.00001)] == ["22", "1.4", "-0.3", "0.0"]
