@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime  # type: ignore[import-untyped]
 import torch
+from numpy.typing import NDArray
 
 from core.errors import IntegrityError
 from models.training.network import ChestNetwork, Shipped
@@ -62,6 +64,27 @@ def differences_from_torch(shipped: Shipped, path: Path) -> dict[str, float]:
         for name, torch_out, out in zip(worst, expected, given, strict=True):
             worst[name] = max(worst[name], float(np.abs(torch_out.numpy() - out).max()))
     return worst
+
+
+def differences_on_images(
+    path: Path, images: Sequence[NDArray[np.uint8]], logits: NDArray[np.float32], maps: NDArray[np.float32]
+) -> dict[str, float | int]:
+    """Largest difference of the file's scores and map cells from torch's (float32) on radiographs.
+
+    `logits` (N, K) and `maps` (N, K, h, w) are torch's of `images`. Raises IntegrityError past 1e-4 in a score, or past
+    1e-4 in a map cell relative to the largest cell of that map: float32 holds seven digits, whatever the scale.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    score = cell = relative = 0.0
+    for image, of_torch, map_of_torch in zip(images, logits, maps, strict=True):
+        given, given_maps = session.run(None, {"image": image.astype(np.float32)[None, None] / 255.0})
+        away = np.abs(given_maps[0] - map_of_torch)
+        score = max(score, float(np.abs(given[0] - of_torch).max()))
+        cell = max(cell, float(away.max()))
+        relative = max(relative, float((away.max((1, 2)) / np.abs(map_of_torch).max((1, 2))).max()))
+    if max(score, relative) > _TOLERANCE:
+        raise IntegrityError(f"The exported model differs from torch by {score:.1e} on radiographs; not packaged.")
+    return {"images": len(images), "logits": score, "map_cells": cell, "map_cells_relative": relative}
 
 
 def strip(path: Path) -> None:

@@ -19,13 +19,14 @@ from models.evaluation import Scored
 from models.packages import sha256_of
 from models.training.chest_radiograph import Recipe, predict
 from models.training.examples import Example, Pixels
-from models.training.export import OPSET, export
+from models.training.export import OPSET, differences_on_images, export
 from models.training.findings import CODES
 from models.training.network import ChestNetwork
 from models.training.operating_points import Chosen, choose
 
 NAME = "chest_radiograph"
 FLOOR = 0.70  # lower bound of the 95 % interval of AUROC on test patients, below which a finding does not ship
+_COMPARED = 200  # held-out radiographs on which the exported file is held against torch
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _PROSE = Path(__file__).with_name("chest_radiograph.json")  # intended use, what is accepted, attribution
 
@@ -39,14 +40,17 @@ def write_package(
     chosen = {name: choose(validation, name) for name in recipe.findings}
     areas = {name: evaluation.discrimination(test, name, test.primary) for name in recipe.findings}
     shipped = [name for name in recipe.findings if name in CODES and _clears_floor(areas[name])]
-    differences = export(
-        network, size=size, chosen=[recipe.findings.index(n) for n in shipped], path=out / "models" / "model.onnx"
-    )
+    columns, path = [recipe.findings.index(name) for name in shipped], out / "models" / "model.onnx"
+    differences = export(network, size=size, chosen=columns, path=path)
+    compared = [example.read() for example in held_out.examples[:_COMPARED]]
     training = {
         "recipe": {**dataclasses.asdict(recipe), "network_size": size},
         "opset": OPSET,
         "data": _data_counts(examples),
         "largest_differences_from_torch": differences,
+        "differences_on_radiographs": differences_on_images(
+            path, compared, held_out.logits[:_COMPARED, columns], held_out.maps[:_COMPARED, columns]
+        ),
         "floor": FLOOR,
         "shipped": shipped,
         "held_out": areas,
