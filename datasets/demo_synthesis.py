@@ -9,7 +9,9 @@ from nothing.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +28,14 @@ from datasets.demo import FOLDER, PROMISES
 from datasets.dx import MadeUpPatient, wrap_as_dx
 from datasets.nih_chest import LabelledRadiograph
 from datasets.registration import SIZE, Picture, smoothed, trimmed_mean_in_register
+from models.onnx_runtime import OnnxModel
+from models.packages import load_package
+from models.registry import ZOO
 
 LEAST_IMAGES = 24
+DRAWING = Path(__file__).with_name("demo_opacity.json")
+_FINDING = "lung_opacity"
+_BEDSIDE_SEED = 21
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +65,56 @@ class Opacity:
         }
 
 
-# Chosen by trying drawings on the shipped model until it was sure of one: the demo shows that a finding comes through,
-# it does not measure anything.
-OPACITY = Opacity(
-    column=0.298,
-    row=0.452,
-    width=0.173,
-    height=0.24,
-    softness=0.197,
-    cover=0.518,
-    brightness=0.95,
-    lumps=0.516,
-    cells=(16, 32, 64, 128),
-    seed=34852,
-)
+def drawn_opacity() -> Opacity:
+    """The drawing of the demo, as the last search left it."""
+    values = json.loads(DRAWING.read_text(encoding="utf-8"))
+    return Opacity(**values | {"cells": tuple(values["cells"])})
+
+
+def search(data: Path, tries: int) -> Opacity:
+    """Of `tries` random drawings the one that the shipped model is surest of, its map's peak inside.
+
+    The demo shows that a finding comes through; it does not measure anything.
+    Raises ValueError when none comes through.
+    """
+    model = OnnxModel.load(load_package(ZOO / "chest_radiograph"), threads=2)
+    column = [finding.name for finding in model.package.model.findings].index(_FINDING)
+    bedside = _blend_of(_bedside(_adults(data)), seed=_BEDSIDE_SEED)
+    best, drawing = -math.inf, None
+    for seed in range(tries):
+        opacity = _random_opacity(seed)
+        shown = np.round(planted(bedside, opacity) * 255).astype(np.float32) / 255
+        logits, maps = model.predict(shown[None, None])
+        if maps is not None and logits[0, column] > best and _points_inside(maps[0, column], opacity):
+            best, drawing = float(logits[0, column]), opacity
+    if drawing is None:
+        raise ValueError(f"the model points into none of {tries} drawings: try more")
+    return drawing
+
+
+def _points_inside(map_: NDArray[np.float32], opacity: Opacity) -> bool:
+    enlarged = PillowImage.fromarray(map_).resize((SIZE, SIZE), PillowImage.Resampling.BILINEAR)
+    row, column = divmod(int(np.asarray(enlarged).argmax()), SIZE)
+    box = opacity.box()
+    return 0 <= column - box["left"] < box["width"] and 0 <= row - box["top"] < box["height"]
+
+
+def _random_opacity(seed: int) -> Opacity:
+    """A drawing in one of the lungs."""
+    draw = np.random.default_rng(seed).uniform
+    side = 1 if draw() < 0.5 else -1
+    return Opacity(
+        column=round(0.5 + side * draw(0.17, 0.24), 3),
+        row=round(draw(0.4, 0.62), 3),
+        width=round(draw(0.08, 0.18), 3),
+        height=round(draw(0.1, 0.24), 3),
+        softness=round(draw(0.08, 0.25), 3),
+        cover=round(draw(0.4, 0.75), 3),
+        brightness=round(draw(0.75, 0.95), 3),
+        lumps=round(draw(0.1, 0.55), 3),
+        cells=(16, 32, 64, 128),
+        seed=seed,
+    )
 
 
 def blend(pixels: Sequence[NDArray[np.uint8]], *, seed: int) -> Picture:
@@ -109,9 +153,17 @@ def drawn_hand(*, seed: int) -> Picture:
 def make_demo_studies(data: Path, out: Path) -> None:
     """Make all demo studies and the file of what the shipped model must say of each; `data` holds the NIH set."""
     out.mkdir(parents=True, exist_ok=True)
-    adults = [e for e in nih_chest.load(data) if _usable(e)]
-    promises = [_write(out, *study) for study in _studies(adults)]
+    promises = [_write(out, *study) for study in _studies(_adults(data))]
     (out / PROMISES).write_text(json.dumps(promises, indent=1) + "\n", encoding="utf-8")
+
+
+def _adults(data: Path) -> list[LabelledRadiograph]:
+    return [example for example in nih_chest.load(data) if _usable(example)]
+
+
+def _bedside(adults: Sequence[LabelledRadiograph]) -> list[LabelledRadiograph]:
+    """Bedside images that are not normal, yet without opacity: where an opacity would be seen."""
+    return [example for example in adults if example.view == "AP" and example.rsna_class != "Normal"]
 
 
 def _usable(example: LabelledRadiograph) -> bool:
@@ -125,13 +177,13 @@ def _studies(adults: Sequence[LabelledRadiograph]) -> list[tuple[str, Dataset, d
     normal = [e for e in adults if e.view == "PA" and e.rsna_class == "Normal"]
     women = _blend_of([e for e in normal if e.sex == "F"], seed=11)
     men = _blend_of([e for e in normal if e.sex == "M"], seed=12)
-    bedside = _blend_of([e for e in adults if e.view == "AP" and e.rsna_class != "Normal"], seed=21)
-    below = {"status": "reported", "negative": ["lung_opacity"]}
-    region = {"finding": "lung_opacity", **OPACITY.box()}
-    above = {"status": "reported", "positive": ["lung_opacity"], "region": region}
+    bedside, opacity = _blend_of(_bedside(adults), seed=_BEDSIDE_SEED), drawn_opacity()
+    below = {"status": "reported", "negative": [_FINDING]}
+    region = {"finding": _FINDING, **opacity.box()}
+    above = {"status": "reported", "positive": [_FINDING], "region": region}
     return [
         ("normal", _object(women, "normal", "Demo^Normal", "F", 45), below),
-        ("opacity", _object(planted(bedside, OPACITY), "opacity", "Demo^Opacity", "M", 61, view="AP"), above),
+        ("opacity", _object(planted(bedside, opacity), "opacity", "Demo^Opacity", "M", 61, view="AP"), above),
         ("normal-monochrome1", _object(men, "normal-monochrome1", "Demo^Inverse", "M", 52, inverse=True), below),
         ("child", _object(women, "child", "Demo^Child", "F", 9), {"status": "not_analysed"}),
         ("hand", _hand(), {"status": "refused"}),
@@ -212,5 +264,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Make the demo studies.")
     parser.add_argument("--data", type=Path, required=True, help="folder of the NIH set")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where the studies are written")
+    parser.add_argument("--search", type=int, default=0, help="first draw so many opacities and keep the surest")
     arguments = parser.parse_args()
+    if arguments.search:
+        found = dataclasses.asdict(search(arguments.data, arguments.search))
+        DRAWING.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     make_demo_studies(arguments.data, arguments.out)

@@ -41,7 +41,7 @@ class Recipe:
 
     findings: tuple[str, ...]
     seed: int = 1
-    cycles: tuple[int, ...] = (800, 1200)
+    cycles: tuple[int, ...] = (800, 1000)
     batch: int = 32
     sizes: tuple[int, ...] = (160, 192, 224, 256)
     learning_rate: float = 4e-4
