@@ -15,7 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from core.statistics import Estimate, auroc, average_precision, bootstrap, calibration_error, wilson
+from core.statistics import (
+    Estimate,
+    auroc,
+    average_precision,
+    bins_sorted,
+    bootstrap,
+    calibration_error,
+    calibration_error_if_perfect,
+    debiased_calibration_error,
+    wilson,
+)
 from models.training.examples import Example, box_mask
 
 ADULT_YEARS = 18
@@ -107,6 +117,8 @@ def evaluate(scored: Scored, finding: str, probabilities: NDArray[np.float64], t
     primary = scored.primary
     return {
         "expected_calibration_error": calibration(scored, finding, primary, probabilities),
+        "calibration_error_debiased": debiased_calibration(scored, finding, primary, probabilities),
+        "calibration_error_if_perfect": perfect_calibration(scored, finding, primary, probabilities),
         "test_512": {name: both(primary & members) for name, members in cohorts(scored.examples)},
         "by_source": {name: both(members) for name, members in sources(scored.examples)},
         "text_mined_too": discrimination(scored, finding, primary, text_too=True),
@@ -187,6 +199,21 @@ def calibration(scored: Scored, finding: str, members: Mask, probabilities: NDAr
         return calibration_error(truths[rows[drawn]], probabilities[rows[drawn]])
 
     return bootstrap(patients, error).as_list()
+
+
+def debiased_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> float:
+    """The calibration error among `members` less what so few images add to it by chance."""
+    truths, known = truths_of(scored.examples, finding)
+    rows = known & members
+    order = np.argsort(probabilities[rows], kind="stable")
+    return round(debiased_calibration_error(bins_sorted(truths[rows][order], probabilities[rows][order])), 4)
+
+
+def perfect_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> list[float]:
+    """What a perfectly calibrated model would show on as many images: mean and the middle 95 % of the draws."""
+    _, known = truths_of(scored.examples, finding)
+    errors = calibration_error_if_perfect(probabilities[known & members])
+    return [round(float(value), 4) for value in (errors.mean(), *np.percentile(errors, [2.5, 97.5]))]
 
 
 def localisation(scored: Scored, finding: str, members: Mask) -> dict[str, Any]:
