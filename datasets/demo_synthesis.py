@@ -83,7 +83,7 @@ def search(data: Path, tries: int) -> Opacity:
     best, drawing = -math.inf, None
     for seed in range(tries):
         opacity = _random_opacity(seed)
-        shown = np.round(planted(bedside, opacity) * 255).astype(np.float32) / 255
+        shown = (np.round(planted(bedside, opacity) * 255) / 255).astype(np.float32)
         logits, maps = model.predict(shown[None, None])
         if maps is not None and logits[0, column] > best and _points_inside(maps[0, column], opacity):
             best, drawing = float(logits[0, column]), opacity
