@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api import commands_models, commands_training, commands_truth
+from api import commands_mitigation, commands_models, commands_training, commands_truth
 from api.command_options import DEFAULT_DATA, Data, Json, opened, settings_of
 from core.errors import CandorError, answer_for
 
@@ -199,6 +199,13 @@ def analyze(
 app.add_typer(commands_training.app)
 app.add_typer(commands_truth.app)
 app.add_typer(commands_models.models, name="models", rich_help_panel="Look after")
+app.add_typer(commands_mitigation.app)
+
+
+def _settings(data: Path) -> Settings:
+    from core.settings import load_settings
+
+    return load_settings(data.absolute())
 
 
 def _started(data: Path) -> Settings:

@@ -7,12 +7,11 @@ from typing import Annotated
 
 import typer
 
+from api.command_options import DEFAULT_DATA, Data, opened
+
 app = typer.Typer()
 truth_app = typer.Typer(no_args_is_help=True, help="Say what was really there.")
 app.add_typer(truth_app, name="truth", rich_help_panel="Audit")
-
-DEFAULT_DATA = Path("var/data")
-Data = Annotated[Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")]
 
 
 @truth_app.command("import")
@@ -29,11 +28,10 @@ def import_(
     """Import ground truth from a CSV file, as a whole or not at all."""
     import time
 
-    from core.settings import load_settings
-    from core.store.store import open_store
     from pipeline.truth_import import import_truth
 
-    done = import_truth(file, open_store(load_settings(data.absolute())), now=time.time())
+    _, store = opened(data)
+    done = import_truth(file, store, now=time.time())
     typer.echo(f"{done.new} answers imported, {done.known} were known before, {done.open} lines were left open")
     if done.elsewhere:
         numbers = ", ".join(map(str, done.elsewhere[:10])) + (", ..." if len(done.elsewhere) > 10 else "")
@@ -48,11 +46,9 @@ def blind_list(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """List the drawn studies without a flag that wait for a read by somebody who has not seen the AI."""
-    from core.settings import load_settings
-    from core.store.store import open_store
+    settings, store = opened(data)
     from pipeline.truth_import import write_blind_list
 
-    settings = load_settings(data.absolute())
-    count = write_blind_list(out, open_store(settings), settings.blind_read_rate)
+    count = write_blind_list(out, store, settings.blind_read_rate)
     typer.echo(f"{count} studies wait for a blind read, {settings.blind_read_rate:g} of those without a flag: {out}")
     typer.echo("Fill in truth (0 or 1), reader and at, then: candor truth import " + str(out))

@@ -6,7 +6,7 @@ sentences speak of the same thing.
 
 from __future__ import annotations
 
-from core.domain import CohortMetric
+from core.domain import CohortMetric, OperatingPoint
 
 Limits = tuple[float, float] | None
 _SEXES = {"F": "women", "M": "men", "O": "sex other", "UNKNOWN": "sex not given"}
@@ -28,6 +28,13 @@ def rate_in_words(value: float | None, limits: Limits) -> str:
     if value is None:
         return "insufficient data"
     return f"{value:.2f}" + (f" [{limits[0]:.2f}-{limits[1]:.2f}]" if limits else "")
+
+
+def point_in_words(point: OperatingPoint) -> str:
+    """Where an operating point comes from; "" for the model's own."""
+    if not point.policy:
+        return ""
+    return f"of the cohort {cohort_in_words(point.cohort)} ({point.policy}), not that of all patients"
 
 
 def statement_of(metric: CohortMetric) -> str:

@@ -139,7 +139,11 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OperatingPoint:
-    """A threshold on the probability, and what it was chosen for on validation data (all 0..1)."""
+    """A threshold on the probability, and what it was chosen for on validation data (all 0..1).
+
+    `cohort` and `policy` are set where a person signed off an operating point for one cohort of this site; it was then
+    chosen on local reads.
+    """
 
     threshold: float
     sensitivity: float
@@ -148,6 +152,8 @@ class OperatingPoint:
     specificity_interval: tuple[float, float] | None = None
     positives: int | None = None
     negatives: int | None = None
+    cohort: str = ""  # "view=AP"; "": chosen for all patients
+    policy: str = ""  # "operating policy 3, signed off 2026-11-02"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

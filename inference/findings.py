@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from core.domain import Finding, Prediction
+from collections.abc import Mapping
+
+from core.domain import Finding, OperatingPoint, Prediction
 
 
-def to_findings(prediction: Prediction) -> tuple[Finding, ...]:
-    """One finding per output of the model, in the model's order, positive or not."""
+def to_findings(prediction: Prediction, points: Mapping[str, OperatingPoint]) -> tuple[Finding, ...]:
+    """One finding per output of the model, in the model's order, positive or not.
+
+    `points`: operating points, by finding, that count in the place of the model's own (a cohort's, signed off).
+    """
     return tuple(
         Finding(
             name=definition.name,
             code=definition.code,
             probability=prediction.probabilities[definition.name],
             score=prediction.scores[definition.name],
-            operating_point=definition.operating_point,
+            operating_point=points.get(definition.name, definition.operating_point),
         )
         for definition in prediction.model.findings
     )

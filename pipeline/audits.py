@@ -15,7 +15,7 @@ from pathlib import Path
 
 import structlog
 
-from core.domain import CohortMetric, ModelVersion, Study
+from core.domain import CohortMetric, ModelVersion, OperatingPoint, Study
 from core.settings import Settings
 from core.store.site_audits import SiteAudit
 from core.store.store import Store
@@ -24,6 +24,7 @@ from fairness.cohorts import ALL, attributes_of, load_definition
 from inference.select import Choice
 from models.packages import ModelPackage
 from pipeline.cohort_facts import facts_of
+from pipeline.operating_points import line_of, points_in_force
 
 VALIDATION = "the model's own validation patients"
 WITHOUT_AUDIT = "the model's validation patients as a whole, because no audit by cohort came with it"
@@ -35,6 +36,7 @@ class Audits:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._audits = store.site_audits
+        self._policies = store.operating_policies
         self._definition = load_definition(cohorts_file(settings))
         self._local: dict[int, Evidence] = {}
 
@@ -43,9 +45,18 @@ class Audits:
 
         `at` is when the report is made: its pictures, drawn later, quote the same audit as its SR.
         """
-        names = [finding.name for finding in choice.package.model.findings]
-        attributes = attributes_of(facts_of(study, choice.instance), self._definition)
-        return cohort_lines(names, attributes, list(self._evidence(choice.package, at)))
+        model = choice.package.model
+        mine = self.operating_points(study, choice, at)
+        others = [finding.name for finding in model.findings if finding.name not in mine]
+        lines = cohort_lines(others, self._attributes(study, choice), list(self._evidence(choice.package, at)))
+        return (*(line_of(name, point) for name, point in mine.items()), *lines)
+
+    def operating_points(self, study: Study, choice: Choice, at: datetime) -> dict[str, OperatingPoint]:
+        """The operating points that a person signed off for this patient's cohort, by finding; usually none."""
+        return points_in_force(self._policies, choice.package.model, self._attributes(study, choice), at)
+
+    def _attributes(self, study: Study, choice: Choice) -> dict[str, str]:
+        return attributes_of(facts_of(study, choice.instance), self._definition)
 
     def _evidence(self, package: ModelPackage, at: datetime) -> Iterator[Evidence]:
         until, sha256 = at.timestamp(), package.model.sha256

@@ -38,6 +38,8 @@ def _finding(finding: Finding, saliency: Saliency | None) -> dict[str, Any]:
             "threshold": point.threshold,
             "sensitivity": point.sensitivity,
             "specificity": point.specificity,
+            "cohort": point.cohort,
+            "policy": point.policy,
         },
         "positive": finding.is_positive,
         "saliency": None if saliency is None else _saliency(saliency),

@@ -9,12 +9,12 @@ returns as DICOM objects and files them in the outbox, from where pipeline.deliv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain import CohortMetric, Prediction, Report, ReportStatus, Study
+from core.domain import CohortMetric, OperatingPoint, Prediction, Report, ReportStatus, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from inference.findings import to_findings
@@ -35,6 +35,9 @@ class CohortFigures(Protocol):
 
     def for_cohort(self, study: Study, choice: Choice, at: datetime) -> tuple[CohortMetric, ...]:
         """The cohort lines of a report made `at` this time, each with its source."""
+
+    def operating_points(self, study: Study, choice: Choice, at: datetime) -> Mapping[str, OperatingPoint]:
+        """By finding, the operating points that a person signed off for this patient's cohort; usually none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def read_study(
             status=ReportStatus.NOT_ANALYSED, reason=str(error), instance=choice.instance, package=choice.package
         )
         return _without_findings(study, declined, predecessor, at)
-    findings = to_findings(prediction)
+    findings = to_findings(prediction, audits.operating_points(study, choice, at))
     saliencies = [explain(prediction, finding.name) for finding in findings if finding.is_positive]
     return Report(
         study=study,

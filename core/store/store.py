@@ -18,6 +18,7 @@ from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
 from core.store.models import ModelStore
 from core.store.objects import ObjectStore
+from core.store.operating_policies import OperatingPolicyStore
 from core.store.outbox import Outbox
 from core.store.predictions import PredictionStore
 from core.store.readings import ReadingStore, TruthStore
@@ -44,6 +45,7 @@ class Store:
     readings: ReadingStore
     truths: TruthStore
     site_audits: SiteAuditStore
+    operating_policies: OperatingPolicyStore
     faithfulness: FaithfulnessStore
     explanations: ExplanationStore
 
@@ -82,6 +84,7 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
         site_audits=SiteAuditStore(engine, now=now),
+        operating_policies=OperatingPolicyStore(engine, audit, now=now),
         faithfulness=FaithfulnessStore(engine, now=now),
         explanations=ExplanationStore(engine, now=now),
     )

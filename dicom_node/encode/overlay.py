@@ -17,7 +17,7 @@ from PIL import ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 from PIL.ImageFont import ImageFont as BitmapFont
 
-from core.cohort_words import rate_in_words, statement_of
+from core.cohort_words import point_in_words, rate_in_words, statement_of
 from core.domain import CohortMetric, Faithfulness, Finding, Image, ModelVersion, Saliency
 from dicom_node.encode.shell import DISCLAIMER, NOT_VERIFIED, REGION_WORDS
 
@@ -151,6 +151,8 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
             f"specificity {rate_in_words(point.specificity, point.specificity_interval)}"
         ),
     ]
+    if point.policy:
+        lines.append(Line(f"Operating point {point_in_words(point)}", colour=_WHITE))
     if cohort is not None:
         lines.append(Line(f"Patients like this one, {statement_of(cohort)}"))
     lines.append(Line(_map_in_words(saliency)))

@@ -14,6 +14,7 @@ from functools import lru_cache
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
+from core.cohort_words import point_in_words
 from core.domain import Code, CohortMetric, Faithfulness, Finding, ModelVersion, OperatingPoint, Report, Saliency
 from dicom_node.encode import concepts
 from dicom_node.encode.content import (
@@ -70,7 +71,10 @@ def _algorithm(model: ModelVersion) -> bytes:
 
 @lru_cache(maxsize=256)
 def _operating_point(point: OperatingPoint) -> bytes:
-    return encoded_items([operating_point(point)])
+    items = [operating_point(point)]
+    if point.policy:
+        items.append(text(concepts.COHORT_POINT, f"Operating point {point_in_words(point)}"))
+    return encoded_items(items)
 
 
 @lru_cache(maxsize=2)

@@ -8,6 +8,8 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
 from dicom_node.send import open_association
+from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
+from models.packages import load_package
 from tests.e2e.house import wait_until
 from tests.e2e.reports import SR, reports_by_study
 from tests.e2e.studies import candor, radiograph, send
@@ -110,3 +112,32 @@ def test_a_report_that_a_person_verified_comes_back_as_ground_truth(house, archi
         assert answer.study_id == store.study_id_of(image.study_instance_uid)
         assert [row.revision for row in store.studies.rows()] == [1]  # nothing is read again for it
     assert b"Canary" not in house.log().encode()
+
+
+def test_a_cohorts_operating_point_counts_once_it_is_signed_and_the_report_says_so(house, archive):
+    """The known model gives the dark image 0.12; women's threshold, signed off, is 0.05, so it is a finding for her."""
+    model = load_package(house.folder / "models" / "bright_patch").model
+    rates = Rates(sensitivity=(0.9, 0.8, 0.95), specificity=(0.7, 0.6, 0.8))
+    effect = Effect(
+        finding="bright_patch",
+        cohort="sex=F",
+        threshold_before=0.5,
+        threshold_after=0.05,
+        before=rates,
+        after=rates,
+        positives=70,
+        negatives=80,
+        changes=True,
+    )
+    with house.store() as store:
+        document = OperatingPolicy(by="sex", effects=(effect,)).as_document()
+        number = store.operating_policies.propose(model.sha256, document)
+        store.operating_policies.sign_off(number, by="Dr. A", reason="test")
+    report = report_of(house, archive, radiograph(1, bright=False))
+    finding, _ = measurement_groups(report)
+    said = {item.ConceptNameCodeSequence[0].CodeValue: item for item in finding.ContentSequence}
+    assert said["RESULT"].ConceptCodeSequence[0].CodeValue == "ABOVE_OP"
+    assert float(said["OP_THRESHOLD"].MeasuredValueSequence[0].NumericValue) == 0.05
+    assert said["COHORT_POINT"].TextValue.startswith("Operating point of the cohort women (operating policy 1, signed")
+    (group,) = cohort_groups(report)
+    assert (group["COHORT"], group["111088"], group["N_NEGATIVES"]) == ("sex=F", 0.9, 80)

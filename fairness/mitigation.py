@@ -1,0 +1,109 @@
+"""Operating points per cohort: proposed from verified reads, with their effect on everybody shown beforehand.
+
+One threshold for all can mean that a finding is missed more often in some patients than in others. A proposal gives
+each cohort with enough data the highest threshold that reaches the sensitivity which the model has in all patients at
+its own operating point (equal opportunity; Hardt et al., NeurIPS 2016), and says what that costs in specificity. The
+effect is measured on patients that the threshold was not chosen on: chosen on one half, measured on the other, both
+ways round. Nothing changes until a person signs (`core.store.operating_policies`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.pseudonym import fraction
+from core.statistics import Estimate, wilson
+from fairness.cohorts import ALL, cohort_name
+from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
+
+ENOUGH = 60  # of positives and of negatives: half of them to choose on, half to measure on
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """Verified readings of one finding; arrays of equal length, one entry a study.
+
+    `probabilities` 0..1, `truths`, `patients` (pseudonyms), `cohorts` (the attribute's value), and the threshold in
+    force for all.
+    """
+
+    finding: str
+    threshold: float
+    probabilities: Floats
+    truths: Mask
+    patients: Sequence[str]
+    cohorts: Sequence[str]
+
+
+def propose(findings: Sequence[Verified], by: str) -> OperatingPolicy:
+    """A threshold for each cohort of the attribute `by`, for each finding."""
+    return OperatingPolicy(by=by, effects=tuple(effect for one in findings for effect in _effects(one, by)))
+
+
+def threshold_for(positives: Floats, sensitivity: float) -> float:
+    """The highest threshold, to four digits, at which at least this share of `positives` (probabilities) is found."""
+    needed = max(1, math.ceil(sensitivity * len(positives) - 1e-9))
+    return math.floor(float(np.sort(positives)[-needed]) * 1e4) / 1e4
+
+
+def _effects(given: Verified, by: str) -> Iterator[Effect]:
+    target = float((given.probabilities[given.truths] >= given.threshold).mean()) if given.truths.any() else math.nan
+    flags_before = given.probabilities >= given.threshold
+    flags_after = flags_before.copy()
+    cohorts = np.array(given.cohorts, dtype=np.str_)
+    thresholds: dict[str, float | None] = {}
+    for value in sorted(set(given.cohorts)):
+        members = cohorts == value
+        thresholds[value] = _threshold(given, members, target)
+        if thresholds[value] is not None:
+            flags_after[members] = _measured(given, members, target)
+    yield _effect(given, ALL, np.ones(len(cohorts), bool), flags_before, flags_after, None)
+    for value, threshold in thresholds.items():
+        yield _effect(given, cohort_name({by: value}), cohorts == value, flags_before, flags_after, threshold)
+
+
+def _threshold(given: Verified, members: Mask, target: float) -> float | None:
+    positives, negatives = members & given.truths, members & ~given.truths
+    if min(positives.sum(), negatives.sum()) < ENOUGH:
+        return None
+    return threshold_for(given.probabilities[positives], target)
+
+
+def _measured(given: Verified, members: Mask, target: float) -> Mask:
+    """Flags of the members, each by the threshold that was chosen on the other half of the patients."""
+    first = np.array([fraction(b"", "half", patient) < 0.5 for patient in given.patients])
+    flags = np.zeros(len(first), bool)
+    for half in (first, ~first):
+        chosen_on = given.probabilities[members & given.truths & ~half]
+        flags |= half & (given.probabilities >= threshold_for(chosen_on, target)) if len(chosen_on) else False
+    return flags[members]
+
+
+def _effect(given: Verified, cohort: str, members: Mask, before: Mask, after: Mask, threshold: float | None) -> Effect:
+    return Effect(
+        finding=given.finding,
+        cohort=cohort,
+        threshold_before=given.threshold,
+        threshold_after=given.threshold if threshold is None else threshold,
+        before=_rates(before[members], given.truths[members]),
+        after=_rates(after[members], given.truths[members]),
+        positives=int(given.truths[members].sum()),
+        negatives=int((~given.truths[members]).sum()),
+        changes=threshold is not None,
+    )
+
+
+def _rates(flags: Mask, truths: Mask) -> Rates:
+    return Rates(sensitivity=_share(flags[truths]), specificity=_share(~flags[~truths]))
+
+
+def _share(right: Mask) -> tuple[float, float, float] | None:
+    found: Estimate = wilson(int(right.sum()), len(right))
+    return (found.value, found.low, found.high) if len(right) else None

@@ -1,0 +1,70 @@
+"""What an operating policy says: thresholds per cohort of one attribute, and what they do to everybody.
+
+Apart from how a policy is proposed (`fairness.mitigation`), because the worker applies policies and need not load
+statistics for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fairness.cohorts import ALL, cohort_name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Sensitivity and specificity, each value, lower and upper bound (95 %, Wilson); None with nobody to count."""
+
+    sensitivity: tuple[float, float, float] | None
+    specificity: tuple[float, float, float] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a policy does to one finding in one cohort; `cohort` "all" has no threshold of its own.
+
+    `changes` is False where there is too little data: such a cohort keeps the threshold of all.
+    """
+
+    finding: str
+    cohort: str
+    threshold_before: float
+    threshold_after: float
+    before: Rates
+    after: Rates
+    positives: int
+    negatives: int
+    changes: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatingPolicy:
+    """Thresholds per cohort of one attribute, with their effect on every cohort."""
+
+    by: str
+    effects: tuple[Effect, ...]
+
+    def effect_for(self, finding: str, attributes: Mapping[str, str]) -> Effect | None:
+        """The effect whose threshold counts for this patient; None: that of all patients."""
+        cohort = cohort_name({self.by: attributes[self.by]}) if self.by in attributes else ALL
+        mine = (effect for effect in self.effects if (effect.finding, effect.cohort) == (finding, cohort))
+        return next((effect for effect in mine if effect.changes), None)
+
+    def as_document(self) -> dict[str, Any]:
+        """As JSON takes it."""
+        return asdict(self)
+
+
+def policy_from(document: Mapping[str, Any]) -> OperatingPolicy:
+    """The inverse of `OperatingPolicy.as_document`."""
+    effects = [
+        Effect(**{**effect, "before": _rates_from(effect["before"]), "after": _rates_from(effect["after"])})
+        for effect in document["effects"]
+    ]
+    return OperatingPolicy(by=document["by"], effects=tuple(effects))
+
+
+def _rates_from(document: Mapping[str, Any]) -> Rates:
+    return Rates(**{name: tuple(value) if value else None for name, value in document.items()})
