@@ -115,6 +115,21 @@ def retire(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
 
 
 @models.command()
+def card(
+    folder: Folder,
+    pin: Annotated[bool, typer.Option("--pin", help="For a shipped package: say that it is now as it is.")] = False,
+) -> None:
+    """For makers: render the model card, Markdown and HTML, anew from the package's figures."""
+    from models.card import write_card
+    from models.shipped import pin as pin_package
+
+    for path in write_card(folder):
+        typer.echo(path)
+    if pin:
+        pin_package(folder)
+
+
+@models.command()
 def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.", metavar="FILE")]) -> None:
     """For makers: make a key to sign packages with; prints the public key for trusted_model_keys."""
     from models.signatures import new_key

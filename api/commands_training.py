@@ -42,6 +42,7 @@ def chest_radiograph(
     from api.evaluate import evaluate
     from api.evaluate_printing import print_evaluation
     from datasets.training import retrain
+    from models.card import write_card
     from models.packages import load_package
 
     with _progress() as bar:
@@ -62,6 +63,7 @@ def chest_radiograph(
         )
         figures = evaluate(load_package(folder), data, folder / "docs", threads=2, told=_teller(bar))
     (folder / "docs" / "predictions.csv").replace(out / "predictions.csv")  # names patients by number: never ships
+    write_card(folder)
     print_evaluation(figures)
     typer.echo(f"package {folder}, held-out predictions {out / 'predictions.csv'}")
 

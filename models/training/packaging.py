@@ -84,6 +84,7 @@ def _write(out: Path, training: dict[str, Any], chosen: dict[str, Chosen], versi
     (out / "docs").mkdir(parents=True, exist_ok=True)
     (out / "configs").mkdir(exist_ok=True)
     write_json(out / "docs" / "training.json", training)
+    write_json(out / "docs" / "prose.json", prose)  # the card's words
     (out / "docs" / "data_license.txt").write_text("\n".join(prose["attribution"]) + "\n", encoding="utf-8")
     write_json(out / "configs" / "metadata.json", _metadata(training, prose, version))
     write_json(out / "candor.json", _description(training, prose, chosen, version, out))

@@ -1,0 +1,133 @@
+"""What a model card is made of, before it is Markdown or HTML: both are written from the same blocks.
+
+Text is plain; a `Curves` or `Forest` is drawn where drawings can be (HTML) and named where they cannot (Markdown).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Estimate = Sequence[float | None]  # [value, low, high]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A paragraph; `strong` for what must not be overlooked."""
+
+    words: str
+    strong: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    """A list."""
+
+    items: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grid:
+    """A table; the first `text_columns` columns are words, the others figures."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    text_columns: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One curve: points (x, y), and for each its interval and how many cases stand behind it, where that is known."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    counts: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curves:
+    """Curves on common axes 0..1."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: Sequence[Line]
+    diagonal: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForestRow:
+    """A value with its interval; `note` says why there is none."""
+
+    label: str
+    estimate: Estimate
+    counts: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forest:
+    """Values with intervals below each other."""
+
+    title: str
+    value_label: str
+    rows: Sequence[ForestRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A picture of the package's docs folder."""
+
+    path: Path
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Drawings or pictures side by side."""
+
+    blocks: Sequence[Curves | Forest | Picture]
+
+
+Block = Text | Bullets | Grid | Curves | Forest | Picture | Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class CardSection:
+    """A heading and what stands under it."""
+
+    title: str
+    blocks: Sequence[Block]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What a card is made from: the documents of a package's docs folder, {} for one that is not there."""
+
+    folder: Path
+    description: dict[str, Any]  # candor.json
+    prose: dict[str, Any]
+    evaluation: dict[str, Any]
+    audit: dict[str, Any]
+    explanation: dict[str, Any]
+    quality: dict[str, Any]
+
+
+def interval(estimate: Estimate | None, digits: int = 2) -> str:
+    """`0.88 [0.83, 0.94]`, or `-` where there is no value."""
+    if not estimate or estimate[0] is None:
+        return "-"
+    value, low, high = estimate
+    if low is None or high is None:
+        return f"{value:.{digits}f}"
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A figure without an interval."""
+    return "-" if value is None else f"{value:.{digits}f}"
