@@ -46,7 +46,7 @@ class SquareFrame:
     def to_square(self, pixels: FloatMap) -> FloatMap:
         """Lay `pixels`, shape (rows, columns), into the black square, shape (side, side)."""
         if pixels.shape != (self.height, self.width):
-            pixels = _resize(pixels, self.height, self.width)
+            pixels = resized(pixels, self.height, self.width)
         if (self.height, self.width) == (self.side, self.side):
             return pixels
         square = np.zeros((self.side, self.side), np.float32)
@@ -62,11 +62,14 @@ class SquareFrame:
             (self.left + self.width) * across,
             (self.top + self.height) * down,
         )
-        return _resize(values, self.rows, self.columns, box)
+        return resized(values, self.rows, self.columns, box)
 
 
-def _resize(
+def resized(
     values: NDArray[np.float32], rows: int, columns: int, box: tuple[float, float, float, float] | None = None
 ) -> FloatMap:
-    resized = Pillow.fromarray(values).resize((columns, rows), Pillow.Resampling.BILINEAR, box=box)
-    return np.asarray(resized, np.float32)
+    """`values` (or `box` of them: left, top, right, bottom) brought to (rows, columns), linearly, without aliases."""
+    if box is None and values.shape == (rows, columns):
+        return values
+    found = Pillow.fromarray(values).resize((columns, rows), Pillow.Resampling.BILINEAR, box=box)
+    return np.asarray(found, np.float32)

@@ -81,6 +81,7 @@ class ModelPackage:
     logits_name: str
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    network_size: int = 0  # side of the square that the graph resizes to; 0 when the package does not say
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
     quality: QualityGate | None = None
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
@@ -170,6 +171,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
         logits_name=outputs["logits"],
         maps_name=outputs.get("class_activation"),
         calibrations={f["name"]: Calibration(**f.get("calibration", {})) for f in description["findings"]},
+        network_size=int(description["input"].get("network_size", 0)),
         not_for=tuple(description.get("not_for", ())),
         quality=load_gate(folder, description),
         files=files,

@@ -1,0 +1,108 @@
+"""What the registration gate found, as it is kept with the model version, and whether maps may be sent."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigurationError
+from models.packages import ModelPackage
+
+RESULT = Path("docs/explanation.json")
+"""Within a model package."""
+SCHEMA = 1
+
+RANDOMISATION = "weight randomisation"
+CLASS_SENSITIVITY = "class sensitivity"
+FAITHFULNESS = "faithfulness"
+PLANTED_LESION = "planted lesion"
+STABILITY = "stability"
+LOCALISATION = "localisation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateTest:
+    """One test of the gate. `passed` is None when it could not be made, and `words` says why.
+
+    `figures`: numbers and [value, low, high] intervals by name; `words`: what was compared, as a sentence.
+    """
+
+    name: str
+    passed: bool | None
+    words: str
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateResult:
+    """All tests on one model version: bound to its weights by `sha256`.
+
+    `images`: what they were made on; `weaker`: without held-out patients, and why that proves less. `curves`: for the
+    card's plots.
+    """
+
+    model: str
+    version: str
+    sha256: str
+    method: str
+    images: str
+    weaker: str
+    tests: tuple[GateTest, ...]
+    curves: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of the tests that failed."""
+        return tuple(test.name for test in self.tests if test.passed is False)
+
+    @property
+    def passed(self) -> bool:
+        """Whether maps may be sent: nothing failed, and something was tested."""
+        return not self.failed and any(test.passed for test in self.tests)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON that is stored."""
+        return {"schema": SCHEMA, "passed": self.passed, "failed": list(self.failed), **asdict(self)}
+
+
+def write_result(result: GateResult, folder: Path) -> Path:
+    """Store the result in a package's folder; returns the file."""
+    path = folder / RESULT
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(result.document(), indent=1, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """The stored document, or None when there is none; raises ConfigurationError when it cannot be read."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["schema"] != SCHEMA or not isinstance(document["passed"], bool):
+            raise ValueError("of another schema")
+        return dict(document, sha256=str(document["sha256"]), failed=[str(name) for name in document["failed"]])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{path} is not the result of a gate for explanations") from error
+
+
+def withheld_reason(package: ModelPackage) -> str:
+    """Why maps of this model may not be sent, to follow "Map withheld because"; "" when they may.
+
+    Checked when the service starts. Never raises: an unreadable result withholds the maps and lets the model work.
+    """
+    try:
+        document = read_result(package.folder)
+    except ConfigurationError:
+        return "the result of this model's gate for explanations cannot be read"
+    if document is None:
+        return "this model has not been through the gate for explanations"
+    if document["sha256"] != package.model.sha256:
+        return "this model's gate for explanations was passed by other weights"
+    if not document["passed"]:
+        return f"this model's explanations failed the gate: {', '.join(document['failed']) or 'nothing was tested'}"
+    return ""

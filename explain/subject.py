@@ -1,0 +1,82 @@
+"""What is explained: one model's answer for one image, at the resolution at which the model looks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.domain import Image
+from core.geometry import SquareFrame, resized
+from explain.gradient_maps import GradientModel
+from explain.watching import BATCH, Floats
+from models.packages import ModelPackage
+
+WORKING_SIDE = 512
+"""Side of the working square of a model that does not say at which size it looks."""
+
+
+class RunningModel(Protocol):
+    """A packaged model in memory (`models.onnx_runtime.OnnxModel`)."""
+
+    @property
+    def package(self) -> ModelPackage: ...
+
+    def predict(self, images: Floats) -> tuple[Floats, Floats | None]:
+        """Logits (n, findings) and maps (n, findings, h, w) or None, of images (n, 1, side, side)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A model over one image. `square`: float32 (side, side), 0..1, the image as the model sees it.
+
+    `side` is the model's own network size, where its package says it: the graph then resizes nothing, so hundreds of
+    passes cost little and say the same as on the full image.
+    """
+
+    model: RunningModel
+    frame: SquareFrame
+    square: Floats
+    sop_instance_uid: str = ""
+
+    @classmethod
+    def of(cls, model: RunningModel, image: Image, sop_instance_uid: str = "") -> Subject:
+        """`image`: pixels 0..1, shape (rows, columns) of the source."""
+        square = image.frame.to_square(image.pixels)
+        side = model.package.network_size or min(WORKING_SIDE, len(square))
+        small = resized(square, side, side)
+        return cls(model=model, frame=image.frame, square=small, sop_instance_uid=sop_instance_uid)
+
+    def number_of(self, finding: str) -> int:
+        """The place of a finding among the model's."""
+        return [definition.name for definition in self.model.package.model.findings].index(finding)
+
+    def scores(self, squares: Floats) -> Floats:
+        """Logits (n, findings) of squares (n, side, side)."""
+        return self.model.predict(squares[:, np.newaxis])[0]
+
+    def maps(self, squares: Floats, finding: str) -> Floats | None:
+        """The graph's own maps of a finding, (n, h, w), or None when it gives none."""
+        found = self.model.predict(squares[:, np.newaxis])[1]
+        return None if found is None else found[:, self.number_of(finding)]
+
+    def probabilities(self, finding: str) -> Callable[[Floats], NDArray[np.float64]]:
+        """The calibrated probabilities (n,) of squares (n, side, side), as a function."""
+        calibrated = partial(self.model.package.calibrate, finding)
+        column = self.number_of(finding)
+
+        def of(squares: Floats) -> NDArray[np.float64]:
+            parts = [squares[start : start + BATCH] for start in range(0, len(squares), BATCH)]
+            return np.array([calibrated(float(row[column])) for part in parts for row in self.scores(part)])
+
+        return of
+
+    def gradients(self) -> GradientModel:
+        """The same weights in torch; raises ConfigurationError where torch cannot run them."""
+        from models.torch_network import TorchNetwork  # torch is slow to import
+
+        return TorchNetwork.from_package(self.model.package)
