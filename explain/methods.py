@@ -97,7 +97,8 @@ METHODS: dict[str, Method] = {
             needs="scores",
             reference="Lundberg and Lee, NeurIPS 2017",
             parameters={"passes": 500},
-            claims_planted_lesion=True,
+            claims_planted_lesion=False,
+            why="it shares a region's value evenly, and halves regions where it likes: a lesion's border stays blurred",
         ),
     )
 }

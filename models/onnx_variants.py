@@ -56,16 +56,13 @@ def randomised(weights: bytes, share: float, *, seed: int) -> bytes:
     model = onnx.load_from_string(weights)
     by_name = {initializer.name: initializer for initializer in model.graph.initializer}
     learned = {name for name, value in by_name.items() if value.data_type == TensorProto.FLOAT and _count(value) > 1}
-    layers = [[name for name in node.input if name in learned] for node in model.graph.node]
-    layers = [names for names in layers if names]
     random = np.random.default_rng(seed)
-    done: set[str] = set()
-    for names in list(reversed(layers))[: round(share * len(layers))]:
-        for name in (name for name in names if name not in done):  # a layer that is used twice is shuffled once
+    layers = _layers_from_the_end(model, learned)
+    for names in layers[: round(share * len(layers))]:
+        for name in names:
             values = numpy_helper.to_array(by_name[name])
             shuffled = random.permutation(values.reshape(-1)).reshape(values.shape)
             by_name[name].CopyFrom(numpy_helper.from_array(shuffled, name))
-            done.add(name)
     return bytes(model.SerializeToString())
 
 
@@ -111,6 +108,18 @@ def planted_lesion_model() -> bytes:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
     return bytes(model.SerializeToString())
+
+
+def _layers_from_the_end(model: onnx.ModelProto, learned: set[str]) -> list[list[str]]:
+    """The learned initialisers of each layer; a layer that is used twice (for a mirrored view) counts once."""
+    layers: list[list[str]] = []
+    seen: set[str] = set()
+    for node in reversed(model.graph.node):
+        names = [name for name in node.input if name in learned - seen]
+        seen.update(names)
+        if names:
+            layers.append(names)
+    return layers
 
 
 def _count(tensor: TensorProto) -> int:

@@ -1,0 +1,121 @@
+"""The registration gate: may the maps of this model version be shown at all?
+
+All of eight published saliency methods failed at least one of localisation, randomisation, repeatability and
+reproducibility (Arun et al., Radiology AI 2021), so a model's maps are shown only after they passed every test that can
+be made here. The gate blocks the explanation, never the model. It judges a *map maker*, any function from a model and
+images to maps, so that deliberately broken ones can be put through it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from explain import gate_tests
+from explain.gate_result import GateResult, GateTest, withheld_reason, write_result
+from explain.watching import UNWATCHED, Floats, Watch
+from models.packages import ModelPackage
+
+__all__ = [
+    "GateCase",
+    "GateResult",
+    "GateSet",
+    "GateTest",
+    "class_activation_maps",
+    "run",
+    "withheld_reason",
+    "write_result",
+]
+
+
+class Predicts(Protocol):
+    """A model in memory."""
+
+    def predict(self, images: Floats) -> tuple[Floats, Floats | None]:
+        """Logits (n, findings) and maps (n, findings, h, w) or None, of images (n, 1, side, side)."""
+
+
+MapMaker = Callable[[Predicts, Floats], Floats]
+"""Maps (n, findings, h, w), any grid, of images (n, side, side)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateCase:
+    """One image for the gate. `square`: float32 (side, side), 0..1, all of one side; `patient`: only told apart.
+
+    `boxes`: per finding name, where readers drew boxes: bool (side, side).
+    """
+
+    square: Floats
+    patient: str = field(repr=False)
+    boxes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSet:
+    """The images for the gate, what they are, and, without held-out patients, why they prove less (`weaker`)."""
+
+    cases: Sequence[GateCase]
+    images: str
+    weaker: str = ""
+
+
+def class_activation_maps(model: Predicts, images: Floats) -> Floats:
+    """The default map maker: what the graph gives."""
+    parts = [model.predict(images[start : start + 16, np.newaxis])[1] for start in range(0, len(images), 16)]
+    found = [part for part in parts if part is not None]
+    return np.concatenate(found) if found else np.zeros((len(images), 0, 1, 1), np.float32)
+
+
+def run(
+    package: ModelPackage,
+    evidence: GateSet,
+    *,
+    maker: MapMaker = class_activation_maps,
+    method: str = "class_activation",
+    threads: int = 1,
+    seed: int = 1,
+    watch: Watch = UNWATCHED,
+) -> GateResult:
+    """Put the maps that `maker` makes of `package` through every test on the images of `evidence`.
+
+    `watch` counts the tests. Nothing of a case is kept in the result but figures.
+    """
+    from models.onnx_variants import OnnxGraph, planted_lesion_model, randomised
+
+    weights = package.read_weights()
+
+    def graph(share: float) -> OnnxGraph:
+        shuffled = randomised(weights, share, seed=seed) if share else weights
+        return OnnxGraph.of(shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads)
+
+    material = gate_tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
+    planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
+    curves: dict[str, object] = {}
+    made: list[GateTest] = []
+    steps: tuple[Callable[[], GateTest], ...] = (
+        lambda: gate_tests.randomisation(material, graph, curves),
+        lambda: gate_tests.class_sensitivity(material),
+        lambda: gate_tests.faithfulness(material, curves),
+        lambda: gate_tests.planted_lesion(maker, planted),
+        lambda: gate_tests.stability(material),
+        lambda: gate_tests.localisation(material),
+    )
+    for number, step in enumerate(steps):
+        watch.look(number, len(steps))
+        made.append(step())
+    watch.look(len(steps), len(steps))
+    return GateResult(
+        model=package.model.name,
+        version=package.model.version,
+        sha256=package.model.sha256,
+        method=method,
+        images=evidence.images,
+        weaker=evidence.weaker,
+        tests=tuple(made),
+        curves=curves,
+    )
