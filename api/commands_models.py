@@ -115,6 +115,22 @@ def retire(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
 
 
 @models.command()
+def compare(
+    name: Name,
+    live: Annotated[str, typer.Argument(help="The version that reported.", metavar="LIVE")],
+    shadow: Annotated[str, typer.Argument(help="The version that ran beside it.", metavar="SHADOW")],
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Compare a shadow version with the one that reported, on the same studies, finding by finding."""
+    _, store = opened(data)
+    from api.comparison import comparison, print_comparison
+
+    found = comparison(store, name, live, shadow)
+    print_json(found) if as_json else print_comparison(found)
+
+
+@models.command()
 def card(
     folder: Folder,
     pin: Annotated[bool, typer.Option("--pin", help="For a shipped package: say that it is now as it is.")] = False,

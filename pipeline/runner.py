@@ -101,6 +101,25 @@ class Runner:
         self._encoders.close()
 
 
+class Beside:
+    """A further child for versions that are not reported: one thread, at the lowest priority, in nobody's way."""
+
+    def __init__(self, packages: Sequence[ModelPackage]) -> None:
+        self._child = Child(_begin_shadows, tuple(packages))
+
+    def predict(self, package: ModelPackage, part10: bytes, sop_instance_uid: str) -> Prediction:
+        """As `Runner.predict`."""
+        return self._child.call(_predict, package.model.device_uid, part10, sop_instance_uid)
+
+    def warm_up(self) -> dict[str, tuple[str, str]]:
+        """As `Runner.warm_up`."""
+        return self._child.call(_providers)
+
+    def close(self) -> None:
+        """End the child."""
+        self._child.close()
+
+
 def _without_pixels(report: Report) -> Report:
     """An SR speaks of regions, not of pixels: do not carry megabytes of maps to the child for it."""
     none = np.zeros((0, 0), np.float32)
@@ -131,6 +150,11 @@ def _begin_models(packages: Sequence[ModelPackage], threads: int) -> None:
             if package.quality:  # first: a model whose gate does not load must not run without it
                 _gates[package.model.device_uid] = QualityModel.load(package.quality)
             _models[package.model.device_uid] = OnnxModel.load(package, threads=threads)
+
+
+def _begin_shadows(packages: Sequence[ModelPackage]) -> None:
+    os.nice(19)
+    _begin_models(packages, 1)
 
 
 def _begin_encoders(versions: Sequence[ModelVersion]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,11 +16,14 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.database import open_workflow_engine
 from core.store.store import Store, open_store
+from models.packages import ModelPackage
+from models.registry import Registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.loops import Loop
 from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
+from pipeline.runner import Beside, Runner
+from pipeline.shadow import Shadow, ShadowLoop, since_of
 from pipeline.site_models import site_registry
 from pipeline.watch import Watch
 from pipeline.workflow import StudyWorkflow
@@ -48,8 +51,9 @@ class Worker:
             store = open_store(self._settings)
             exit_stack.callback(store.close)
             store.objects.sweep()
-            room = self._open_room(store, exit_stack)
-            loops = self._loops(store, room, exit_stack)
+            registry = self._registry(store)
+            room = self._open_room(store, registry, exit_stack)
+            loops = [*self._loops(store, room, exit_stack), *self._shadow_loops(store, registry, exit_stack)]
             for loop in loops:
                 loop.start()
                 exit_stack.callback(loop.stop)
@@ -59,23 +63,32 @@ class Worker:
         """Stop in the opposite order; what is unfinished goes on at the next start."""
         self._exit.close()
 
-    def _open_room(self, store: Store, exit_stack: ExitStack) -> ReadingRoom:
+    def _registry(self, store: Store) -> Registry:
         registry = site_registry(self._settings, store)
         for refused in registry.refused:
             model = f"{refused.name or refused.folder.name} {refused.version}".strip()
             _log.error("model.refused", model=model, reason=str(refused.reason))
+        return registry
+
+    def _open_room(self, store: Store, registry: Registry, exit_stack: ExitStack) -> ReadingRoom:
         runner = Runner(registry.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
         providers = runner.warm_up()
-        ready = [package for package in registry.packages if package.model.device_uid in providers]
-        for package in registry.packages:
-            model, uid = f"{package.model.name} {package.model.version}", package.model.device_uid
-            if uid in providers:
-                provider, fallback = providers[uid]
-                _log.info("model.ready", model=model, provider=provider, reason=fallback)
-            else:
-                _log.error("model.refused", model=model, reason="it does not run; verify it with: candor status")
-        return ReadingRoom(store, ready, runner)
+        return ReadingRoom(store, _ready(registry.packages, providers), runner)
+
+    def _shadow_loops(self, store: Store, registry: Registry, exit_stack: ExitStack) -> list[Loop]:
+        """None without shadow versions: their child is not even started then."""
+        if not registry.shadows:
+            return []
+        child = Beside(registry.shadows)
+        exit_stack.callback(child.close)
+        ready = {package.model.device_uid for package in _ready(registry.shadows, child.warm_up())}
+        shadows = [
+            Shadow(entry.package, since_of(entry.registration.state_changed_at))
+            for entry in registry.entries
+            if entry.registration is not None and entry.package.model.device_uid in ready
+        ]
+        return [Loop("shadow", ShadowLoop(store, shadows, child).tick, rest_seconds=0.5)]
 
     def _loops(self, store: Store, room: ReadingRoom, exit_stack: ExitStack) -> list[Loop]:
         deliveries = [
@@ -99,6 +112,18 @@ class Worker:
             Loop("watch", Watch(store, self._settings, self._name, now=time.time).tick, rest_seconds=30.0),
             *deliveries,
         ]
+
+
+def _ready(packages: Sequence[ModelPackage], providers: dict[str, tuple[str, str]]) -> list[ModelPackage]:
+    """Those of `packages` that loaded; says of each what it runs on, or that it does not."""
+    for package in packages:
+        model, uid = f"{package.model.name} {package.model.version}", package.model.device_uid
+        if uid in providers:
+            provider, fallback = providers[uid]
+            _log.info("model.ready", model=model, provider=provider, reason=fallback)
+        else:
+            _log.error("model.refused", model=model, reason="it does not run; verify it with: candor models verify")
+    return [package for package in packages if package.model.device_uid in providers]
 
 
 @contextmanager

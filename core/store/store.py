@@ -23,6 +23,7 @@ from core.store.outbox import Outbox
 from core.store.predictions import PredictionStore
 from core.store.readings import ReadingStore, TruthStore
 from core.store.reports import ReportStore
+from core.store.shadows import ShadowStore
 from core.store.site_audits import SiteAuditStore
 from core.store.studies import StudyStore
 
@@ -42,6 +43,7 @@ class Store:
     outbox: Outbox
     leases: LeaseStore
     models: ModelStore
+    shadows: ShadowStore
     readings: ReadingStore
     truths: TruthStore
     site_audits: SiteAuditStore
@@ -81,6 +83,7 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
         outbox=Outbox(engine, audit, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, audit, now=now),
+        shadows=ShadowStore(engine, now=now),
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
         site_audits=SiteAuditStore(engine, now=now),
