@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -54,12 +55,16 @@ class ReadingRoom:
             return prediction
 
     def _find(self, choice: Choice) -> Prediction | None:
-        """The remembered prediction, unless the package has a quality gate by now that did not look at it."""
+        """The remembered prediction, unless the package has a quality gate by now that did not look at it.
+
+        It is remembered by the weights; two versions may share them and be calibrated differently.
+        """
         known = self._store.predictions.find(choice.instance.sop_instance_uid, choice.package.model)
         gate = choice.package.quality
-        if known is None or gate is None or (known.quality is not None and known.quality.sha256 == gate.sha256):
-            return known
-        return None
+        if known is None or (gate is not None and (known.quality is None or known.quality.sha256 != gate.sha256)):
+            return None
+        calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
+        return replace(known, probabilities=calibrated)
 
     def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""
