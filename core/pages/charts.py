@@ -94,7 +94,7 @@ def _chart(
     )
     body = [_chart_row(row, strip, with_counts, digits) for row, strip in zip(rows, drawn, strict=True)]
     # the roles say once more what the elements say: a browser forgets it when the narrow page shows rows as blocks
-    return tag(
+    whole = tag(
         "table",
         tag("caption", caption),
         tag("thead", head, role="rowgroup"),
@@ -102,6 +102,7 @@ def _chart(
         class_="rows",
         role="table",
     )
+    return tag("div", whole, class_="rows-box")  # its width, not the page's, decides how rows are laid out
 
 
 def _chart_row(row: Row, strip: Markup, with_counts: bool, digits: int) -> Markup:
