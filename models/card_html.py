@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeGuard
 
-from models.card_blocks import Block, Bullets, CardSection, Curves, Forest, Grid, Picture, Text
+from core.cohort_words import cohort_in_words
+from models.card_blocks import Block, Bullets, CardSection, Curves, Forest, Gallery, Grid, Picture, Text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+    from core.pages.charts import Row
 
 
 def html(title: str, subtitle: str, sections: Sequence[CardSection]) -> str:
@@ -17,11 +20,39 @@ def html(title: str, subtitle: str, sections: Sequence[CardSection]) -> str:
 
     lead = [markup for section in sections if not section.title for block in section.blocks for markup in _of(block)]
     headed = [
-        Section(title=section.title, blocks=[markup for block in section.blocks for markup in _of(block)])
+        Section(title=section.title, blocks=[markup for block in _in_order(section) for markup in block])
         for section in sections
         if section.title
     ]
     return page(title, headed, subtitle=subtitle, lead=lead)
+
+
+def _in_order(section: CardSection) -> Iterator[Iterable[Markup]]:
+    """Forest plots before the table that leads to them, which is folded: the plots say their figures in words too."""
+    from core.pages import folded
+
+    before: Block | None = None
+    for block in section.blocks:
+        if _is_forests(block) and isinstance(before, Grid):
+            yield [*_of(block), folded("All figures as a table", list(_of(before)))]
+        elif before is not None:
+            yield _of(before)
+        before = None if _is_forests(block) and isinstance(before, Grid) else block
+    if before is not None:
+        yield _of(before)
+
+
+def _is_forests(block: Block | None) -> TypeGuard[Gallery]:
+    return (
+        isinstance(block, Gallery) and bool(block.blocks) and all(isinstance(inner, Forest) for inner in block.blocks)
+    )
+
+
+def _inline(text: str) -> list[str | Markup]:
+    """Text whose `code` is marked as in Markdown."""
+    from core.pages.markup import tag
+
+    return [tag("code", part) if index % 2 else part for index, part in enumerate(text.split("`"))]
 
 
 def _of(block: Block) -> Iterator[Markup]:
@@ -31,15 +62,15 @@ def _of(block: Block) -> Iterator[Markup]:
     from core.pages.markup import tag
 
     if isinstance(block, Text):
-        yield callout("warn", block.words) if block.strong else paragraph(block.words)
+        yield callout("warn", block.words) if block.strong else paragraph(*_inline(block.words))
     elif isinstance(block, Bullets):
-        yield tag("ul", *(tag("li", item) for item in block.items))
+        yield tag("ul", *(tag("li", *_inline(item)) for item in block.items))
     elif isinstance(block, Grid):
         yield table(block.columns, block.rows, caption=block.caption, text_columns=block.text_columns)
     elif isinstance(block, Forest):
         rows = [
             Row(
-                label=row.label,
+                label=cohort_in_words(row.label),
                 value=row.estimate[0],
                 low=row.estimate[1],
                 high=row.estimate[2],
@@ -49,7 +80,14 @@ def _of(block: Block) -> Iterator[Markup]:
             )
             for row in block.rows
         ]
-        yield forest(rows, caption=block.title, value_label=block.value_label, counts_label="+ / -", bounds=(0.0, 1.0))
+        yield forest(
+            rows,
+            caption=block.title,
+            value_label=block.value_label,
+            counts_label="+ / -",
+            reference=next((row.value for row in rows if row.is_reference), None),
+            bounds=_bounds(rows),
+        )
     elif isinstance(block, Curves):
         series = [
             Series(
@@ -67,3 +105,9 @@ def _of(block: Block) -> Iterator[Markup]:
         yield figure(block.path.read_bytes(), block.words, block.words)
     else:
         yield grid([markup for item in block.blocks for markup in _of(item)])
+
+
+def _bounds(rows: Sequence[Row]) -> tuple[float, float]:
+    """One of two axes, so that charts side by side can be compared: the upper part, or all of 0..1."""
+    lowest = min((row.low for row in rows if row.low is not None), default=0.0)
+    return (0.4, 1.0) if lowest >= 0.4 else (0.0, 1.0)

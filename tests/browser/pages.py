@@ -2,6 +2,7 @@
 
 import io
 import math
+from pathlib import Path
 
 from PIL import Image
 
@@ -70,3 +71,8 @@ def kit_page(folder):
     path = folder / "kit.html"
     path.write_text(page("Every block there is", sections, subtitle="and what it is for", lead=lead), encoding="utf-8")
     return path
+
+
+def card_page(_folder):
+    """The card of the shipped model, as it ships."""
+    return Path(__file__).resolve().parents[2] / "models/zoo/chest_radiograph/docs/card.html"

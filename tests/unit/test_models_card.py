@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from core.cohort_words import cohort_in_words
 from core.errors import ConfigurationError
 from fairness import audit as nouns
 from models.card import html_of, markdown_of, read_material, write_card
@@ -169,27 +170,27 @@ def markdown_grids(text: str) -> Grids:
 
 
 class Page(HTMLParser):
-    """Tables of a page by the heading above them, charts of rows apart, and all its words."""
+    """Tables of a page by the heading above them, charts of rows and the figures of curves apart, and all its words."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.heading, self.inside, self.skipped = "", "", 0
         self.grids: Grids = {}
         self.charts: Grids = {}
-        self.folded: Grids = {}
+        self.behind: Grids = {}
         self.words: list[str] = []
         self._now: list[list[str]] | None = None
-        self._fold = 0
+        self._figure = 0
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag in ("style", "svg"):
             self.skipped += 1
-        self._fold += tag == "details"
+        self._figure += tag == "figure"
         if tag == "h2":
             self.heading, self.inside = "", "h2"
         if tag == "table":
-            kinds = self.charts if dict(attrs).get("class") == "rows" else self.folded if self._fold else self.grids
+            kinds = self.charts if dict(attrs).get("class") == "rows" else self.behind if self._figure else self.grids
             kinds.setdefault(self.heading, []).append([])
             self._now = kinds[self.heading][-1]
         elif tag == "tr" and self._now is not None:
@@ -200,7 +201,7 @@ class Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in ("style", "svg"):
             self.skipped -= 1
-        self._fold -= tag == "details"
+        self._figure -= tag == "figure"
         if tag == "h2":
             self.inside = ""
         if tag == "table":
@@ -333,14 +334,15 @@ def test_drawings_hold_the_figures_of_the_documents(package: Path) -> None:
     shipped = {name: documents["evaluation"]["findings"][name] for name in documents["evaluation"]["shipped"]}
     forests = page.charts[HEADING["cohorts"]]
     for entry, (_, *rows) in zip(shipped.values(), forests, strict=True):
+        by_words = {cohort_in_words(cohort): said for cohort, said in entry["test_512"].items()}
         for cohort, counts, _, value in rows:
-            said = entry["test_512"][cohort]
+            said = by_words[cohort]
             assert counts == f"{said['positives']} / {said['negatives']}"
             area = said["auroc"]
             assert value == (
                 "too few of one kind" if area[0] is None else f"{area[0]:.2f} {area[1]:.2f} to {area[2]:.2f}"
             )
-    drawn = [cell for table in page.folded["Curves"] for row in table for cell in row]
+    drawn = [cell for table in page.behind["Curves"] for row in table for cell in row]
     for entry in shipped.values():
         for one in entry["curves"]["reliability"]:
             assert any(f"{one['observed']:.3f}" in cell or f"{one['observed']:.2f}" in cell for cell in drawn)
