@@ -69,6 +69,10 @@ class Evidence:
         """Whether there is enough data on all patients together."""
         return self._has_enough(finding, frozenset())
 
+    def speaks_of(self, finding: str) -> bool:
+        """Whether there is any figure of all patients, however few they are."""
+        return self._rate(finding, "sensitivity", frozenset()).count > 0
+
     def lines(self, finding: str, attributes: Mapping[str, str]) -> list[CohortMetric]:
         """The line of the most specific cohort with enough data, then that of all patients; one when they are one."""
         tree = self._tree(finding, attributes)
@@ -117,10 +121,14 @@ class Evidence:
 def cohort_lines(
     findings: Sequence[str], attributes: Mapping[str, str], evidence: Sequence[Evidence]
 ) -> tuple[CohortMetric, ...]:
-    """The lines of each finding, out of the first evidence that has enough data on it; none where none has."""
+    """The lines of each finding, out of the first evidence that has enough data on it.
+
+    Where none has, the first that speaks of it at all says how much is missing; where none does, there is no line.
+    """
     lines: list[CohortMetric] = []
     for finding in findings:
-        known = next((one for one in evidence if one.knows(finding)), None)
+        ranked = [one for one in evidence if one.knows(finding)] + [one for one in evidence if one.speaks_of(finding)]
+        known = next(iter(ranked), None)
         lines += known.lines(finding, attributes) if known else []
     return tuple(lines)
 

@@ -68,6 +68,13 @@ def test_local_truth_counts_as_soon_as_there_is_enough_of_it_finding_by_finding(
     ]
 
 
+def test_where_nobody_knows_enough_the_line_says_how_little_is_known():
+    (line,) = lines(Evidence(rows("all", 19, 57), "validation"))
+    assert (line.sensitivity, line.sensitivity_interval, line.positives) == (None, None, 19)
+    assert (line.specificity, line.negatives) == (0.9, 57)
+    assert "sensitivity insufficient data, 19 positives" in statement_of(line)
+
+
 def test_the_sentence_of_a_line():
     few = rows("view=AP & age_band=60-79", 10, 10)
     evidence = Evidence([*rows("all", 1500, 9000), *few, *rows("age_band=60-79 & sex=F", 204, 1012)], "audit 12")
