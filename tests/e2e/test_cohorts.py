@@ -116,7 +116,7 @@ def test_a_report_that_a_person_verified_comes_back_as_ground_truth(house, archi
 
 def test_a_cohorts_operating_point_counts_once_it_is_signed_and_the_report_says_so(house, archive):
     """The known model gives the dark image 0.12; women's threshold, signed off, is 0.05, so it is a finding for her."""
-    model = load_package(house.folder / "models" / "bright_patch").model
+    model = load_package(house.packages[0]).model
     rates = Rates(sensitivity=(0.9, 0.8, 0.95), specificity=(0.7, 0.6, 0.8))
     effect = Effect(
         finding="bright_patch",
