@@ -92,7 +92,6 @@ def _forest(rows: Sequence[Row], metric: str, reference: float | None, marks: di
             low=row.low,
             high=row.high,
             counts=_counts(row, metric),
-            note=row.note,
             mark=marks.get(row.cohort, ""),
             is_reference=row.cohort == ALL,
         )
@@ -180,7 +179,7 @@ def _shift(rows: Sequence[Row]) -> list[Markup]:
             low=row.low,
             high=row.high,
             counts=count(row.n),
-            note="distributed otherwise" if (row.value or 0.0) > _SHIFTED else row.note,
+            note="distributed otherwise" if (row.value or 0.0) > _SHIFTED else "",
         )
         for row in ordered
     ]

@@ -52,6 +52,11 @@ def gaps_of(audit: Audit) -> list[Gap]:
     return sorted(gaps, key=lambda gap: (gap.gap <= 0, not gap.test.is_alarm, -gap.at_least))
 
 
+def comparisons(audit: Audit) -> int:
+    """How many hypotheses were tested: that AP differs from PA is one, though both are shown."""
+    return audit.provenance.tests or len(audit.tests)
+
+
 def _gap(audit: Audit, test: Test) -> Gap:
     row = audit.row(test.finding, test.metric, test.cohort)
     rate = audit.row(test.finding, _RATES[test.metric], test.cohort)
@@ -103,7 +108,7 @@ def lead_of(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
     """What everybody must have read: the worst certain gap of each kind, or that there is none, and what that means."""
     certain = [gap for gap in gaps if gap.gap > 0 and gap.test.is_alarm]
     first_of_kind = [next((gap for gap in certain if gap.metric == kind), None) for kind in _RATES]
-    statements = [_alarm(gap, len(audit.tests)) for gap in first_of_kind if gap is not None]
+    statements = [_alarm(gap, comparisons(audit)) for gap in first_of_kind if gap is not None]
     return [*(statements or [_without_alarm(audit, gaps)]), *_cautions(audit), _summary(audit, gaps)]
 
 
@@ -136,7 +141,7 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
             "Nobody can say yet for whom it fails.",
             "No cohort has enough cases with known truth to be held against the others.",
         )
-    known = f"{len(audit.tests):,} comparisons were made and none survives Holm's correction. "
+    known = f"{comparisons(audit):,} comparisons were made and none survives Holm's correction. "
     if better := next((gap for gap in gaps if gap.test.is_alarm), None):
         return callout(
             "warn",
@@ -179,7 +184,7 @@ def _summary(audit: Audit, gaps: Sequence[Gap]) -> Markup:
     withheld = sum(row.note.startswith(SUPPRESSED) for row in cells)
     little = sum(row.note.startswith(INSUFFICIENT) for row in cells)
     return paragraph(
-        f"{len(audit.tests):,} comparisons: {_are(certain, 'gap')} certain (Holm), {_are(look, 'more')} worth a look "
+        f"{comparisons(audit):,} comparisons: {_are(certain, 'gap')} certain (Holm), {_are(look, 'more')} worth a look "
         f"(Benjamini-Hochberg). Of {len(cells):,} sensitivities and specificities, {little:,} rest on too few cases "
         f"and {withheld:,} are withheld because the cohort is small."
     )

@@ -112,7 +112,9 @@ def test_what_is_withheld_or_too_little_is_said_in_words():
     words = words_of(render(audit_of()))
     assert "Withheld, because the cohort is small: LL." in words
     assert "Not enough data: view not given." in words
-    assert "view not given 163 more 0 of 1" in words
+    assert "view not given lung opacity, sensitivity: 163 more 0 of 1" in words
+    assert "LL withheld: the cohort is small, or hides one that is 0 of 1" in words
+    assert "PA all is known 1 of 1 1 of 1" in words
     assert "1 rest on too few cases and 1 are withheld" in words
     assert "view: 14.7 14.7" in words
 
