@@ -11,13 +11,17 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from api.gates import gates_of, reasons, worst
+from core.domain import AuditEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.registration import ModelState, Registration
 from core.settings import Settings
 from core.store.keys import sync_folders
 from core.store.store import Store
+from fairness.policy import Level
 from models.contents import differences, files_of
 from models.onnx_runtime import OnnxModel
 from models.packages import ModelPackage, load_package
@@ -32,7 +36,7 @@ def register(folder: Path, settings: Settings, store: Store, *, state: ModelStat
     never begins to read for people by itself. Registering the same bytes again changes nothing.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
-    ConfigurationError when it is incomplete or does not run.
+    ConfigurationError when it is incomplete, does not run, or the site's policy blocks it.
     """
     load_package(folder, settings.trusted_model_keys)  # before anything is copied
     with _copied(folder, settings) as copy:
@@ -42,6 +46,7 @@ def register(folder: Path, settings: Settings, store: Store, *, state: ModelStat
         OnnxModel.load(package, threads=1)
         record = _record(package, state or _first_state(package, settings, store))
         _refuse_other_bytes(record, store)
+        record = _judged(record, package, settings, store)
         _move(copy, settings.models_folder / record.name / record.version, package)
     return store.models.add(record)
 
@@ -105,6 +110,21 @@ def _refuse_other_bytes(record: Registration, store: Store) -> None:
         model = package.model
         if (model.name, model.version) == (record.name, record.version):
             raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
+
+
+def _judged(record: Registration, package: ModelPackage, settings: Settings, store: Store) -> Registration:
+    """The record with what the gates found; ConfigurationError, and an audit event, when they block it."""
+    gates = gates_of(package, settings)
+    verdict = worst(gates)
+    if verdict is Level.BLOCK:
+        why = "; ".join(reasons(gates, Level.BLOCK))
+        store.audit.record(
+            AuditEvent(
+                action="model.blocked", actor=account(), outcome="refused", subject=record.title[:64], reason=why
+            )
+        )
+        raise ConfigurationError(f"{record.title} is not registered, because the policy blocks it: {why}")
+    return replace(record, gates=gates, verdict=verdict.value)
 
 
 def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:

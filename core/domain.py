@@ -176,6 +176,7 @@ class ModelVersion:
     device_uid: str  # one Device UID per model version (TID 1004)
     findings: tuple[FindingDefinition, ...]
     intended_use: str = ""
+    card_sha256: str = ""  # of the model card (HTML) in the package; "" when it has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ class Registration:
     origin: Literal["site", "shipped"]
     state: ModelState
     signed_by: str = ""
-    verdict: Literal["ok", "warn", "block"] = "ok"
+    verdict: str = "ok"  # the worst that a gate came to: ok, warn (or block, which is never registered)
     gates: dict[str, Any] = field(default_factory=dict)
     registered_at: str = ""
     registered_by: str = ""

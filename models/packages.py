@@ -86,6 +86,7 @@ class ModelPackage:
     quality: QualityGate | None = None
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
     signed_by: str = ""  # the trusted maker's public key, base64
+    maps_withheld: str | None = None  # why, by the gate that the site ran; "": they may be shown; None: it ran none
 
     @property
     def weights(self) -> Path:
@@ -165,7 +166,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
         raise ValueError("name and version are letters, digits, _, - and, in a version, . and +")
     return ModelPackage(
         folder=folder,
-        model=_model_version(description),
+        model=_model_version(description, files.get(CARD.as_posix(), "")),
         accepts=_accepts(description["accepts"]),
         input_name=description["input"]["name"],
         logits_name=outputs["logits"],
@@ -179,7 +180,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
     )
 
 
-def _model_version(description: dict[str, Any]) -> ModelVersion:
+def _model_version(description: dict[str, Any], card_sha256: str) -> ModelVersion:
     name, version, sha256 = description["name"], description["version"], description["sha256"]
     return ModelVersion(
         name=name,
@@ -189,6 +190,7 @@ def _model_version(description: dict[str, Any]) -> ModelVersion:
         device_uid=device_uid(name, version, sha256),
         findings=tuple(_finding(finding) for finding in description["findings"]),
         intended_use=description["intended_use"],
+        card_sha256=card_sha256,
     )
 
 

@@ -125,10 +125,20 @@ def algorithm(model: ModelVersion) -> list[hd.ContentItem]:
             name=model.name,
             version=model.version,
             manufacturer=model.manufacturer or None,
-            parameters=[f"sha256 of the weights: {model.sha256}"],
+            parameters=parameters_of(model),
             family=concepts.ARTIFICIAL_INTELLIGENCE,
         )
     ]
+
+
+def parameters_of(model: ModelVersion) -> list[str]:
+    """What pins the algorithm down: its weights, and its card, which has no address but in the installation."""
+    parameters = [f"sha256 of the weights: {model.sha256}"]
+    if model.card_sha256:
+        parameters.append(
+            f"model card: candor models show {model.name} {model.version}; sha256 of the card: {model.card_sha256}"
+        )
+    return parameters
 
 
 def inferred_from(outlines: list[Outline], source: Dataset) -> list[hd.ContentItem]:

@@ -45,6 +45,7 @@ POINT = OperatingPoint(
     negatives=1012,
 )
 MODEL = ModelVersion(
+    card_sha256="cd" * 32,
     name="chest_radiograph",
     version="1.0.0",
     sha256="ab" * 32,

@@ -139,7 +139,10 @@ def test_the_algorithm_of_each_finding_is_named() -> None:
     for group in groups(report())[:2]:
         assert items(group, "111001")[0].TextValue == MODEL.name
         assert items(group, "111003")[0].TextValue == MODEL.version
-        assert MODEL.sha256 in items(group, "111002")[0].TextValue
+        weights, card = (item.TextValue for item in items(group, "111002"))
+        assert weights == f"sha256 of the weights: {MODEL.sha256}"
+        assert card.startswith(f"model card: candor models show {MODEL.name} {MODEL.version};")
+        assert card.endswith(MODEL.card_sha256)
         assert items(group, "111000")[0].ConceptCodeSequence[0].CodeValue == "123110"
 
 

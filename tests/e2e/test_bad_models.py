@@ -29,7 +29,7 @@ def sign_wrongly(installed):
 
 
 def hide_a_pickle(installed):
-    (installed / "docs").mkdir()
+    (installed / "docs").mkdir(exist_ok=True)
     (installed / "docs" / "overlay.png").write_bytes(pickle.dumps({"weights": print}, 0))
 
 

@@ -133,7 +133,7 @@ def quality() -> dict[str, Any]:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_known_model(tmp_path_factory.mktemp("card"))
     docs = folder / "docs"
-    docs.mkdir()
+    docs.mkdir(exist_ok=True)
     sha256 = load_package(folder).model.sha256
     documents = {
         "evaluation": evaluation(sha256), "audit": audit(), "explanation": explanation(sha256), "quality": quality(),
@@ -403,7 +403,7 @@ def test_no_figure_is_typed_by_hand(package: Path, form: str) -> None:
 
 def test_a_section_is_there_only_when_its_document_is(tmp_path: Path) -> None:
     folder = make_known_model(tmp_path)
-    (folder / "docs").mkdir()
+    (folder / "docs").mkdir(exist_ok=True)
     markdown, page = write_card(folder)
     for text in (markdown.read_text(), page.read_text()):
         assert "bright_patch 1.0.0" in text
@@ -413,7 +413,7 @@ def test_a_section_is_there_only_when_its_document_is(tmp_path: Path) -> None:
 
 def test_an_evaluation_of_other_weights_makes_no_card(package: Path, tmp_path: Path) -> None:
     folder = make_known_model(tmp_path)
-    (folder / "docs").mkdir()
+    (folder / "docs").mkdir(exist_ok=True)
     (folder / "docs" / "evaluation.json").write_bytes((SHIPPED / "docs" / "evaluation.json").read_bytes())
     with pytest.raises(ConfigurationError, match="of other weights"):
         write_card(folder)

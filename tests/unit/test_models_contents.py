@@ -80,7 +80,7 @@ DISGUISES = {
 @pytest.mark.parametrize("name", ["models/labels.txt", "docs/overlay.png", "notes"])
 def test_code_in_disguise_is_refused_whatever_its_name(tmp_path: Path, kind: str, name: str) -> None:
     folder = make_known_model(tmp_path)
-    (folder / "docs").mkdir()
+    (folder / "docs").mkdir(exist_ok=True)
     for content in DISGUISES[kind]:
         (folder / name).write_bytes(content)
         with pytest.raises(IntegrityError, match=f"{name} in bright_patch (is a|holds)"):

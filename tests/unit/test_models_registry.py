@@ -17,6 +17,8 @@ from core.registration import ModelState
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables import model_versions
+from explain.gate_result import GateResult, GateTest, write_result
+from fairness import audit as nouns
 from models.packages import load_package
 from models.registry import ZOO
 from models.shipped import pinned_files
@@ -267,3 +269,69 @@ def test_the_shipped_package_is_pinned_file_by_file(tmp_path: Path, monkeypatch:
     (zoo / "chest_radiograph" / "docs" / "more.txt").write_text("added")
     (refused,) = load_registry().refused
     assert "is not what Candor ships (docs/more.txt was added)" in str(refused.reason)
+
+
+def audited(folder: Path, sensitivity: tuple[float, float, float], *, sha256: str = "") -> Path:
+    """The package with a validation audit, in which women have this sensitivity (value, low, high)."""
+    value, low, high = sensitivity
+    made = load_package(folder)
+    origin = nouns.Provenance(
+        code_version="1", made_at="2026-11-24", source="tests", model_sha256=sha256 or made.model.sha256
+    )
+    row = nouns.Row(
+        finding="bright_patch", metric="sensitivity", cohort="sex=F", value=value, low=low, high=high,
+        n=500, positives=200, negatives=300,
+    )  # fmt: skip
+    (folder / "docs").mkdir(exist_ok=True)
+    (folder / "docs" / "audit.json").write_text(json.dumps(nouns.Audit(provenance=origin, rows=(row,)).as_document()))
+    return folder
+
+
+def policy(settings: Settings, level: str) -> None:
+    text = f'[floors.sensitivity]\nlower_bound = 0.70\nlevel = "{level}"\n'
+    (settings.data_dir / "policy.toml").write_text(text)
+
+
+def test_the_policy_of_the_site_lets_in_warns_or_blocks(house, tmp_path: Path) -> None:
+    settings, store = house
+    weak = audited(make_known_model(tmp_path / "1"), (0.71, 0.64, 0.77))
+    policy(settings, "block")
+    with pytest.raises(ConfigurationError, match=r"the policy blocks it: fairness: .*women.*0\.64, under 0\.70"):
+        register(weak, settings, store)
+    assert store.models.records() == []
+    assert not list((settings.data_dir / "models").glob("*/*"))
+    assert [(link.event.action, link.event.outcome) for link in store.audit.events()] == [("model.blocked", "refused")]
+    policy(settings, "warn")
+    registered = register(weak, settings, store)
+    assert (registered.verdict, registered.gates["fairness"]["level"]) == ("warn", "warn")
+    assert "0.64" in registered.gates["fairness"]["reasons"][0]
+    strong = audited(make_known_model(tmp_path / "2", version="2.0.0"), (0.85, 0.80, 0.89))
+    assert register(strong, settings, store).gates["fairness"]["level"] == "ok"
+
+
+def test_an_audit_of_other_weights_or_none_is_no_audit(house, tmp_path: Path) -> None:
+    settings, store = house
+    none = register(make_known_model(tmp_path / "1"), settings, store)
+    assert "holds no audit" in none.gates["fairness"]["reasons"][0]
+    other = audited(make_known_model(tmp_path / "2", version="2.0.0"), (0.85, 0.80, 0.89), sha256="0" * 64)
+    assert "of other weights" in register(other, settings, store).gates["fairness"]["reasons"][0]
+
+
+@pytest.mark.parametrize(("passed", "sha256", "level", "words"), [
+    (True, "", "ok", ""), (False, "", "warn", "failed stability"), (True, "0" * 64, "warn", "other weights"),
+])  # fmt: skip
+def test_a_failed_gate_for_maps_lets_the_model_in(
+    house, tmp_path: Path, passed: bool, sha256: str, level: str, words: str
+) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path)
+    test = GateTest(name="stability", passed=passed, words="")
+    result = GateResult(
+        model="bright_patch", version="1.0.0", sha256=sha256 or load_package(folder).model.sha256, method="m",
+        images="i", weaker="", tests=(test,),
+    )  # fmt: skip
+    write_result(result, folder)
+    gate = register(folder, settings, store).gates["explanation"]
+    assert (gate["level"], gate["passed"]) == (level, level == "ok")
+    assert words in "".join(gate["reasons"])
+    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE

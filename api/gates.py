@@ -1,0 +1,83 @@
+"""The gates of a registration: for whom does the model fail (fairness audit), and may its maps be shown (explanation)?
+
+Both read what the maker put into the package, and only where it is of these very weights. What the policy of the site
+blocks is not registered; maps that failed are withheld, and the model may run without them.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.errors import ConfigurationError
+from core.settings import Settings
+from explain.gate_result import read_result
+from fairness.audit import Audit, audit_from
+from fairness.policy import Level, judge, load_policy
+from models.packages import ModelPackage
+from pipeline.cohort_watch import policy_file
+
+AUDIT = Path("docs/audit.json")
+FAIRNESS, EXPLANATION = "fairness", "explanation"
+Gates = dict[str, dict[str, Any]]
+
+
+def gates_of(package: ModelPackage, settings: Settings) -> Gates:
+    """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values."""
+    return {FAIRNESS: _fairness(package, settings), EXPLANATION: _explanation(package)}
+
+
+def worst(gates: Gates) -> Level:
+    """What the gates come to together."""
+    order = list(Level)
+    return max((Level(found["level"]) for found in gates.values()), key=order.index)
+
+
+def reasons(gates: Gates, level: Level) -> list[str]:
+    """Every reason that came to `level`, with its gate."""
+    return [
+        f"{gate}: {words}" for gate, found in gates.items() if found["level"] == level for words in found["reasons"]
+    ]
+
+
+def _fairness(package: ModelPackage, settings: Settings) -> dict[str, Any]:
+    audit = _audit_of(package)
+    if isinstance(audit, str):
+        return _found(Level.WARN, [audit])
+    verdict = judge(audit, load_policy(policy_file(settings)))
+    origin = audit.provenance
+    judged = {"rows": origin.rows, "patients": origin.patients, "made_at": origin.made_at, "source": origin.source}
+    return _found(verdict.level, list(verdict.reasons), judged=judged)
+
+
+def _audit_of(package: ModelPackage) -> Audit | str:
+    """The maker's audit of these weights, or why there is none to judge."""
+    if AUDIT.as_posix() not in package.files:
+        return "the package holds no audit: for whom the model fails is not known"
+    try:
+        document = json.loads(package.read(AUDIT))
+        audit = audit_from(document.get("audit", document))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigurationError(f"{AUDIT} of {package.model.name} is no audit ({type(error).__name__})") from error
+    if audit.provenance.model_sha256 != package.model.sha256:
+        return "the audit in the package is of other weights: for whom these fail is not known"
+    return audit
+
+
+def _explanation(package: ModelPackage) -> dict[str, Any]:
+    if package.maps_name is None:
+        return _found(Level.OK, ["the model gives no maps"])
+    document = read_result(package.folder)
+    if document is None:
+        return _found(Level.WARN, ["the package holds no result of this gate: its maps are withheld"], passed=False)
+    if document["sha256"] != package.model.sha256:
+        return _found(Level.WARN, ["the gate was passed by other weights: maps are withheld"], passed=False)
+    failed = document["failed"]
+    words = [f"failed {', '.join(failed) or 'because nothing was tested'}: its maps are withheld"]
+    passed = bool(document["passed"])
+    return _found(Level.OK if passed else Level.WARN, [] if passed else words, passed=passed, document=document)
+
+
+def _found(level: Level, words: list[str], **more: Any) -> dict[str, Any]:
+    return {"level": level.value, "reasons": words, **more}
