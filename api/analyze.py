@@ -229,6 +229,8 @@ def _without_report(study_instance_uid: str, times: StudyTimes | None) -> dict[s
         "findings": [],
         "cohorts": [],
         "limitations": [],
+        "explanation_gate": "",
+        "objects_not_made": [],
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api import commands_mitigation, commands_models, commands_training, commands_truth
+from api import commands_explain, commands_mitigation, commands_models, commands_training, commands_truth
 from api.command_options import DEFAULT_DATA, Data, Json, opened, settings_of
 from core.errors import CandorError, answer_for
 
@@ -196,6 +196,7 @@ def analyze(
     raise typer.Exit(analyze_paths(paths, out, objects))
 
 
+app.add_typer(commands_explain.app)
 app.add_typer(commands_training.app)
 app.add_typer(commands_truth.app)
 app.add_typer(commands_models.models, name="models", rich_help_panel="Look after")

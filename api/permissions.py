@@ -26,9 +26,10 @@ class Permission(StrEnum):
     SEE_METRICS = "metrics.see"
     LIST_STUDIES = "studies.list"
     SEE_STUDY = "study.see"
+    EXPLAIN = "study.explain"
 
 
-AUDITED = frozenset({Permission.LIST_STUDIES, Permission.SEE_STUDY})
+AUDITED = frozenset({Permission.LIST_STUDIES, Permission.SEE_STUDY, Permission.EXPLAIN})
 """Permissions whose use is recorded each time; a refusal always is."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")

@@ -18,6 +18,7 @@ from api.metrics import exposition
 from api.permissions import Permission, is_loopback, requires
 from api.problems import SECURITY_HEADERS, answer_problems
 from api.processes import living
+from api.web_explanations import add_explanation_routes
 from core.errors import CandorError, ConfigurationError
 from core.settings import Settings
 from core.store.figures import Figures, StudyTimes
@@ -59,6 +60,7 @@ def _add_routes(app: FastAPI) -> None:
         ("/api/studies/{study_id}", see_study, Permission.SEE_STUDY),
     ):
         app.add_api_route(path, endpoint, methods=["GET"], dependencies=[Depends(requires(permission))])
+    add_explanation_routes(app)
 
 
 def health() -> dict[str, str]:

@@ -124,6 +124,13 @@ class Settings(BaseSettings):
     blind_read_rate: float = Field(
         default=0.05, ge=0, le=1, description="share of the studies without a flag that `candor truth blind-list` draws"
     )
+    faithfulness: Literal["every", "sampled", "off"] = Field(
+        default="every",
+        description="measure how far to trust each map: every (a tenth while studies wait), sampled (a tenth), off",
+    )
+    faithfulness_passes: int = Field(
+        default=25, ge=14, description="what that may cost per map, in forward passes of the model"
+    )
     reading_threads: int = Field(default=3, ge=1, description="studies read at the same time by one worker")
 
     destinations: tuple[DestinationSettings, ...] = Field(

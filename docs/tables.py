@@ -199,9 +199,15 @@ def _metrics(store: Store, settings: Settings) -> str:
 def _routes(store: Store, settings: Settings) -> str:
     routes: list[Any] = [route for route in create_app(store, settings).routes if hasattr(route, "dependencies")]
     rows = [
-        (f"`{route.path}`", f"`{_permission(route)}`", str(route.endpoint.__doc__).splitlines()[0]) for route in routes
+        (f"`{_method(route)}{route.path}`", f"`{_permission(route)}`", str(route.endpoint.__doc__).splitlines()[0])
+        for route in routes
     ]
     return _table(("route", "permission", "what it tells"), rows)
+
+
+def _method(route: Any) -> str:
+    """What is not a GET says so."""
+    return "".join(f"{method} " for method in sorted(route.methods - {"GET", "HEAD"}))
 
 
 def _permission(route: Any) -> str:

@@ -16,7 +16,7 @@ from explain import black_box, gradient_maps
 from explain.class_activation import saliency_of
 from explain.faithfulness import STANDARD, Budget, measure
 from explain.methods import DEFAULT, Method, method_named
-from explain.structure import similarity
+from explain.structure import rank_correlation, similarity
 from explain.subject import Subject
 from explain.watching import UNWATCHED, Floats, Watch
 
@@ -94,10 +94,16 @@ def faithfulness_of(
 
 
 def agreement(first: Saliency, second: Saliency) -> dict[str, float]:
-    """How alike two methods' maps of one finding are: `ssim` -1..1, `overlap` 0..1 (IoU of the masks)."""
+    """How alike two methods' maps of one finding are: `ssim` -1..1, `rank_correlation` -1..1 (Spearman, on the grid
+    on which SSIM is measured; 0 when a map is flat), `overlap` 0..1 (IoU of the masks).
+    """
     both = np.logical_and(first.mask, second.mask).sum()
     either = np.logical_or(first.mask, second.mask).sum()
-    return {"ssim": similarity(first.values, second.values), "overlap": float(both / either) if either else 0.0}
+    return {
+        "ssim": similarity(first.values, second.values),
+        "rank_correlation": rank_correlation(first.values, second.values),
+        "overlap": float(both / either) if either else 0.0,
+    }
 
 
 def _faithfulness(

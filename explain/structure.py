@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, stats
 
 from explain.perturbation import sized
 from explain.scale import over_range
@@ -28,3 +28,10 @@ def similarity(first: Floats, second: Floats) -> float:
     both = mean(a * b) - mean_a * mean_b
     above = (2 * mean_a * mean_b + _C1) * (2 * both + _C2)
     return float((above / ((mean_a**2 + mean_b**2 + _C1) * (var_a + var_b + _C2))).mean())
+
+
+def rank_correlation(first: Floats, second: Floats) -> float:
+    """Spearman's rank correlation, -1..1, of two maps on the common grid; 0 when one of them is flat."""
+    shape = (GRID,) * first.ndim
+    a, b = (stats.rankdata(sized(values, shape).reshape(-1)) for values in (first, second))
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0

@@ -71,4 +71,8 @@ class Anticipator:
         for number, instance in arriving:
             self._room.read_ahead(instance)
             self._newest_seen = number
+        for _, instance in arriving:
+            if self._studies.arriving(after=self._newest_seen):
+                break  # the next images first: how far to trust a map matters less than what it says
+            self._room.measure_ahead(instance)
         return bool(arriving)

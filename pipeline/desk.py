@@ -20,6 +20,7 @@ class Desk:
     """At most `places` studies are reported at the same time; one is drawn, when nobody reports."""
 
     def __init__(self, places: int) -> None:
+        self._number_of_places = places
         self._places = threading.Semaphore(places)
         self._drawing = threading.Lock()
         self._counting = threading.Lock()
@@ -38,6 +39,12 @@ class Desk:
             with self._counting:
                 self._reporting -= 1
                 self._last_reported = time.monotonic()
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether studies wait for a place: nobody should do now what can be left out."""
+        with self._counting:
+            return self._reporting > self._number_of_places
 
     @contextmanager
     def drawing(self) -> Iterator[None]:

@@ -20,6 +20,7 @@ def document(report: Report) -> dict[str, Any]:
         "findings": [_finding(finding, saliencies.get(finding.name)) for finding in report.findings],
         "cohorts": [_cohort(metric) for metric in report.cohorts],
         "limitations": list(report.limitations),
+        "explanation_gate": report.explanation_gate,
     }
 
 

@@ -13,13 +13,19 @@ from dataclasses import replace
 
 import structlog
 
-from core.domain import Instance, ObjectKind, Patient, Prediction, Report, ResultObject, Series, Study
+from core.domain import Instance, ObjectKind, Patient, Prediction, Report, ResultObject, Saliency, Series, Study
 from core.errors import CandorError
+from core.settings import Settings
 from core.store.store import Store
+from explain.gate_result import withheld_reason
+from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Choice, select
 from models.packages import ModelPackage
+from pipeline.desk import Desk
+from pipeline.measuring import MapMeasurer
 from pipeline.runner import Runner
+from pipeline.story import Reader
 
 _log = structlog.get_logger()
 
@@ -27,9 +33,13 @@ _log = structlog.get_logger()
 class ReadingRoom:
     """The models of this installation, ready to read."""
 
-    def __init__(self, store: Store, packages: Sequence[ModelPackage], runner: Runner) -> None:
+    def __init__(
+        self, store: Store, packages: Sequence[ModelPackage], runner: Runner, desk: Desk, settings: Settings
+    ) -> None:
         self._store = store
         self._runner = runner
+        self._maps = MapMeasurer(store, runner, desk, settings)
+        self.desk = desk
         self._one_at_a_time = threading.Lock()
         self.packages = tuple(packages)
 
@@ -66,6 +76,16 @@ class ReadingRoom:
         calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
         return replace(known, probabilities=calibrated)
 
+    def measured(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The maps with how far to trust each, as far as it is known or can be measured now."""
+        return self._maps.measured(choice, prediction, saliencies)
+
+    def recalled(self, choice: Choice, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+        """The maps with what is known already."""
+        return self._maps.recalled(choice, saliencies)
+
     def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""
         return self._runner.encode(report, self._store.objects.get(analysed.object_key), kinds)
@@ -78,6 +98,40 @@ class ReadingRoom:
                 self.infer(choice)
             except CandorError as error:
                 _log.info("read_ahead.skipped", error=type(error).__name__)
+
+    def measure_ahead(self, instance: Instance) -> None:
+        """Measure the maps of an image that was read ahead, while its study is still quiet."""
+        choice = select(_alone(instance), self.packages)
+        if not isinstance(choice, Choice) or withheld_reason(choice.package):
+            return
+        try:
+            prediction = self.infer(choice)
+        except CandorError:
+            return  # the report will say why
+        positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
+        self._maps.measure(choice, prediction, positive)
+
+    def as_filed(self) -> Reader:
+        """This room for whoever repeats what a report says: it measures nothing anew."""
+        return _AsFiled(self)
+
+
+class _AsFiled:
+    """The room, with the figures that were known when the report was made."""
+
+    def __init__(self, room: ReadingRoom) -> None:
+        self._room = room
+
+    def infer(self, choice: Choice) -> Prediction:
+        """As the room does."""
+        return self._room.infer(choice)
+
+    def measured(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The figures that are known; none is measured for a drawing."""
+        del prediction
+        return self._room.recalled(choice, saliencies)
 
 
 def _alone(instance: Instance) -> Study:

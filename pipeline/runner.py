@@ -15,6 +15,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from multiprocessing import get_context, parent_process
 from typing import TYPE_CHECKING, TypeVar
 
@@ -24,10 +25,11 @@ import structlog
 from models.packages import ModelPackage
 
 if TYPE_CHECKING:
+    from explain.faithfulness import Budget
     from models.onnx_runtime import OnnxModel
     from models.quality import QualityModel
 
-from core.domain import Image, ModelVersion, ObjectKind, Prediction, Report, ResultObject
+from core.domain import Faithfulness, Image, ModelVersion, ObjectKind, Prediction, Report, ResultObject
 from core.errors import CandorError, Unavailable
 from core.log import configure_logging
 
@@ -43,9 +45,12 @@ class RunnerDied(Unavailable):
 class Child:
     """One child process that does one job at a time; safe to call from many threads."""
 
-    def __init__(self, initialiser: Callable[..., None], *arguments: object) -> None:
+    def __init__(
+        self, initialiser: Callable[..., None], *arguments: object, longest_seconds: int = LONGEST_JOB_SECONDS
+    ) -> None:
         self._initialiser = initialiser
         self._arguments = arguments
+        self._longest_seconds = longest_seconds
         self._lock = threading.Lock()
         self._pool = self._start()
 
@@ -53,9 +58,9 @@ class Child:
         """The result of a job, or its error; RunnerDied when the child died of it."""
         with self._lock:
             try:
-                return self._pool.submit(_within_time, job, *arguments).result()
+                return self._pool.submit(_within_time, self._longest_seconds, job, *arguments).result()
             except BrokenProcessPool:
-                _log.error("runner.died", process=job.__name__)
+                _log.error("runner.died", process=getattr(job, "__name__", "explain"))
                 self._pool = self._start()
         raise RunnerDied("the model runner died, or was too slow, on this image: out of memory, or a damaged image")
 
@@ -83,6 +88,12 @@ class Runner:
     def predict(self, package: ModelPackage, part10: bytes, sop_instance_uid: str) -> Prediction:
         """Decode a Part 10 object and run one model on it; InvalidStudy when it cannot be decoded."""
         return self._models.call(_predict, package.model.device_uid, part10, sop_instance_uid)
+
+    def measure(
+        self, package: ModelPackage, part10: bytes, prediction: Prediction, finding_name: str, budget: Budget
+    ) -> Faithfulness:
+        """How far to trust the map that the prediction holds of a finding."""
+        return self._models.call(_measure, package.model.device_uid, part10, prediction, finding_name, budget)
 
     def encode(self, report: Report, part10: bytes, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report on the image `part10`."""
@@ -170,9 +181,9 @@ def _nothing() -> None:
     """Done when the child has begun."""
 
 
-def _within_time(job: Callable[..., T], *arguments: object) -> T:
+def _within_time(longest_seconds: int, job: Callable[..., T], *arguments: object) -> T:
     """Run a job under the alarm clock: a decoder that loops for ever is ended by the kernel, with this child."""
-    signal.alarm(LONGEST_JOB_SECONDS)
+    signal.alarm(longest_seconds)
     try:
         return job(*arguments)
     finally:
@@ -192,6 +203,21 @@ def _predict(device_uid: str, part10: bytes, sop_instance_uid: str) -> Predictio
 
     image = _decode(part10)
     return infer(_models[device_uid], image, sop_instance_uid, _gates.get(device_uid))
+
+
+def _measure(device_uid: str, part10: bytes, prediction: Prediction, finding_name: str, budget: Budget) -> Faithfulness:
+    from explain.explanation import faithfulness_of
+    from explain.subject import Subject
+
+    assert prediction.maps is not None, "the caller measures maps that are there"
+    subject = Subject.of(_models[device_uid], _decode_again(part10), prediction.sop_instance_uid)
+    return faithfulness_of(subject, finding_name, prediction.maps[subject.number_of(finding_name)], budget=budget)
+
+
+@lru_cache(maxsize=1)
+def _decode_again(part10: bytes) -> Image:
+    """The maps of several findings are measured one after the other on the same image."""
+    return _decode(part10)
 
 
 def _decode(part10: bytes) -> Image:

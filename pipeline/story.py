@@ -14,13 +14,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain import CohortMetric, OperatingPoint, Prediction, Report, ReportStatus, Study
+from core.domain import CohortMetric, OperatingPoint, Prediction, Report, ReportStatus, Saliency, Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
+from explain.gate_result import withheld_reason
 from inference.findings import to_findings
 from inference.quality import gate_limitations
 from inference.select import Choice, Declined, select
 from models.packages import ModelPackage
+from pipeline.trust import closed, judged, unmeasured
 
 
 class Reader(Protocol):
@@ -28,6 +30,11 @@ class Reader(Protocol):
 
     def infer(self, choice: Choice) -> Prediction:
         """The prediction; InvalidStudy when the image cannot be decoded, or has a fault (inference.quality)."""
+
+    def measured(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The maps with how far to trust each, as far as that is known or can be measured now."""
 
 
 class CohortFigures(Protocol):
@@ -69,16 +76,20 @@ def read_study(
         )
         return _without_findings(study, declined, predecessor, at)
     findings = to_findings(prediction, audits.operating_points(study, choice, at))
-    saliencies = [explain(prediction, finding.name) for finding in findings if finding.is_positive]
+    maps = [explain(prediction, finding.name) for finding in findings if finding.is_positive]
+    saliencies = tuple(saliency for saliency in maps if saliency is not None)
+    gate = withheld_reason(choice.package)
+    saliencies = closed(saliencies, gate) if gate else judged(reader.measured(choice, prediction, saliencies))
     return Report(
         study=study,
         status=ReportStatus.REPORTED,
         created_at=at,
         model=choice.package.model,
         findings=findings,
-        saliencies=tuple(saliency for saliency in saliencies if saliency is not None),
+        saliencies=saliencies,
         cohorts=audits.for_cohort(study, choice, at),
-        limitations=(*choice.limitations, *gate_limitations(choice.package)),
+        limitations=(*choice.limitations, *gate_limitations(choice.package), *unmeasured(saliencies)),
+        explanation_gate=gate,
         analysed_sop_instance_uid=choice.instance.sop_instance_uid,
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
         predecessor_series_instance_uid=predecessor.series_instance_uid,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,12 @@ from models.packages import ModelPackage
 from models.registry import Registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
+from pipeline.desk import Desk
 from pipeline.loops import Loop
+from pipeline.opinion_runner import OpinionRunner
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Beside, Runner
+from pipeline.second_opinions import OpinionDesk
 from pipeline.shadow import Shadow, ShadowLoop, since_of
 from pipeline.site_models import site_registry
 from pipeline.watch import Watch
@@ -43,6 +46,7 @@ class Worker:
         self._settings = settings
         self._name = name
         self._exit = ExitStack()
+        self._opinions: OpinionDesk | None = None
 
     def start(self) -> None:
         """Start everything; ConfigurationError when a worker of this name runs on this data folder already."""
@@ -61,6 +65,8 @@ class Worker:
 
     def stop(self) -> None:
         """Stop in the opposite order; what is unfinished goes on at the next start."""
+        if self._opinions is not None:
+            self._opinions.stop()
         self._exit.close()
 
     def _registry(self, store: Store) -> Registry:
@@ -74,7 +80,8 @@ class Worker:
         runner = Runner(registry.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
         providers = runner.warm_up()
-        return ReadingRoom(store, _ready(registry.packages, providers), runner)
+        ready = _ready(registry.packages, providers)
+        return ReadingRoom(store, ready, runner, Desk(self._settings.reading_threads), self._settings)
 
     def _shadow_loops(self, store: Store, registry: Registry, exit_stack: ExitStack) -> list[Loop]:
         """None without shadow versions: their child is not even started then."""
@@ -106,12 +113,22 @@ class Worker:
 
         workflow = StudyWorkflow(store, room, self._settings, nudge_deliveries)
         exit_stack.enter_context(_workflow_engine(self._settings, store, self._name))
+        self._opinions = self._open_opinions(store, room, nudge_deliveries, exit_stack)
         return [
+            Loop("explanations", self._opinions.tick, rest_seconds=1.0),
             Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
             Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
             Loop("watch", Watch(store, self._settings, self._name, now=time.time).tick, rest_seconds=30.0),
             *deliveries,
         ]
+
+    def _open_opinions(
+        self, store: Store, room: ReadingRoom, on_filed: Callable[[], None], exit_stack: ExitStack
+    ) -> OpinionDesk:
+        store.explanations.interrupt(self._name)
+        runner = OpinionRunner(room.packages, threads=self._settings.model_threads)
+        exit_stack.callback(runner.close)
+        return OpinionDesk(store, self._settings, room, runner, holder=self._name, on_filed=on_filed)
 
 
 def _ready(packages: Sequence[ModelPackage], providers: dict[str, tuple[str, str]]) -> list[ModelPackage]:

@@ -23,14 +23,14 @@ from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
+from dicom_node.sop_classes import why_no_parametric_map
 from pipeline.audits import Audits
 from pipeline.cohort_facts import failed_reading, reading_of
-from pipeline.desk import Desk
 from pipeline.document import document
 from pipeline.loops import describe
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import RunnerDied
-from pipeline.story import Predecessor, read_study
+from pipeline.story import Predecessor, Reader, read_study
 
 _log = structlog.get_logger()
 _REPORT = frozenset({ObjectKind.SR})
@@ -55,7 +55,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._room = room
         self._settings = settings
         self._on_filed = on_filed
-        self._desk = Desk(settings.reading_threads)
+        self._desk = room.desk
         self._audits = Audits(store, settings)
         super().__init__(config_name="candor")
 
@@ -100,7 +100,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _no_strangers("report"):
             filed = self._store.reports.find(this)
             if filed is None:
-                report = self._read(this, at=datetime.now(UTC))
+                report = self._read(this, self._room, at=datetime.now(UTC))
                 filed = self._filed(this, report, self._encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
                 self._on_filed()
@@ -118,7 +118,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
         objects: tuple[ResultObject, ...] = ()
         if filed and kinds and any(finding["positive"] for finding in filed.document["findings"]):
-            report = self._read(this, at=datetime.fromtimestamp(filed.created_at, UTC))
+            report = self._read(this, self._room.as_filed(), at=datetime.fromtimestamp(filed.created_at, UTC))
             objects = self._encode(report, kinds)
         self._store.reports.complete(this, objects, wanted)
         self._on_filed()
@@ -135,7 +135,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._store.studies.fail(this, sentence)
         return ReportStatus.FAILED.value
 
-    def _read(self, this: Revision, *, at: datetime) -> Report:
+    def _read(self, this: Revision, reader: Reader, *, at: datetime) -> Report:
         before = self._store.reports.predecessor(this) if this.revision > 1 else None
         predecessor = Predecessor()
         if before is not None:
@@ -143,14 +143,14 @@ class StudyWorkflow(DBOSConfiguredInstance):
                 sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
             )
         study = self._store.studies.load(this)
-        return read_study(study, self._room.packages, self._room, self._audits, predecessor=predecessor, at=at)
+        return read_study(study, self._room.packages, reader, self._audits, predecessor=predecessor, at=at)
 
     def _filed(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
         sr = next((item for item in objects if item.kind is ObjectKind.SR), None)
         filed = FiledReport(
             revision=this,
             status=report.status,
-            document=document(report),
+            document={**document(report), "objects_not_made": self._not_made(report)},
             sr_sop_instance_uid=sr.sop_instance_uid if sr else "",
             sr_series_instance_uid=sr.series_instance_uid if sr else "",
             completed_at=self._store.studies.completed_at(this),
@@ -166,6 +166,17 @@ class StudyWorkflow(DBOSConfiguredInstance):
             waited = datetime.now(UTC).timestamp() - self._store.studies.last_received_at(report.study.study_id)
             made = reading_of(report, self._store.key.pseudonym_key, turnaround_seconds=max(0.0, waited))
             self._store.readings.record(made)
+
+    def _not_made(self, report: Report) -> list[dict[str, str]]:
+        """What a destination asks for and this image does not allow, each with the reason."""
+        analysed = _instance(report.study, report.analysed_sop_instance_uid)
+        asked = frozenset[ObjectKind]().union(*self._wanted(report.status).values())
+        if analysed is None or ObjectKind.PMAP not in asked or not any(s.shown for s in report.saliencies):
+            return []
+        reason = why_no_parametric_map(analysed.sop_class_uid, analysed.number_of_frames)
+        if reason:
+            _log.info("object.not_made", study=report.study.study_id, kind=ObjectKind.PMAP.value, reason=reason)
+        return [{"kind": ObjectKind.PMAP.value, "reason": reason}] if reason else []
 
     def _wanted(self, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
         """Which kinds each destination gets of a report of this status."""

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from explain.gate_result import PLANTED_LESION, GateResult, GateTest, write_result
 from models.packages import sha256_of
 
 THRESHOLD = 0.75
@@ -32,14 +33,25 @@ def make_known_model(
     (package / "configs").mkdir()
     onnx.save(_graph(), package / "models" / "model.onnx")
     (package / "configs" / "metadata.json").write_text(json.dumps({"version": "1.0.0", "name": "Bright patch"}))
-    (package / "candor.json").write_text(json.dumps({**_description(package, name, version), **(change or {})}))
+    description = {**_description(package, name, version), **(change or {})}
+    (package / "candor.json").write_text(json.dumps(description))
+    pass_the_gate(package, str(description["sha256"]))
     return package
+
+
+def pass_the_gate(package: Path, sha256: str, *, failed: tuple[str, ...] = ()) -> None:
+    """Leave the result of a registration gate in the package: passed, or failed by these tests."""
+    tests = tuple(GateTest(name=name, passed=name not in failed, words="") for name in {PLANTED_LESION, *failed})
+    result = GateResult(
+        model="bright_patch", version="1.0.0", sha256=sha256, method="", images="", weaker="", tests=tests
+    )
+    write_result(result, package)
 
 
 def _graph() -> onnx.ModelProto:
     """image -> resize to SIDE -> mean over POOL x POOL -> (brightness - THRESHOLD) above 0 -> map; mean -> logit."""
     constants = {
-        "sizes": np.array([1, 1, SIDE, SIDE], np.int64),
+        "sizes": np.array([SIDE, SIDE], np.int64),
         "level": np.array(THRESHOLD, np.float32),
         "zero": np.array(0.0, np.float32),
         "gain": np.array(GAIN, np.float32),
@@ -47,7 +59,7 @@ def _graph() -> onnx.ModelProto:
         "axes": np.array([2, 3], np.int64),
     }
     nodes = [
-        helper.make_node("Resize", ["image", "", "", "sizes"], ["small"], mode="linear", antialias=1),
+        helper.make_node("Resize", ["image", "", "", "sizes"], ["small"], mode="linear", antialias=1, axes=[2, 3]),
         helper.make_node("AveragePool", ["small"], ["brightness"], kernel_shape=[POOL, POOL], strides=[POOL // 2] * 2),
         helper.make_node("Sub", ["brightness", "level"], ["above"]),
         helper.make_node("Max", ["above", "zero"], ["excess"]),
@@ -58,10 +70,10 @@ def _graph() -> onnx.ModelProto:
     graph = helper.make_graph(
         nodes,
         "bright_patch",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])],
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["n", 1, "h", "w"])],
         [
-            helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1, 1]),
-            helper.make_tensor_value_info("class_activation", TensorProto.FLOAT, [1, 1, None, None]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1]),
+            helper.make_tensor_value_info("class_activation", TensorProto.FLOAT, ["n", 1, None, None]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

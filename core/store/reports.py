@@ -78,6 +78,20 @@ class ReportStore:
         if not is_first:
             self._discard(stored)
 
+    def append(
+        self,
+        revision: Revision,
+        objects: Sequence[ResultObject],
+        destinations: Mapping[str, frozenset[ObjectKind]],
+    ) -> None:
+        """Add objects that somebody asked for after the report; a second time changes nothing."""
+        stored = self._keep(objects)
+        with self._engine.begin() as connection:
+            known = {item.sop_instance_uid for item in objects if self._is_known(connection, item)}
+            new = [(item, key) for item, key in stored if item.sop_instance_uid not in known]
+            self._enqueue(connection, revision, new, destinations)
+        self._discard([(item, key) for item, key in stored if item.sop_instance_uid in known])
+
     def find(self, revision: Revision) -> FiledReport | None:
         """The report of this very revision."""
         return self._first(reports.c.report_id == revision.report_id)

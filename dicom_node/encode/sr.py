@@ -129,7 +129,7 @@ def _overall(report: Report) -> list[hd.ContentItem]:
     ]
     if report.reason:
         items.append(text(concepts.REASON, report.reason))
-    if report.explanation_gate:
+    if report.explanation_gate and any(finding.is_positive for finding in report.findings):
         items.append(text(concepts.MAP_WITHHELD, f"No map is shown, because {report.explanation_gate}"))
     items += [text(concepts.LIMITATION, limitation) for limitation in report.limitations if limitation]
     if report.model and report.model.intended_use:

@@ -163,6 +163,8 @@ def test_every_route_names_the_permission_it_needs(app):
         "/metrics",
         "/api/studies",
         "/api/studies/{study_id}",
+        "/api/studies/{study_id}/explanations",
+        "/api/studies/{study_id}/explanations/{job_id}",
     }
     assert len(routes) == len(app.routes), "a route beside ours: documentation pages, mounts"
     for route in routes:

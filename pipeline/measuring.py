@@ -1,0 +1,91 @@
+"""How far to trust each map, measured once per image and model version, and never at the cost of those who wait.
+
+In the quiet period a study's figures cost nobody time (pipeline.assemble reads ahead). A report that comes to its turn
+without them is measured then, unless more studies wait than can be read at once: in such a burst, and on a machine
+that is set to `sampled`, a tenth of the studies is measured, drawn by a hash, and their figures say so.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Iterable
+
+import structlog
+
+from core.domain import Faithfulness, Prediction, Saliency
+from core.errors import CandorError
+from core.settings import Settings
+from core.store.store import Store
+from explain.faithfulness import BUDGETS, Budget
+from inference.select import Choice
+from pipeline.desk import Desk
+from pipeline.runner import Runner
+
+SAMPLE_OF = 10
+"""One study of so many is measured when not all can be."""
+_log = structlog.get_logger()
+
+
+def budget_within(passes: int) -> Budget:
+    """The finest budget that costs at most so many forward passes of the model, else the cheapest there is."""
+    by_cost = sorted(BUDGETS.values(), key=lambda budget: budget.forward_passes)
+    affordable = [budget for budget in by_cost if budget.forward_passes <= passes and not budget.sampled]
+    return affordable[-1] if affordable else by_cost[0]
+
+
+class MapMeasurer:
+    """Measures maps in the model runner and remembers the figures."""
+
+    def __init__(self, store: Store, runner: Runner, desk: Desk, settings: Settings) -> None:
+        self._store = store
+        self._runner = runner
+        self._desk = desk
+        self._mode = settings.faithfulness
+        self._budget = budget_within(settings.faithfulness_passes)
+
+    def recalled(self, choice: Choice, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+        """The maps with the figures that are known of them: what is drawn says what its report says."""
+        known = self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
+        return tuple(dataclasses.replace(s, faithfulness=known.get(s.finding_name)) for s in saliencies)
+
+    def measured(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The maps with their figures, measured now where nothing is known; without any when this study is not drawn.
+
+        Figures are a service: what goes wrong while measuring is logged and leaves the report without them.
+        """
+        self.measure(choice, prediction, [saliency.finding_name for saliency in saliencies if saliency.shown])
+        return self.recalled(choice, saliencies)
+
+    def measure(self, choice: Choice, prediction: Prediction, finding_names: Iterable[str]) -> None:
+        """Measure and remember what is not known yet, if it is this image's turn."""
+        known = self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
+        missing = [name for name in finding_names if name not in known and prediction.maps is not None]
+        try:
+            for name in missing:
+                if (budget := self._budget_for(choice)) is not None:  # asked anew: others may have come meanwhile
+                    self._measure(choice, prediction, name, budget)
+        except CandorError as error:
+            _log.warning("faithfulness.failed", error=type(error).__name__)
+
+    def _measure(self, choice: Choice, prediction: Prediction, finding_name: str, budget: Budget) -> None:
+        part10 = self._store.objects.get(choice.instance.object_key)
+        figures: Faithfulness = self._runner.measure(choice.package, part10, prediction, finding_name, budget)
+        uid, model = choice.instance.sop_instance_uid, choice.package.model
+        self._store.faithfulness.remember(uid, model, {finding_name: figures})
+
+    def _budget_for(self, choice: Choice) -> Budget | None:
+        """How finely to measure the maps of this image; None when it is not its turn."""
+        if self._mode == "off":
+            return None
+        if self._mode == "every" and not self._desk.is_crowded:
+            return self._budget
+        return dataclasses.replace(self._budget, sampled=True) if _is_drawn(choice) else None
+
+
+def _is_drawn(choice: Choice) -> bool:
+    """The same image is always drawn or never, whoever asks and however often."""
+    digest = hashlib.sha256(choice.instance.sop_instance_uid.encode()).digest()
+    return int.from_bytes(digest[:8]) % SAMPLE_OF == 0

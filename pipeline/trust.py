@@ -1,0 +1,43 @@
+"""What becomes of a map once it is known how far to trust it: shown, or withheld with the reason."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from core.domain import Faithfulness, Saliency
+
+LOWEST_STABILITY = 0.8
+"""SSIM, as in the registration gate: a map that small changes of the image move more says little of the image."""
+NULL_MAPS_MEDIAN = 50.0
+"""Below it, more than half of the maps that cannot know the model do better on this image."""
+NOT_MEASURED = "How far to trust the map was not measured for this study."
+
+
+def closed(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Saliency, ...]:
+    """The maps of a model that did not pass its gate: none is shown."""
+    return tuple(replace(saliency, shown=False, withheld_reason=reason) for saliency in saliencies)
+
+
+def judged(saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+    """The maps, those withheld that their own figures speak against; one without figures is shown."""
+    return tuple(_judged(saliency) for saliency in saliencies)
+
+
+def unmeasured(saliencies: tuple[Saliency, ...]) -> tuple[str, ...]:
+    """The limitation of a report that shows a map without figures."""
+    return (NOT_MEASURED,) if any(s.shown and s.faithfulness is None for s in saliencies) else ()
+
+
+def _judged(saliency: Saliency) -> Saliency:
+    reason = distrust(saliency.faithfulness) if saliency.shown and saliency.faithfulness else ""
+    return replace(saliency, shown=False, withheld_reason=reason) if reason else saliency
+
+
+def distrust(measured: Faithfulness) -> str:
+    """Why a map with these figures is not shown, to follow "Map withheld because"; "" when it is."""
+    if measured.null_percentile < NULL_MAPS_MEDIAN:
+        better = 100.0 - measured.null_percentile
+        return f"{better:.0f} % of maps that cannot know the model are as good on this image"
+    if measured.stability < LOWEST_STABILITY:
+        return f"small changes of the image move it (stability {measured.stability:.2f}, at least {LOWEST_STABILITY})"
+    return ""
