@@ -177,7 +177,12 @@ def test_looking_at_studies_is_recorded_and_health_checks_are_not(client, store)
     client.get("/metrics")
     client.get("/api/studies")
     client.get("/api/studies/abc")
-    assert actions(store) == [("web.studies.list", "success"), ("web.study.see", "success")]
+    client.post("/api/studies/abc/explanations", json={"finding": "x"})
+    assert actions(store) == [
+        ("web.studies.list", "success"),
+        ("web.study.see", "success"),
+        ("web.study.explain", "success"),
+    ]
     assert {f"web.{permission}" for permission in AUDITED} == {action for action, _ in actions(store)}
 
 
@@ -232,3 +237,33 @@ def test_it_answers_over_a_real_socket(app):
         assert httpx2.get(url).json() == {"studies": []}
         server.should_exit = True
         thread.join(10)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
+def test_no_form_of_another_site_can_ask_for_an_explanation(client, store, image, content_type):
+    """What a browser sends across sites without asking us first is none of the types that are taken."""
+    study_id = store.study_id_of(image.study_instance_uid)
+    answer = client.post(
+        f"/api/studies/{study_id}/explanations",
+        content=b'{"finding": "bright_patch"}',
+        headers={"content-type": content_type},
+    )
+    assert answer.status_code in (415, 422)
+    assert store.explanations.of_study(study_id) == []
+
+
+def test_a_study_without_a_report_has_nothing_to_explain(client, store, image):
+    study_id = store.study_id_of(image.study_instance_uid)
+    answer = client.post(f"/api/studies/{study_id}/explanations", json={"finding": "bright_patch"})
+    assert answer.status_code == 400
+    assert "no report" in answer.json()["detail"]
+    for method in ("GET", "DELETE"):
+        assert client.request(method, f"/api/studies/{study_id}/explanations/none").status_code == 404
+
+
+def test_a_job_is_seen_under_its_own_study_only(client, store, image):
+    study_id = store.study_id_of(image.study_instance_uid)
+    job = store.explanations.ask(study_id, "bright_patch", "shap")
+    assert client.get(f"/api/studies/{study_id}/explanations/{job.job_id}").json()["state"] == "queued"
+    assert client.delete(f"/api/studies/other/explanations/{job.job_id}").status_code == 404
+    assert client.delete(f"/api/studies/{study_id}/explanations/{job.job_id}").json()["state"] == "cancelled"
