@@ -239,7 +239,9 @@ def calibration_error_if_perfect(probabilities: Floats, bins: int = BINS, *, dra
     (Broecker & Smith, Weather and Forecasting 2007). The number of positives per bin is drawn as a normal of the
     variance that the probabilities give: exact enough from 11 images a bin.
     """
-    rising = np.sort(np.asarray(probabilities, np.float64))
+    rising = np.asarray(probabilities, np.float64)
+    if (rising[1:] < rising[:-1]).any():
+        rising = np.sort(rising)
     edges = bin_edges(len(rising), bins)
     spread = np.sqrt(np.add.reduceat(rising * (1 - rising), edges))
     noise = np.random.default_rng(seed).standard_normal((draws, len(edges)))
