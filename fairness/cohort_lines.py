@@ -15,6 +15,7 @@ from typing import Any
 
 from core.domain import CohortMetric
 from fairness.cohorts import ALL, cohort_name, conditions_of
+from fairness.truth import AMONG_VERIFIED
 
 ENOUGH = 30  # positives for a sensitivity, negatives for a specificity
 LADDER = ("view", "age_band", "sex")
@@ -36,6 +37,7 @@ class Figure:
     high: float | None
     positives: int | None
     negatives: int | None
+    note: str = ""
 
 
 def figures_of(document: Mapping[str, Any]) -> list[Figure]:
@@ -50,6 +52,7 @@ class _Rate:
     value: float | None
     interval: tuple[float, float] | None
     count: int
+    words: str = ""  # what the figure must say about itself
 
 
 class Evidence:
@@ -110,7 +113,7 @@ class Evidence:
             specificity_interval=specificity.interval,
             positives=sensitivity.count,
             negatives=specificity.count,
-            source=self.source,
+            source=self.source + (f", {sensitivity.words}" if sensitivity.words else ""),
             fallback=fallback,
         )
 
@@ -140,12 +143,13 @@ def _rank(conditions: Conditions) -> tuple[int, list[int]]:
 def _rate(figure: Figure) -> _Rate:
     count = figure.positives if figure.metric == "sensitivity" else figure.negatives
     value, low, high = (_number(number) for number in (figure.value, figure.low, figure.high))
-    return _Rate(value, None if low is None or high is None else (low, high), count or 0)
+    words = AMONG_VERIFIED if AMONG_VERIFIED in figure.note else ""
+    return _Rate(value, None if low is None or high is None else (low, high), count or 0, words)
 
 
 def _shown(rate: _Rate) -> _Rate:
     """A figure of too few is none, whatever the audit says of it."""
-    return rate if rate.count >= ENOUGH else _Rate(None, None, rate.count)
+    return rate if rate.count >= ENOUGH else _Rate(None, None, rate.count, rate.words)
 
 
 def _number(value: float | None) -> float | None:

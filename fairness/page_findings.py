@@ -30,6 +30,14 @@ _OTHERS = {
     "ece_if_calibrated": "ECE if calibrated",
     "flag_rate": "flag rate",
     "ks": "KS",
+    "sensitivity_weighted": "sensitivity, weighted",
+    "specificity_weighted": "specificity, weighted",
+    "override_rate": "override rate",
+    "psi_recent": "PSI, last 30 days",
+    "ks_recent": "KS, last 30 days",
+    "failure_rate": "failed",
+    "not_analysed_rate": "not analysed",
+    "turnaround_seconds": "seconds to report",
 }
 _SHIFTED = 0.2  # a population stability index beyond which scores are said to be distributed otherwise
 _MOST_CURVES = 6

@@ -8,8 +8,8 @@ Until such reads exist, figures are "among verified".
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from core.domain import ReportStatus
@@ -97,26 +97,6 @@ def verification(readings: Sequence[Reading], truth: Settled, finding: str) -> V
         flagged_answered=counts["flagged_answered"],
         unflagged=counts["unflagged"],
         unflagged_blind=counts["unflagged_blind"],
-    )
-
-
-def weighted_rates(
-    readings: Sequence[Reading], truth: Settled, finding: str, weights: Mapping[str, float]
-) -> tuple[float | None, float | None]:
-    """Sensitivity and specificity over all studies, each answered one counted `weights[study_id]` times.
-
-    None where there is nothing to divide by. With equal weights these are the plain shares.
-    """
-    totals: defaultdict[tuple[bool, bool], float] = defaultdict(float)
-    for made in readings:
-        answer = truth.get((made.study_id, finding))
-        if answer is not None and finding in made.flags:
-            totals[answer.value, made.flags[finding]] += weights.get(made.study_id, 0.0)
-    positives = totals[True, True] + totals[True, False]
-    negatives = totals[False, True] + totals[False, False]
-    return (
-        totals[True, True] / positives if positives else None,
-        totals[False, False] / negatives if negatives else None,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 from core.domain import CohortMetric, ModelVersion, OperatingPoint, Study
+from core.errors import CandorError
 from core.settings import Settings
 from core.store.site_audits import SiteAudit
 from core.store.store import Store
@@ -26,6 +27,7 @@ from models.packages import ModelPackage
 from pipeline.cohort_facts import facts_of
 from pipeline.operating_points import line_of, points_in_force
 
+AUDIT = "docs/audit.json"
 VALIDATION = "the model's own validation patients"
 WITHOUT_AUDIT = "the model's validation patients as a whole, because no audit by cohort came with it"
 _log = structlog.get_logger()
@@ -39,6 +41,7 @@ class Audits:
         self._policies = store.operating_policies
         self._definition = load_definition(cohorts_file(settings))
         self._local: dict[int, Evidence] = {}
+        self._validation: dict[str, Evidence | None] = {}
 
     def for_cohort(self, study: Study, choice: Choice, at: datetime) -> tuple[CohortMetric, ...]:
         """The cohort lines of a report, the findings in the model's order.
@@ -66,7 +69,9 @@ class Audits:
             self._local = {newest.audit_id: _of_site(newest)} if newest else {}
         if number in self._local:
             yield self._local[number]
-        if validation := _of_validation(package.folder):
+        if sha256 not in self._validation:
+            self._validation[sha256] = _of_validation(package)
+        if validation := self._validation[sha256]:
             yield validation
         yield _of_operating_points(package.model)
 
@@ -81,17 +86,19 @@ def _of_site(audit: SiteAudit) -> Evidence:
     return Evidence(figures_of(audit.document), f"local reads to {until}, audit {audit.audit_id}")
 
 
-@lru_cache(maxsize=16)
-def _of_validation(folder: Path) -> Evidence | None:
-    """The audit that came with the model; a broken one is told once and does without."""
+def _of_validation(package: ModelPackage) -> Evidence | None:
+    """The audit that came with the model, if one came; one that is broken or of other weights is not quoted."""
+    if AUDIT not in package.files:
+        return None
     try:
-        document = json.loads((folder / "docs" / "audit.json").read_text(encoding="utf-8"))
-        return Evidence(figures_of(document), VALIDATION)
-    except FileNotFoundError:
+        document = json.loads(package.read(AUDIT))
+        if document["provenance"]["model_sha256"] == package.model.sha256:
+            return Evidence(figures_of(document), VALIDATION)
+    except (CandorError, ValueError, KeyError, TypeError) as error:
+        _log.warning("audit.unreadable", model=package.model.name, error=type(error).__name__)
         return None
-    except (OSError, ValueError, KeyError, TypeError):
-        _log.warning("audit.unreadable", model=folder.name)
-        return None
+    _log.warning("audit.of_other_weights", model=package.model.name)
+    return None
 
 
 @lru_cache(maxsize=16)

@@ -1,4 +1,4 @@
-"""When the cohorts are looked at: once a day, by whichever worker comes first, and not while it starts."""
+"""When cohorts are looked at and audited: once a day, by whichever worker comes first, and not while it starts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,14 @@ class Watch:
             self._next_at = now + LOOK_AGAIN_SECONDS
             # the holder bears the time, so that not even the same worker gets it twice, restarted or not
             if self._store.leases.acquire("cohort-watch", f"{self._name[:32]} {now:.0f}", DAY_SECONDS):
-                from pipeline.cohort_watch import watch_cohorts  # statistics take a second to load
-
-                watch_cohorts(self._store, self._settings, now=now)
+                self._look(now)
         return False
+
+    def _look(self, now: float) -> None:
+        from pipeline.cohort_watch import watch_cohorts  # statistics take a second to load
+        from pipeline.site_audit import refresh_audits
+        from pipeline.site_models import site_registry
+
+        watch_cohorts(self._store, self._settings, now=now)
+        models = [package.model for package in site_registry(self._settings, self._store).packages]
+        refresh_audits(self._store, self._settings, models, now=now)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, Row, select
+from sqlalchemy import Engine, Row, func, select
 
 from core.domain import ReportStatus
 from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
@@ -62,6 +62,11 @@ class TruthStore:
                 row = {**dataclasses.asdict(answer), "recorded_at": self._now()}
                 new += insert_if_absent(connection, truths, row)
         return new
+
+    def newest_at(self) -> float:
+        """When the last answer came in, seconds since the epoch; 0 while there is none."""
+        with self._reader.connect() as connection:
+            return float(connection.execute(select(func.coalesce(func.max(truths.c.recorded_at), 0.0))).scalar_one())
 
     def all(self) -> list[GroundTruth]:
         """Every answer, in the order of coming in."""

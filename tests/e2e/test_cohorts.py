@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import time
 from io import BytesIO
 
+import pytest
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
+from core.clock import SettableClock
 from dicom_node.send import open_association
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
 from models.packages import load_package
-from tests.e2e.house import wait_until
+from pipeline.site_audit import audit_site, keep_audit
+from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, reports_by_study
 from tests.e2e.studies import candor, radiograph, send
+from tests.known_model import make_known_model
+from tests.site_readings import fill_site
+from tests.unit.store_fixtures import make_store, store_settings
+
+NOW = 1_800_000_000.0
 
 
 def report_of(house, archive, image):
@@ -54,6 +64,58 @@ def test_without_an_audit_the_report_gives_the_figures_of_the_operating_point_an
     assert row.turnaround_seconds is not None
     assert 0 < row.turnaround_seconds < 60
     assert "CANARY" not in str(row).upper()
+
+
+@pytest.fixture
+def audited_house(tmp_path, archive):
+    """A house whose known model brings an audit by the real audit code: 0.9 are found in PA images, 0.6 in AP."""
+    package = make_known_model(tmp_path / "packages")
+    model = load_package(package).model
+    store = make_store(tmp_path, SettableClock(NOW))
+    fill_site(store, model, now=NOW, size=1500)
+    audit = audit_site(store, store_settings(tmp_path, minimum_free_bytes=0), model, now=NOW, draws=50)
+    store.close()
+    (package / "docs").mkdir()
+    (package / "docs" / "audit.json").write_text(json.dumps(audit.as_document()))
+    folder = tmp_path / "house"
+    folder.mkdir()
+    there = destination("ARCHIVE", archive.port)
+    house = House(folder, lines=("quiet_seconds = 0.5",), destinations=(there,), packages=(package,))
+    house.make()
+    yield house, audit
+    house.kill_tree()
+
+
+def test_the_report_quotes_the_cohort_of_the_patient_from_the_models_own_audit_then_from_local_truth(
+    audited_house, archive
+):
+    house, audit = audited_house
+    model = load_package(house.packages[0]).model
+    image = radiograph(1, bright=True, change=without_age)
+    report = report_of(house, archive, image)
+    mine, everybody = cohort_groups(report)
+    row = audit.row("bright_patch", "sensitivity", "sex=F & view=PA") or audit.row(
+        "bright_patch", "sensitivity", "view=PA"
+    )
+    assert mine["COHORT"] == row.cohort
+    assert mine["111088"] == pytest.approx(row.value, abs=1e-5)
+    assert mine["N_POSITIVES"] == row.positives
+    assert mine["FALLBACK"] == "view=PA & age_band=UNKNOWN"
+    assert mine["EVIDENCE_SOURCE"] == "the model's own validation patients"
+    assert everybody["COHORT"] == "all"
+    with house.store() as store:
+        fill_site(store, model, now=time.time() - 3600, size=1500)
+        kept = keep_audit(store, model, audit_site(store, house.settings, model, now=time.time(), draws=50))
+    late = radiograph(2, bright=True)
+    send([late], house.port)
+    wait_until(lambda: late.study_instance_uid in reports_by_study(archive), seconds=60, what="the second report")
+    mine, _ = cohort_groups(reports_by_study(archive)[late.study_instance_uid][0])
+    assert mine["EVIDENCE_SOURCE"].startswith("local reads to 20")
+    assert mine["EVIDENCE_SOURCE"].endswith(f"audit {kept.audit_id}")
+
+
+def without_age(dataset):
+    del dataset.PatientAge, dataset.PatientBirthDate
 
 
 def verified_copy(report, *, observer="Canary^Reader"):

@@ -21,8 +21,8 @@ from fairness.truth import (
     settled,
     to_be_read_blind,
     verification,
-    weighted_rates,
 )
+from fairness.weighted_rates import weighted_rows
 from pipeline.truth_import import import_truth, write_blind_list
 from tests.unit.store_fixtures import arrival, make_store
 
@@ -100,14 +100,15 @@ def test_weights_undo_what_verifying_flagged_studies_first_does_to_sensitivity()
     found = verification(rows, answers, "effusion")
     assert found.is_blind_read
     assert found.words == ""
-    naive, _ = weighted_rates(rows, answers, "effusion", {row.study_id: 1.0 for row in rows})
-    sensitivity, specificity = weighted_rates(
-        rows, answers, "effusion", {row.study_id: found.weight(row) for row in rows}
-    )
-    assert naive is not None
-    assert naive > 0.9  # what everybody would publish
-    assert sensitivity == pytest.approx(float(flag[truth].mean()), abs=0.05)
-    assert specificity == pytest.approx(float((~flag[~truth]).mean()), abs=0.02)
+    naive = [
+        row.flags["effusion"] for row in rows if (row.study_id, "effusion") in answers and truth[int(row.study_id[1:])]
+    ]
+    assert np.mean(naive) > 0.9  # what everybody would publish
+    sensitivity, specificity = weighted_rows(rows, answers, "effusion")
+    assert (sensitivity.metric, specificity.metric) == ("sensitivity_weighted", "specificity_weighted")
+    assert sensitivity.value == pytest.approx(float(flag[truth].mean()), abs=0.05)
+    assert sensitivity.low < float(flag[truth].mean()) < sensitivity.high
+    assert specificity.value == pytest.approx(float((~flag[~truth]).mean()), abs=0.02)
 
 
 def test_without_blind_reads_figures_are_among_verified():
@@ -115,7 +116,7 @@ def test_without_blind_reads_figures_are_among_verified():
     seen = replace(ANSWER, study_id="b", ai_seen=True)
     assert verification(rows, settled([seen]), "effusion").words == "among verified"
     assert verification(rows, settled([replace(seen, ai_seen=False)]), "effusion").words == ""
-    assert weighted_rates(rows, {}, "effusion", {}) == (None, None)
+    assert list(weighted_rows(rows, settled([seen]), "effusion")) == []
 
 
 @pytest.fixture

@@ -1,0 +1,188 @@
+"""The audit of this site: what its own readings and ground truth say of a model, cohort by cohort.
+
+Figures with truth are those of `fairness.audit_run`; what is known without truth (failures, turnaround, overrides, the
+last 30 days) stands beside them. An audit that is kept gets a number, and from then on reports quote it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+import structlog
+
+from core.domain import ModelVersion, ReportStatus
+from core.errors import ConfigurationError
+from core.readings import Reading
+from core.settings import Settings
+from core.store.site_audits import SiteAudit
+from core.store.store import Store
+from fairness.audit import SUPPRESSED, Audit, Provenance, Row, Threshold
+from fairness.audit_run import WITH_TRUTH, Progress, Request, run_audit
+from fairness.audit_table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.cohorts import Definition, attributes_of, load_definition
+from fairness.service_figures import service_rows
+from fairness.truth import AMONG_VERIFIED, Settled, settled, verification
+from fairness.weighted_rates import weighted_rows
+from pipeline.audits import cohorts_file
+
+BY = ("sex", "age_band", "view", "portable", "kvp_band", "manufacturer", "institution", "calling_ae_title")
+SOURCE = "what this site read and verified"
+DRAWS = 1000
+DRAWS_DAILY = 200  # beside the work of the day
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """The newest readings that concern a model, their attributes by study, and the answers that count."""
+
+    readings: Sequence[Reading]
+    attributes: Mapping[str, Mapping[str, str]]
+    names: Sequence[str]
+    truth: Settled
+
+    @property
+    def reported(self) -> list[Reading]:
+        return [made for made in self.readings if made.status is ReportStatus.REPORTED]
+
+
+def audit_site(
+    store: Store,
+    settings: Settings,
+    model: ModelVersion,
+    *,
+    by: Sequence[str] = (),
+    findings: Sequence[str] = (),
+    draws: int = DRAWS,
+    now: float,
+    progress: Progress = lambda *_: None,
+) -> Audit:
+    """The audit of what was read here by a model; ConfigurationError with too few patients or an unknown attribute.
+
+    `by`: attributes; by default those of BY that divide anybody, and the site's own.
+    """
+    site = _site_of(store, settings, model)
+    reported = site.reported
+    if not reported:
+        raise ConfigurationError(f"{model.name} {model.version} has read nothing here yet")
+    groupings = {name: Grouping.of([site.attributes[r.study_id][name] for r in reported]) for name in site.names}
+    chosen = tuple(by) or _dividing(groupings, site.names)
+    request = Request(by=chosen, findings=tuple(findings), thresholds=_thresholds(model), draws=draws)
+    provenance = _provenance(site, store, model, now)
+    audit = run_audit(_table(reported, groupings, site.truth, model), request, provenance, progress)
+    service = service_rows(site.readings, site.truth, site.attributes, chosen, until=now)
+    asked = {row.finding for row in audit.rows}
+    weighted = [row for name in asked for row in weighted_rows(reported, site.truth, name)]
+    return replace(audit, rows=(*_marked(audit.rows, site), *weighted, *service))
+
+
+def keep_audit(store: Store, model: ModelVersion, audit: Audit) -> SiteAudit:
+    """Number an audit and keep it: reports quote the newest one."""
+    return store.site_audits.add(model.sha256, audit.as_document())
+
+
+def refresh_audits(store: Store, settings: Settings, models: Sequence[ModelVersion], *, now: float) -> None:
+    """Make and keep a new audit of each model since whose last one somebody answered something."""
+    answered_at = store.truths.newest_at()
+    for model in models:
+        last = store.site_audits.newest(model.sha256, until=now)
+        if answered_at > (last.made_at if last else 0.0):
+            with suppress(ConfigurationError):  # too few patients yet
+                kept = keep_audit(store, model, audit_site(store, settings, model, draws=DRAWS_DAILY, now=now))
+                _log.info("audit.made", model=f"{model.name} {model.version}", count=kept.audit_id)
+
+
+def _site_of(store: Store, settings: Settings, model: ModelVersion) -> _Site:
+    """What failed before any model came to it counts for every model."""
+    definition = load_definition(cohorts_file(settings))
+    rows = [made for made in store.readings.newest() if made.model_sha256 in (model.sha256, "")]
+    attributes = {made.study_id: attributes_of(made.facts, definition) for made in rows}
+    return _Site(rows, attributes, definition.names, settled(store.truths.all()))
+
+
+def _dividing(groupings: Mapping[str, Grouping], names: Sequence[str]) -> tuple[str, ...]:
+    own = [name for name in names if name not in Definition().names]
+    return tuple(name for name in (*BY, *own) if len(groupings[name].values) > 1) or ("sex",)
+
+
+def _table(
+    reported: Sequence[Reading], groupings: Mapping[str, Grouping], truth: Settled, model: ModelVersion
+) -> AuditTable:
+    _, patients = np.unique([made.patient for made in reported], return_inverse=True)
+    scores = {finding.name: _scores(reported, truth, finding.name) for finding in model.findings}
+    return AuditTable(patients=patients.astype(np.int32), attributes=groupings, source=ScoresInMemory(scores))
+
+
+def _scores(reported: Sequence[Reading], truth: Settled, finding: str) -> Scores:
+    answers = [truth.get((made.study_id, finding)) for made in reported]
+    return Scores(
+        probabilities=np.array([made.probabilities.get(finding, np.nan) for made in reported], np.float64),
+        truths=np.array([TRUTH_UNKNOWN if one is None else int(one.value) for one in answers], np.int8),
+    )
+
+
+def _thresholds(model: ModelVersion) -> dict[str, Threshold]:
+    source = f"operating point of {model.name} {model.version}"
+    return {
+        finding.name: Threshold(finding=finding.name, value=finding.operating_point.threshold, source=source)
+        for finding in model.findings
+    }
+
+
+def _marked(rows: Sequence[Row], site: _Site) -> list[Row]:
+    """Rows that rest on truth say "among verified" where studies without a flag are not represented."""
+    words = {name: verification(site.reported, site.truth, name).words for name in {row.finding for row in rows}}
+    return [
+        replace(row, note="; ".join(part for part in (row.note, AMONG_VERIFIED) if part))
+        if row.metric in WITH_TRUTH and words[row.finding] and not row.note.startswith(SUPPRESSED)
+        else row
+        for row in rows
+    ]
+
+
+def _provenance(site: _Site, store: Store, model: ModelVersion, now: float) -> Provenance:
+    reported = site.reported
+    mine = {made.study_id for made in reported}
+    sources = Counter(answer.source.value for (study, _), answer in site.truth.items() if study in mine)
+    days = sorted(made.read_at for made in reported)
+    content = repr([(r.study_id, r.probabilities, r.facts) for r in reported] + sorted(map(repr, site.truth.items())))
+    return Provenance(
+        code_version=version("candor"),
+        made_at=_iso(now),
+        source=SOURCE,
+        input_sha256=hashlib.sha256(content.encode()).hexdigest(),
+        model_name=model.name,
+        model_version=model.version,
+        model_sha256=model.sha256,
+        window=(_iso(days[0])[:10], _iso(days[-1])[:10]),
+        truth_source=", ".join(f"{source} {count}" for source, count in sources.most_common()) or "none yet",
+        remarks=tuple(_remarks(site, store, model, now)),
+    )
+
+
+def _remarks(site: _Site, store: Store, model: ModelVersion, now: float) -> list[str]:
+    findings = [finding.name for finding in model.findings]
+    blind = [verification(site.reported, site.truth, name).unflagged_blind for name in findings]
+    remarks = []
+    if not all(blind):
+        remarks.append(
+            "Among verified: studies without a flag were not read blind for every finding, so sensitivity is too high "
+            "by an unknown amount (candor truth blind-list)."
+        )
+    if policy := store.operating_policies.in_force(model.sha256, at=now):
+        remarks.append(
+            f"Operating policy {policy.policy_id} is in force: reports used its thresholds, these figures are at the "
+            "model's own operating points."
+        )
+    return remarks
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
