@@ -17,12 +17,13 @@ from fairness.mitigation_policy import Effect, policy_from
 def print_policies(policies: Sequence[StoredPolicy]) -> None:
     """One line each, the newest first."""
     table = Table(title="Operating policies", title_justify="left")
-    for column in ("number", "state", "model", "by", "signed off", "reason"):
+    for column in ("number", "state", "model", "by", "proposed", "signed off", "reason"):
         table.add_column(column, overflow="fold")
     for policy in policies:
         signed = f"{escape(policy.signed_by)} {_day(policy.signed_at)}" if policy.signed_at else ""
         model, by = policy.model_sha256[:12], policy.document["by"]
-        table.add_row(str(policy.policy_id), policy.state, model, by, signed, escape(policy.reason))
+        proposed = _day(policy.proposed_at)
+        table.add_row(str(policy.policy_id), policy.state, model, by, proposed, signed, escape(policy.reason))
     Console(highlight=False).print(table)
 
 

@@ -72,6 +72,7 @@ def test_a_drift_is_told_once_with_its_cohort_and_kept(store: Store, tmp_path: P
     assert {line["cohort"] for line in lines if line["event"] == "cohort.alarm"} >= {"institution=?"}
     assert "dropped_keys" not in log.getvalue()
     assert "CANARY" not in log.getvalue().upper()
+    assert {alarm.raised_at for alarm in store.site_audits.alarms()} == {NOW}
     status = status_of(store, settings)["alarms"]
     assert {row["cohort"] for row in status} == {alarm.cohort for alarm in new}
     metrics = exposition(store, settings).decode()

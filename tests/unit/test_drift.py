@@ -58,6 +58,7 @@ def test_a_cohort_that_moves_is_named_and_the_others_are_not():
     assert {cohort for cohort, drift in drifts.items() if drift.warns} == {"station=B"}
     assert drifts["station=B"].ks_p is not None
     assert drifts["station=B"].ks_p < 1e-6
+    assert drifts["station=B"].ks > 0.3 > drifts["station=A"].ks
     assert drifts["all"].psi is not None
     assert drifts["all"].psi < 0.2
 

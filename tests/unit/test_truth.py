@@ -55,6 +55,7 @@ def test_the_most_trusted_source_counts_and_its_newest_answer_whatever_the_order
         replace(ANSWER, source=TruthSource.WEB, at=1.0, value=False),
         replace(ANSWER, source=TruthSource.WEB, at=2.0, value=True),
         replace(ANSWER, source=TruthSource.HL7, at=500.0, value=False),
+        replace(ANSWER, source=TruthSource.FHIR, at=501.0, value=False),
     ]
     for order in itertools.permutations(answers):
         assert settled(order)["s", "effusion"] == answers[2]
