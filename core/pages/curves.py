@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TypeVar
 
 from markupsafe import Markup
@@ -20,6 +21,7 @@ _LEFT, _TOP, _RIGHT, _BOTTOM = 46.0, 10.0, 12.0, 44.0
 _COUNT_HEIGHT = 34.0
 _DRAWN_POINTS, _TABLE_POINTS = 240, 21
 _STYLES = 6
+_LINE, _LEADING = 42, 16.0  # letters of an axis label that fit in one line, and the distance of lines
 _MOST_WITH_ENDS = 2  # with more curves, whiskers and columns would hide each other; they stand in the table
 _SHAPES = (
     "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0-8 0z",
@@ -83,8 +85,10 @@ def lines(
         parts.append(_segment((_LEFT, _HEIGHT - _BOTTOM), (_WIDTH - _RIGHT, _TOP), "reference-line"))
     parts += [_band(one, plot, index) for index, one in enumerate(series) if one.low and not one.has_markers]
     parts += [_curve(one, plot, index, not is_busy) for index, one in enumerate(series)]
-    parts += [join(_counts(one, plot, index)) for index, one in enumerate(series) if one.counts and with_counts]
-    height = _HEIGHT + (_COUNT_HEIGHT + 16 if with_counts else 0)
+    columns = [join(_counts(one, plot, index)) for index, one in enumerate(series) if one.counts and with_counts]
+    if columns:
+        parts.append(tag("g", *columns, transform=f"translate(0 {_more_lines(x_label)})"))
+    height = _HEIGHT + _more_lines(x_label) + (_COUNT_HEIGHT + 16 if with_counts else 0)
     drawing = tag("svg", join(parts), viewBox=f"0 0 {_WIDTH:g} {height:g}", role="img")
     words = [tag("figcaption", tag("b", title), *([" ", caption] if caption else []))]
     return tag(
@@ -117,11 +121,19 @@ def _axes(plot: _Plot, x_label: str, y_label: str) -> list[Markup]:
         parts.append(_segment((_LEFT, at), (right, at), "grid-line"))
         parts.append(tag("text", tick_text(tick), x=_LEFT - 7, y=at + 4, text_anchor="end"))
     middle = (_LEFT + right) / 2
-    parts.append(tag("text", x_label, x=middle, y=_HEIGHT - 8, text_anchor="middle", class_="axis-label"))
+    for index, line in enumerate(wrap(x_label, _LINE)):
+        parts.append(
+            tag("text", line, x=middle, y=_HEIGHT - 8 + _LEADING * index, text_anchor="middle", class_="axis-label")
+        )
     up = (_TOP + bottom) / 2
     turn = f"rotate(-90 12 {up:g})"
     parts.append(tag("text", y_label, x=12, y=up, text_anchor="middle", transform=turn, class_="axis-label"))
     return parts
+
+
+def _more_lines(x_label: str) -> float:
+    """How much height the lines of the label after its first take."""
+    return _LEADING * max(0, len(wrap(x_label, _LINE)) - 1)
 
 
 def _segment(start: tuple[float, float], end: tuple[float, float], kind: str) -> Markup:

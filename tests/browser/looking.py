@@ -79,6 +79,15 @@ class Looked:
         width = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         return [f"the document is {width} px too wide"] * (width > 0) + self.page.evaluate(_STICKING_OUT)
 
+    def cut_off(self):
+        """Words of drawings that reach beyond their drawing, where nobody sees them."""
+        return self.page.evaluate(
+            "() => [...document.querySelectorAll('svg text')].filter(text => {"
+            " if (!text.checkVisibility()) return false; const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();"
+            " return inner.left < outer.left - 2 || inner.right > outer.right + 2 || inner.top < outer.top - 2"
+            " || inner.bottom > outer.bottom + 2; }).map(text => text.textContent)"
+        )
+
     def without_name(self):
         """Drawings and pictures that a screen reader meets without a name, asked of the browser's own tree."""
         session = self.page.context.new_cdp_session(self.page)

@@ -56,7 +56,10 @@ def kit_page(folder):
         has_markers=True,
     )
     band = Series(label="deletion", points=curves[0].points, low=[0.0] * 51, high=[1.0] * 51)
-    axes = {"x_label": "1 - specificity", "y_label": "sensitivity"}
+    axes = {
+        "x_label": "1 - specificity, said in so many words that they do not fit in one line",
+        "y_label": "sensitivity",
+    }
     charts = [lines(some, title=name, diagonal="chance", **axes) for name, some in
               (("ROC", curves), ("Reliability", [binned]), ("Deletion", [band]))]  # fmt: skip
     wide = table([f"column {n}" for n in range(14)], [[f"{n}.123456" for n in range(14)]] * 3, caption="a wide table")

@@ -52,6 +52,13 @@ def test_at_400_per_cent_nothing_scrolls_sideways(browser, file):
         assert looked.sticking_out() == []
 
 
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_no_word_of_a_drawing_is_cut_off(browser, file, viewport):
+    with looking_at(browser, file, viewport=viewport) as looked:
+        looked.open_everything()
+        assert looked.cut_off() == []
+
+
 def test_everything_can_be_reached_and_opened_by_keyboard(browser, file):
     with looking_at(browser, file) as looked:
         assert looked.unreached() == []
@@ -95,6 +102,7 @@ FAULTS = {
     "unreadable": "<p style='color: #999'>pale words</p>",
     "without_name": "<svg role='img' width='20' height='20'><circle r='5'/></svg>",
     "sticking_out": "<p style='width: 500px'>too wide</p>",
+    "cut_off": "<svg role='img' aria-label='x' width='50' height='20'><text y='15'>too many words for it</text></svg>",
     "unreached": "<a href='#content' tabindex='-1'>out of reach</a>",
     "look_alikes": "<figure class='chart'><svg role='img' aria-label='two'><g><path class='line s1' d='M0 0L9 9'/></g>"
     "<g><path class='line s1' d='M0 9L9 0'/></g></svg></figure>",
