@@ -44,6 +44,13 @@ _STICKING_OUT = """() => [...document.querySelectorAll('body *')].filter(element
     && !element.ownerSVGElement;
 }).map(element => element.outerHTML.slice(0, 120))"""
 
+_CUT_OFF = """() => [...document.querySelectorAll('svg text')].filter(text => {
+  if (!text.checkVisibility()) return false;
+  const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();
+  return inner.left < outer.left - 2 || inner.right > outer.right + 2 || inner.top < outer.top - 2
+    || inner.bottom > outer.bottom + 2;
+}).map(text => text.textContent)"""
+
 _FOCUSABLE = "a[href], summary, [tabindex='0'], button, input, select, textarea"
 
 
@@ -81,12 +88,7 @@ class Looked:
 
     def cut_off(self):
         """Words of drawings that reach beyond their drawing, where nobody sees them."""
-        return self.page.evaluate(
-            "() => [...document.querySelectorAll('svg text')].filter(text => {"
-            " if (!text.checkVisibility()) return false; const inner = text.getBoundingClientRect(), outer = text.ownerSVGElement.getBoundingClientRect();"
-            " return inner.left < outer.left - 2 || inner.right > outer.right + 2 || inner.top < outer.top - 2"
-            " || inner.bottom > outer.bottom + 2; }).map(text => text.textContent)"
-        )
+        return self.page.evaluate(_CUT_OFF)
 
     def without_name(self):
         """Drawings and pictures that a screen reader meets without a name, asked of the browser's own tree."""
