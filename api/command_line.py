@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api import commands_explain, commands_mitigation, commands_models, commands_training, commands_truth
+from api import (
+    commands_explain,
+    commands_explain_report,
+    commands_mitigation,
+    commands_models,
+    commands_training,
+    commands_truth,
+)
 from api.command_options import DEFAULT_DATA, Data, Json, opened, settings_of
 from core.errors import CandorError, answer_for
 
@@ -199,6 +206,7 @@ def analyze(
 app.add_typer(commands_explain.app)
 app.add_typer(commands_training.app)
 app.add_typer(commands_truth.app)
+commands_models.models.command("explain-report")(commands_explain_report.explain_report)
 app.add_typer(commands_models.models, name="models", rich_help_panel="Look after")
 app.add_typer(commands_mitigation.app)
 

@@ -40,7 +40,7 @@ class GateResult:
     """All tests on one model version: bound to its weights by `sha256`.
 
     `images`: what they were made on; `weaker`: without held-out patients, and why that proves less. `curves`: for the
-    card's plots.
+    card's plots. `comparison`: methods side by side on readers' boxes (explain.comparison), where it was made.
     """
 
     model: str
@@ -51,6 +51,7 @@ class GateResult:
     weaker: str
     tests: tuple[GateTest, ...]
     curves: dict[str, Any] = field(default_factory=dict)
+    comparison: dict[str, Any] = field(default_factory=dict)
 
     @property
     def failed(self) -> tuple[str, ...]:

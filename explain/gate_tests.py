@@ -29,6 +29,7 @@ SHARES_SHUFFLED = (0.1, 0.25, 0.5, 1.0)
 SHARES_OF_IMAGE = (0.05, 0.1, NULL_SHARE, 0.5)
 MOST_CURVES = 40
 """Maps whose deletion and insertion curves are measured; one by one over the images, so that each has its turn."""
+LEAST_MAPS = 10
 LEAST_MASS = 0.95
 LEAST_STABILITY = 0.8
 LEAST_BOXES = 10
@@ -61,17 +62,17 @@ class Material:
     def of(
         cls, package: ModelPackage, model: Predicts, maker: MapMaker, cases: Sequence[GateCase], *, seed: int
     ) -> Material:
-        """Runs the model over the cases. The maps that count are those of positive findings; of an image without any,
-        that of the finding that comes closest to its operating point.
+        """Runs the model over the cases. The maps that count are those that a report would show, of positive findings;
+        where there are fewer than `LEAST_MAPS`, also that of the finding that comes closest on each other image.
         """
         images = np.stack([case.square for case in cases])
         probabilities = _probabilities(package, model, images)
         thresholds = np.array([finding.operating_point.threshold for finding in package.model.findings])
-        chosen = []
-        for row, reached in enumerate(probabilities / np.maximum(thresholds, 1e-9)):
-            positive = np.flatnonzero(reached >= 1.0)
-            found = positive if positive.size else np.array([int(reached.argmax())])
-            chosen += [Chosen(row=row, finding=int(finding)) for finding in found]
+        reached = probabilities / np.maximum(thresholds, 1e-9)
+        chosen = [Chosen(row=int(row), finding=int(finding)) for row, finding in np.argwhere(reached >= 1.0)]
+        if len(chosen) < LEAST_MAPS:
+            others = sorted(set(range(len(cases))) - {one.row for one in chosen})
+            chosen += [Chosen(row=row, finding=int(reached[row].argmax())) for row in others]
         return cls(
             package=package,
             model=model,

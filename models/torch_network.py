@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class TorchNetwork:
     @classmethod
     def from_package(cls, package: ModelPackage) -> TorchNetwork:
         """The weights that the package ships; raises ConfigurationError when torch does not know an operator."""
-        return cls.from_weights(package.read_weights(), package.logits_name)
+        return _of_weights(package.read_weights(), package.logits_name)
 
     @classmethod
     def from_weights(cls, weights: bytes, logits_name: str = "logits") -> TorchNetwork:
@@ -102,8 +103,14 @@ class TorchNetwork:
         ]
 
 
+@lru_cache(maxsize=1)
+def _of_weights(weights: bytes, logits_name: str) -> TorchNetwork:
+    """One network stays, because maps are asked for one after the other of one model."""
+    return TorchNetwork.from_weights(weights, logits_name)
+
+
 def _tensor(images: Floats) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(images[:, np.newaxis], np.float32))
+    return torch.from_numpy(np.array(images[:, np.newaxis], np.float32))  # a copy: torch wants to be able to write
 
 
 def _feature_layers(network: OnnxNetwork, mirrored: frozenset[str]) -> list[str]:

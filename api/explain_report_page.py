@@ -1,0 +1,151 @@
+"""The page of `candor models explain-report`: the gate, its curves, methods side by side, galleries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import NDArray
+from PIL import Image as Pillow
+from scipy import ndimage
+
+from core.geometry import FloatMap
+from core.pages import Section, Series, callout, facts, figure, folded, gallery, lines, page, paragraph, table
+from explain.gate import GateResult
+from explain.methods import METHODS
+
+_REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
+_BOX = (86, 180, 233)  # and their sky blue: readers' boxes
+_PICTURE = 320
+_WORDS = {True: "passed", False: "failed", None: "not made"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pictured:
+    """One image for a gallery; `mask` is the map's region, `boxes` the readers', all (side, side)."""
+
+    finding: str
+    kind: str
+    probability: float
+    square: FloatMap = field(repr=False)
+    mask: NDArray[np.bool_] = field(repr=False)
+    boxes: NDArray[np.bool_] | None = field(default=None, repr=False)
+
+
+def report_page(result: GateResult, pictures: Sequence[Pictured]) -> str:
+    """The whole HTML document."""
+    sections = [Section(title="The gate", blocks=[_tests(result), *_curves(result.curves)])]
+    if result.comparison:
+        sections.append(Section(title="Methods side by side", blocks=_comparison(result.comparison)))
+    if pictures:
+        sections.append(Section(title="Pictures", blocks=_galleries(pictures)))
+    return page(
+        f"Explanations of {result.model} {result.version}",
+        sections,
+        subtitle="Regions that influenced the model, never locations of disease",
+        lead=[_verdict(result), *_facts(result)],
+    )
+
+
+def _verdict(result: GateResult) -> Markup:
+    if result.passed:
+        return callout("ok", "The maps passed every test that was made, and may be shown.")
+    failed = ", ".join(result.failed) or "nothing was tested"
+    return callout("warn", f"The maps did not pass ({failed}): they are withheld, and reports say why.")
+
+
+def _facts(result: GateResult) -> list[Markup]:
+    told = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
+    return [told, *([callout("insufficient", result.weaker)] if result.weaker else [])]
+
+
+def _tests(result: GateResult) -> Markup:
+    rows = [[test.name, _WORDS[test.passed], test.words] for test in result.tests]
+    return table(("test", "result", "what was found"), rows, caption="Tests of the gate", text_columns=3)
+
+
+def _curves(curves: dict[str, Any]) -> list[Markup]:
+    drawn = []
+    if shuffled := curves.get("randomisation"):
+        points = list(zip(shuffled["shares"], shuffled["ssim"], strict=True))
+        level = [(0.0, shuffled["random_pairs"]), (1.0, shuffled["random_pairs"])]
+        drawn.append(
+            lines(
+                [
+                    Series(label="maps with shuffled weights", points=points, has_markers=True),
+                    Series(label="random pairs of maps", points=level),
+                ],
+                title="Weight randomisation",
+                x_label="share of the layers shuffled, from the scores downwards",
+                y_label="SSIM with the real map",
+            )
+        )
+    for kind in ("deletion", "insertion"):
+        if found := curves.get("faithfulness"):
+            series = [
+                Series(label=name, points=list(zip(each["shares"], each[kind], strict=True)), has_markers=True)
+                for name, each in found.items()
+            ]
+            title, x_label = f"{kind.capitalize()} curve", "share of the image, the map's highest first"
+            drawn.append(lines(series, title=title, x_label=x_label, y_label="mean probability"))
+    return drawn
+
+
+def _comparison(comparison: dict[str, Any]) -> list[Markup]:
+    low, high = comparison["published_pneumonia_auprc"]
+    rows = [
+        [
+            METHODS[row["method"]].words,
+            ", ".join(f"{name} {value}" for name, value in row["parameters"].items()) or "-",
+            str(row["forward_passes"]),
+            *(_interval(row[key]) for key in ("pointing", "auprc", "iou")),
+            f"{row['gain_per_pass']:.4f}",
+        ]
+        for row in comparison["methods"]
+    ]
+    columns = ("method", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
+    return [
+        table(columns, rows, caption=f"On {comparison['images']} boxed images of test patients", text_columns=2),
+        paragraph(f"Published for pneumonia boxes, other models and data: AUPRC {low:.3f} to {high:.3f} (Arun 2021)."),
+    ]
+
+
+def _interval(estimate: Sequence[float]) -> str:
+    value, low, high = estimate
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _galleries(pictures: Sequence[Pictured]) -> list[Markup]:
+    blocks = [paragraph("Orange: outline of the region above half of the map's range. Blue: readers' boxes.")]
+    for finding in dict.fromkeys(picture.finding for picture in pictures):
+        mine = [picture for picture in pictures if picture.finding == finding]
+        kinds = dict.fromkeys(picture.kind for picture in mine)
+        inside = [gallery([_figure(one) for one in mine if one.kind == kind]) for kind in kinds]
+        blocks.append(folded(finding.replace("_", " "), inside, is_open=not blocks[1:]))
+    return blocks
+
+
+def _figure(one: Pictured) -> Markup:
+    words = f"{one.kind}, probability {one.probability:.2f}"
+    return figure(_drawn(one), alt=f"Radiograph, {one.finding.replace('_', ' ')}: {words}", caption=words)
+
+
+def _drawn(one: Pictured) -> bytes:
+    grey = np.asarray(Pillow.fromarray(one.square).resize((_PICTURE, _PICTURE), Pillow.Resampling.BILINEAR))
+    colours = np.repeat((np.clip(grey, 0, 1) * 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
+    for mask, colour in ((one.boxes, _BOX), (one.mask, _REGION)):
+        if mask is not None:
+            colours[_edge(mask)] = colour
+    file = BytesIO()
+    Pillow.fromarray(colours).save(file, "JPEG", quality=85)
+    return file.getvalue()
+
+
+def _edge(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    large = np.asarray(Pillow.fromarray(mask).resize((_PICTURE, _PICTURE), Pillow.Resampling.NEAREST))
+    edge: NDArray[np.bool_] = large & ~ndimage.binary_erosion(large, iterations=2)
+    return edge
