@@ -29,9 +29,16 @@ from core.states import TRANSITIONS
 from core.store.store import Store, open_store
 from dicom_node import sop_classes
 from dicom_node.encode import concepts, shell
+from explain.gate_result import read_result
+from explain.methods import METHODS
+from models.packages import load_package
+from models.registry import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCUMENTS = ("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/operations.md", "docs/results.md")
+DOCUMENTS = (
+    *("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/explanations.md", "docs/operations.md"),
+    "docs/results.md",
+)
 _MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -50,6 +57,9 @@ def tables() -> dict[str, str]:
         "transfer-syntaxes": _transfer_syntaxes,
         "result-series": _result_series,
         "private-codes": _private_codes,
+        "explanation-methods": _explanation_methods,
+        "explanation-gate": _explanation_gate,
+        "explanation-comparison": _explanation_comparison,
     }
     return {**{name: make() for name, make in makers.items()}, **_tables_of_a_running_house()}
 
@@ -172,6 +182,58 @@ def _private_codes() -> str:
     found = [*vars(concepts).values(), *(concept for concept, _ in concepts.FAITHFULNESS.values())]
     ours = {code.value: code.meaning for code in found if _is_private(code)}
     return _table(("code value", "code meaning"), sorted((f"`{value}`", meaning) for value, meaning in ours.items()))
+
+
+def _explanation_methods() -> str:
+    rows = [
+        (
+            f"{method.words} (`{method.name}`)",
+            f"{method.code.value} {method.code.meaning}",
+            method.needs,
+            ", ".join(f"{name} {value}" for name, value in method.parameters.items()) or "-",
+            "yes" if method.claims_planted_lesion else f"no: {method.why}",
+            method.reference,
+        )
+        for method in METHODS.values()
+    ]
+    return _table(("method", "DICOM code", "needs", "parameters", "planted lesion", "source"), rows)
+
+
+def _explanation() -> dict[str, Any]:
+    """The gate's result of the shipped chest model, {} when it has none for its weights."""
+    package = load_package(ZOO / "chest_radiograph")
+    found = read_result(package) or {}
+    return found if found.get("sha256") == package.model.sha256 else {}
+
+
+def _explanation_gate() -> str:
+    found = _explanation()
+    ends = {True: "passed", False: "failed", None: "not made"}
+    rows = [(test["name"], ends[test["passed"]], test["words"]) for test in found.get("tests", ())]
+    told = f"{found['model']} {found['version']}, on {found['images']}" if found else "not run for these weights"
+    return _table(("test", "result", told), rows)
+
+
+def _explanation_comparison() -> str:
+    found = _explanation().get("comparison", {})
+    rows = [
+        (
+            METHODS[row["method"]].words,
+            ", ".join(f"{name} {value}" for name, value in row["parameters"].items()) or "-",
+            str(row["forward_passes"]),
+            *(_estimate(row[key], row["chance"][key]) for key in ("pointing", "auprc", "iou")),
+            f"{row['gain_per_pass']:.4f}",
+        )
+        for row in found.get("methods", ())
+    ]
+    told = f"on {found['images']} images of {found['patients']} patients" if found else "not measured for these weights"
+    columns = (f"method, {told}", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
+    return _table(columns, rows)
+
+
+def _estimate(estimate: Sequence[float], chance: float) -> str:
+    value, low, high = estimate
+    return f"{value:.3f} ({low:.3f} to {high:.3f}), chance {chance:.3f}"
 
 
 def _is_private(found: object) -> bool:

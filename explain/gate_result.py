@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.errors import ConfigurationError
+from core.errors import CandorError, ConfigurationError
 from models.packages import ModelPackage
 
 RESULT = Path("docs/explanation.json")
@@ -77,18 +77,22 @@ def write_result(result: GateResult, folder: Path) -> Path:
     return path
 
 
-def read_result(folder: Path) -> dict[str, Any] | None:
-    """The stored document, or None when there is none; raises ConfigurationError when it cannot be read."""
-    path = folder / RESULT
-    if not path.exists():
+def read_result(package: ModelPackage) -> dict[str, Any] | None:
+    """The stored document of a package, or None when it has none.
+
+    Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
+    verified.
+    """
+    if RESULT.as_posix() not in package.files:
         return None
+    text = package.read(RESULT)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(text)
         if document["schema"] != SCHEMA or not isinstance(document["passed"], bool):
             raise ValueError("of another schema")
         return dict(document, sha256=str(document["sha256"]), failed=[str(name) for name in document["failed"]])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ConfigurationError(f"{path} is not the result of a gate for explanations") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise ConfigurationError(f"{RESULT} of {package.model.name} is no result of a gate for explanations") from error
 
 
 def withheld_reason(package: ModelPackage) -> str:
@@ -97,8 +101,8 @@ def withheld_reason(package: ModelPackage) -> str:
     Checked when the service starts. Never raises: an unreadable result withholds the maps and lets the model work.
     """
     try:
-        document = read_result(package.folder)
-    except ConfigurationError:
+        document = read_result(package)
+    except CandorError:
         return "the result of this model's gate for explanations cannot be read"
     if document is None:
         return "this model has not been through the gate for explanations"

@@ -1,0 +1,154 @@
+"""The gate lets no broken map through: each fails, and for the reason it should."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from api.explanation_gate import drawn_set
+from core.errors import ConfigurationError
+from explain import gate_result as names
+from explain.gate import GateSet, class_activation_maps, run, withheld_reason, write_result
+from explain.gate_result import RESULT, GateResult, GateTest, read_result
+from explain.perturbation import sized
+from models.onnx_variants import randomised
+from models.packages import load_package
+from models.registry import ZOO
+from tests.known_model import make_known_model
+
+
+@pytest.fixture(scope="module")
+def package():
+    return load_package(ZOO / "chest_radiograph")
+
+
+@pytest.fixture(scope="module")
+def drawn(package):
+    whole = drawn_set(package.network_size or 224)
+    return GateSet(cases=[case for case in whole.cases if case.boxes][:4], images="four drawn images", weaker="few")
+
+
+def shuffled(model, images):
+    """The right values in the wrong places: one permutation of the cells."""
+    maps = class_activation_maps(model, images)
+    order = np.random.default_rng(3).permutation(maps[0, 0].size)
+    return maps.reshape(*maps.shape[:2], -1)[..., order].reshape(maps.shape)
+
+
+def shifted(model, images):
+    """The right map 32 px too far right."""
+    maps = class_activation_maps(model, images)
+    return np.stack([[np.roll(sized(one, images.shape[1:]), 32, 1) for one in row] for row in maps])
+
+
+def constant(model, images):
+    return np.full_like(class_activation_maps(model, images), 0.5)
+
+
+def edges(model, images):
+    """Edges of the image: what a map looks like that never asked the model."""
+    findings = class_activation_maps(model, images[:1]).shape[1]
+    found = [ndimage.gaussian_gradient_magnitude(image, 2.0) for image in images]
+    return np.stack([np.repeat(one[None], findings, axis=0) for one in found])
+
+
+REASONS = {
+    shuffled: {names.PLANTED_LESION},
+    shifted: {names.PLANTED_LESION},
+    constant: {names.RANDOMISATION, names.CLASS_SENSITIVITY, names.FAITHFULNESS, names.PLANTED_LESION},
+    edges: {names.RANDOMISATION, names.CLASS_SENSITIVITY, names.PLANTED_LESION},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("broken", REASONS, ids=lambda maker: maker.__name__)
+def test_a_broken_map_fails_for_its_own_reason(package, drawn, broken):
+    result = run(package, drawn, maker=broken)
+    assert not result.passed
+    assert set(result.failed) >= REASONS[broken]
+
+
+@pytest.mark.slow
+def test_the_real_map_passes_what_the_broken_ones_fail(package, drawn):
+    result = run(package, drawn)
+    assert not set(result.failed) & {names.RANDOMISATION, names.CLASS_SENSITIVITY, names.PLANTED_LESION}
+    assert result.sha256 == package.model.sha256
+    assert result.weaker == "few"
+    assert (result.curves["randomisation"]["shares"])[-1] == 1.0
+
+
+def test_shuffling_all_layers_leaves_nothing_but_the_distribution(package):
+    import onnx
+    from onnx import numpy_helper
+
+    weights = package.read_weights()
+    before, after = (onnx.load_from_string(w).graph.initializer for w in (weights, randomised(weights, 1.0, seed=1)))
+    changed = 0
+    for old, new in zip(before, after, strict=True):
+        a, b = (numpy_helper.to_array(value) for value in (old, new))
+        assert np.array_equal(np.sort(a, axis=None), np.sort(b, axis=None))
+        changed += not np.array_equal(a, b)
+    assert changed > 200
+    assert randomised(weights, 0.0, seed=1) != randomised(weights, 0.1, seed=1)
+
+
+def result_for(sha256, **changes):
+    test = GateTest(name=names.STABILITY, passed=changes.pop("ok", True), words="")
+    facts = {"model": "m", "version": "1", "sha256": sha256, "method": "class_activation", "images": "", "weaker": ""}
+    return GateResult(**facts, tests=(test,), **changes)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_known_model(tmp_path)
+
+
+def without_result(folder):
+    (folder / RESULT).unlink(missing_ok=True)
+    return load_package(folder)
+
+
+def test_maps_are_sent_when_the_gate_was_passed_by_these_weights(folder):
+    write_result(result_for(without_result(folder).model.sha256), folder)
+    assert withheld_reason(load_package(folder)) == ""
+    assert read_result(load_package(folder))["passed"] is True
+
+
+def test_maps_are_withheld_without_a_result(folder):
+    assert "has not been through" in withheld_reason(without_result(folder))
+
+
+def test_maps_are_withheld_when_other_weights_passed(folder):
+    write_result(result_for("0" * 64), folder)
+    assert "other weights" in withheld_reason(load_package(folder))
+
+
+def test_maps_are_withheld_when_a_test_failed_and_it_is_named(folder):
+    write_result(result_for(without_result(folder).model.sha256, ok=False), folder)
+    assert names.STABILITY in withheld_reason(load_package(folder))
+
+
+def test_nothing_tested_is_nothing_passed(folder):
+    result = dataclasses.replace(result_for(without_result(folder).model.sha256), tests=())
+    write_result(result, folder)
+    assert "nothing was tested" in withheld_reason(load_package(folder))
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 99, "passed": true, "sha256": ""}'])
+def test_a_result_that_cannot_be_read_withholds_the_maps_and_stops_nothing(folder, text):
+    (folder / RESULT).parent.mkdir(exist_ok=True)
+    (folder / RESULT).write_text(text)
+    package = load_package(folder)
+    assert "cannot be read" in withheld_reason(package)
+    with pytest.raises(ConfigurationError):
+        read_result(package)
+
+
+def test_a_result_exchanged_after_it_was_verified_withholds_the_maps(folder):
+    write_result(result_for(without_result(folder).model.sha256, ok=False), folder)
+    package = load_package(folder)
+    document = json.loads((folder / RESULT).read_text()) | {"passed": True, "failed": []}
+    (folder / RESULT).write_text(json.dumps(document))
+    assert withheld_reason(package) != ""
