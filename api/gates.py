@@ -68,7 +68,7 @@ def _audit_of(package: ModelPackage) -> Audit | str:
 def _explanation(package: ModelPackage) -> dict[str, Any]:
     if package.maps_name is None:
         return _found(Level.OK, ["the model gives no maps"])
-    document = read_result(package.folder)
+    document = read_result(package)
     if document is None:
         return _found(Level.WARN, ["the package holds no result of this gate: its maps are withheld"], passed=False)
     if document["sha256"] != package.model.sha256:
