@@ -32,8 +32,12 @@ def write_card(folder: Path) -> tuple[Path, Path]:
         text, page = markdown_of(material), html_of(material)
     except (KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(f"the figures of {folder.name} are not what a card needs: {error!r}") from error
-    (folder / README).write_text(text, encoding="utf-8")
-    (folder / CARD).write_text(page, encoding="utf-8")
+    try:
+        (folder / "docs").mkdir(exist_ok=True)
+        (folder / README).write_text(text, encoding="utf-8")
+        (folder / CARD).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"the card of {folder.name} cannot be written ({error.strerror})") from error
     return folder / README, folder / CARD
 
 

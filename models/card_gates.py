@@ -111,10 +111,37 @@ def explanation(material: Material) -> Iterator[CardSection]:
         Grid(caption="Tests of the maps", columns=("test", "result", "what was found"), rows=rows, text_columns=3)
     )
     blocks += _gate_curves(gate.get("curves", {}))
+    blocks += _methods(gate.get("comparison", {}))
     pictures = [path for path in sorted((material.folder / "docs").rglob("*")) if path.suffix.lower() in _PICTURES]
     if pictures:
         blocks.append(Gallery([Picture(path=path, words=path.stem.replace("-", " ")) for path in pictures]))
     yield CardSection("Can its maps be trusted?", blocks)
+
+
+def _methods(comparison: dict[str, Any]) -> list[Block]:
+    """Every method on the images that readers boxed, beside chance and the published range."""
+    if not comparison.get("methods"):
+        return []
+    chance = comparison["methods"][0]["chance"]
+    rows = [
+        [
+            one["method"],
+            str(one["forward_passes"]),
+            *(interval(one[key]) for key in chance),
+            f"{one['gain_per_pass']:.5f}",
+        ]
+        for one in comparison["methods"]
+    ]
+    rows.append(["chance", "", *(number(value) for value in chance.values()), ""])
+    low, high = comparison["published_pneumonia_auprc"]
+    words = (
+        f"Methods side by side on {comparison['images']} boxed images of {comparison['patients']} patients "
+        f"({comparison['finding']}). Published AUPRC for pneumonia: {low:.3f} to {high:.3f}. Most above chance for "
+        f"each forward pass: {comparison['most_per_pass']}."
+    )
+    columns = ("method", "forward passes", *(key.replace("_", " ") for key in chance), "AUPRC gain per pass")
+    grid = Grid(caption="Methods on readers' boxes, 95 % intervals over patients", columns=columns, rows=rows)
+    return [Text(words), grid]
 
 
 def _gate_curves(curves: dict[str, Any]) -> list[Block]:

@@ -100,6 +100,18 @@ def explanation(sha256: str) -> dict[str, Any]:
             {"name": "stability", "passed": False, "words": "SSIM 0.713 after 1 % noise", "figures": {}},
             {"name": "localisation", "passed": None, "words": "3 images with boxes", "figures": {}},
         ],
+        "comparison": {
+            "finding": "lung_opacity", "images": 71, "patients": 68, "published_pneumonia_auprc": [0.16, 0.519],
+            "most_per_pass": "class_activation",
+            "methods": [
+                {
+                    "method": name, "parameters": {}, "forward_passes": passes, "pointing": [0.61 + add, 0.5, 0.7],
+                    "auprc": [0.41 + add, 0.3, 0.5], "iou": [0.21 + add, 0.1, 0.3],
+                    "chance": {"pointing": 0.11, "auprc": 0.12, "iou": 0.13}, "gain_per_pass": 0.01234 + add,
+                }
+                for name, passes, add in (("class_activation", 1, 0.0), ("rise", 100, 0.02))
+            ],
+        },
         "curves": {
             "randomisation": {"shares": [0.0, 0.5, 1.0], "ssim": [1.0, 0.4137, 0.1213], "random_pairs": 0.3},
             "faithfulness": {"map": {"shares": [0.0, 1.0], "deletion": [0.9, 0.1], "insertion": [0.1, 0.8]}},
@@ -309,10 +321,16 @@ def test_the_fairness_section_is_the_audit(grids: Grids, package: Path) -> None:
 
 def test_the_gates_sections_are_their_documents(grids: Grids, package: Path) -> None:
     documents = documents_of(package)
-    ((_, *rows),) = grids[HEADING["maps"]]
+    ((_, *rows),) = grids[HEADING["maps"]][:1]
     assert rows == [
         ["stability", "failed", "SSIM 0.713 after 1 % noise"], ["localisation", "not made", "3 images with boxes"],
     ]  # fmt: skip
+    head, *methods = grids[HEADING["maps"]][1]
+    assert head[2:] == ["pointing", "auprc", "iou", "AUPRC gain per pass"]
+    for one, row in zip(documents["explanation"]["comparison"]["methods"], methods[:-1], strict=True):
+        cells = [shown(one[key]) for key in ("pointing", "auprc", "iou")]
+        assert row == [one["method"], str(one["forward_passes"]), *cells, f"{one['gain_per_pass']:.5f}"]
+    assert methods[-1] == ["chance", "", "0.11", "0.12", "0.13", ""]
     (_, *refused), (_, *caught) = grids[HEADING["quality"]]
     entries = [
         (f"{tier} px", cohort, entry)

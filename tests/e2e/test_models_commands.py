@@ -1,0 +1,79 @@
+"""`candor models`: what a maker and a site type, and what they are told."""
+
+import json
+import subprocess
+
+import pytest
+
+from tests.e2e.house import environment
+from tests.known_model import make_known_model
+
+
+def fails(house, *arguments):
+    """The exit code and what is said of a command that fails."""
+    answer = subprocess.run(
+        house.command(*arguments), cwd=house.folder, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert "Traceback" not in answer.stderr
+    return answer.returncode, answer.stderr + answer.stdout
+
+
+@pytest.fixture
+def maker(house):
+    """A maker's key, and a second version of the known model that is not signed yet."""
+    package = make_known_model(house.folder / "made", version="2.0.0")
+    key = run_without_data(house, "models", "keygen", "maker.key").strip()
+    return package, key
+
+
+def run_without_data(house, *arguments):
+    command = [part for part in house.command(*arguments) if part not in ("--data", str(house.data))]
+    answer = subprocess.run(
+        command, cwd=house.folder, env=environment(), capture_output=True, text=True, check=True, timeout=120
+    )
+    return answer.stdout
+
+
+def test_a_makers_package_from_the_key_to_the_registry_and_out_of_it(house, maker):
+    package, key = maker
+    assert "docs/README.md" in run_without_data(house, "models", "card", str(package))
+    assert key in run_without_data(house, "models", "sign", str(package), "--key", "maker.key")
+    code, said = fails(house, "models", "register", str(package))
+    assert code == 6
+    assert "trusted_model_keys does not hold" in said
+    settings = house.data / "candor.toml"
+    settings.write_text(f'trusted_model_keys = ["{key}"]\n{settings.read_text()}')
+    registered = json.loads(house.run("models", "register", str(package), "--json").stdout)
+    assert (registered["state"], registered["signed_by"]) == ("shadow", key)
+
+    rows = json.loads(house.run("models", "list", "--json").stdout)
+    assert [(row["name"], row["version"], row["state"]) for row in rows] == [
+        ("bright_patch", "1.0.0", "live"),
+        ("bright_patch", "2.0.0", "shadow"),
+        (rows[2]["name"], rows[2]["version"], "live"),
+    ]
+    shown = json.loads(house.run("models", "show", "bright_patch", "2.0.0", "--json").stdout)
+    assert shown["record"]["files"] == shown["files"] == registered["files"]
+    assert shown["card"].endswith("models/bright_patch/2.0.0/docs/card.html")
+    assert shown["accepts"]["modalities"] == ["CR", "DX"]
+    assert "Bright patch" not in house.run("models", "show", "bright_patch", "2.0.0").stdout
+    assert house.run("models", "show", "bright_patch", "2.0.0", "--card").stdout.startswith("# bright_patch 2.0.0")
+    verified = json.loads(house.run("models", "verify", "bright_patch", "--json").stdout)
+    assert [row["error"] for row in verified] == ["", ""]
+    assert all("runs on" in row["proof"] for row in verified)
+    assert "is retired now" in house.run("models", "retire", "bright_patch", "2.0.0").stdout
+    code, said = fails(house, "models", "compare", "bright_patch", "1.0.0", "2.0.0")
+    assert code == 2
+    assert "has read no study as a shadow" in said
+    with house.store() as store:
+        assert store.audit.verify() == []
+        actions = [link.event.action for link in store.audit.events() if link.event.action.startswith("model.")]
+    assert actions == ["model.registered", "model.registered", "model.retired"]
+
+
+def test_what_is_wrong_is_said_in_a_sentence(house):
+    assert fails(house, "models", "show", "nothing")[0] == 2
+    assert "no model nothing is installed" in fails(house, "models", "show", "nothing")[1]
+    assert "is not a model package" in fails(house, "models", "register", str(house.folder))[1]
+    assert "no model nothing 1 " in fails(house, "models", "retire", "nothing", "1")[1]
+    assert "no model nothing" in fails(house, "models", "verify", "nothing")[1]
