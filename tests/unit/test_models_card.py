@@ -421,7 +421,7 @@ def test_no_figure_is_typed_by_hand(package: Path, form: str) -> None:
 
 def test_a_section_is_there_only_when_its_document_is(tmp_path: Path) -> None:
     folder = make_known_model(tmp_path)
-    (folder / "docs").mkdir(exist_ok=True)
+    (folder / "docs" / "explanation.json").unlink()
     markdown, page = write_card(folder)
     for text in (markdown.read_text(), page.read_text()):
         assert "bright_patch 1.0.0" in text

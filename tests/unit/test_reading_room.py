@@ -14,6 +14,7 @@ from inference.run import infer
 from inference.select import Choice
 from models.onnx_runtime import OnnxModel
 from models.packages import load_package
+from pipeline.desk import Desk
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Runner
 from tests.known_model import make_known_model
@@ -30,14 +31,15 @@ def test_a_version_with_the_same_weights_and_another_calibration_gets_its_own_pr
     }
     second = load_package(make_known_model(tmp_path / "2", version="2.0.0", change={"findings": [finding]}))
     assert first.model.sha256 == second.model.sha256
-    store = open_store(make_data_folder(tmp_path / "data"))
+    settings = make_data_folder(tmp_path / "data")
+    store = open_store(settings)
     prediction = infer(
         OnnxModel.load(first, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), image().sop_instance_uid
     )
     store.predictions.remember(prediction)
     runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = ReadingRoom(store, (first, second), runner)
+        room = ReadingRoom(store, (first, second), runner, Desk(1), settings)
         score = prediction.scores["bright_patch"]
         for package in (first, second):
             found = room.infer(Choice(package=package, instance=image()))
