@@ -75,7 +75,7 @@ def audited_house(tmp_path, archive):
     fill_site(store, model, now=NOW, size=1500)
     audit = audit_site(store, store_settings(tmp_path, minimum_free_bytes=0), model, now=NOW, draws=50)
     store.close()
-    (package / "docs").mkdir()
+    (package / "docs").mkdir(exist_ok=True)
     (package / "docs" / "audit.json").write_text(json.dumps(audit.as_document()))
     folder = tmp_path / "house"
     folder.mkdir()
