@@ -20,24 +20,21 @@ _FORESTS = {
     "specificity": "Specificity: share of the healthy that it leaves alone",
 }
 _MARKED_BY = {"sensitivity": MISSED, "specificity": FALSE_ALARM}
-_OTHERS = {
-    "prevalence": "prevalence",
-    "ppv": "PPV",
-    "npv": "NPV",
-    "brier": "Brier",
-    "ece": "ECE",
-    "ece_debiased": "ECE, debiased",
-    "ece_if_calibrated": "ECE if calibrated",
-    "flag_rate": "flag rate",
-    "ks": "KS",
-    "sensitivity_weighted": "sensitivity, weighted",
-    "specificity_weighted": "specificity, weighted",
-    "override_rate": "override rate",
-    "psi_recent": "PSI, last 30 days",
-    "ks_recent": "KS, last 30 days",
-    "failure_rate": "failed",
-    "not_analysed_rate": "not analysed",
-    "turnaround_seconds": "seconds to report",
+_TABLES = {
+    "Predictive values and calibration": {
+        "prevalence": "prevalence",
+        "ppv": "PPV",
+        "npv": "NPV",
+        "brier": "Brier",
+        "ece": "ECE",
+        "ece_debiased": "ECE, debiased",
+        "ece_if_calibrated": "ECE if calibrated",
+    },
+    "How often it flags": {"flag_rate": "flag rate", "psi": "PSI", "ks": "KS"},
+}
+_EXPLAINED = {
+    "Predictive values and calibration": "PPV and NPV hold at this prevalence only.",
+    "How often it flags": "No truth is needed for it. PSI and KS compare the scores with those of all other patients.",
 }
 _SHIFTED = 0.2  # a population stability index beyond which scores are said to be distributed otherwise
 _MOST_CURVES = 6
@@ -198,15 +195,22 @@ def _shift(rows: Sequence[Row]) -> list[Markup]:
 
 
 def _others(rows: Sequence[Row]) -> list[Markup]:
-    cells = {(row.cohort, row.metric): row for row in rows if row.metric in _OTHERS and row.value is not None}
-    metrics = [metric for metric in _OTHERS if any(metric == known for _, known in cells)]
-    cohorts = list(dict.fromkeys(cohort for cohort, _ in cells))
-    if not cells:
+    return [block for title in _TABLES for block in _table(title, rows)]
+
+
+def _table(title: str, rows: Sequence[Row]) -> list[Markup]:
+    """Cohorts that have any of the figures, and the figures that any cohort has."""
+    words = _TABLES[title]
+    cells = {(row.cohort, row.metric): row for row in rows if row.metric in words and row.value is not None}
+    metrics = [metric for metric in words if any(metric == known for _, known in cells)]
+    body = [
+        [cohort_words(cohort), *(_figure(cells.get((cohort, metric))) for metric in metrics)]
+        for cohort in dict.fromkeys(cohort for cohort, _ in cells)
+    ]
+    if not body:
         return []
-    body = [[cohort_words(cohort), *(_figure(cells.get((cohort, metric))) for metric in metrics)] for cohort in cohorts]
-    title = "Predictive values, calibration and use, with 95 % intervals"
-    columns = ["cohort", *(_OTHERS[metric] for metric in metrics)]
-    return [folded(title, [table(columns, body, caption=f"{title}. PPV and NPV hold at this prevalence only.")])]
+    caption = f"{_EXPLAINED[title]} Brackets hold 95 % intervals."
+    return [folded(title, [table(["cohort", *(words[metric] for metric in metrics)], body, caption=caption)])]
 
 
 def _figure(row: Row | None) -> str:

@@ -228,6 +228,8 @@ def _numbers(series: Sequence[Series], title: str, x_label: str, y_label: str) -
     with_ends, with_counts = any(one.low for one in series), any(one.counts for one in series)
     columns = ["", x_label, y_label, *(["from", "to"] if with_ends else []), *(["n"] if with_counts else [])]
     rows = [row for one in series for row in _number_rows(one, with_ends, with_counts)]
+    if len(series) == 1:  # its name says nothing that the title does not
+        columns, rows = columns[1:], [row[1:] for row in rows]
     return folded("Figures", [table(columns, rows, caption=title)])
 
 
