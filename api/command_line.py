@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api import (
+    commands_audit,
     commands_explain,
     commands_explain_report,
     commands_mitigation,
@@ -203,6 +204,7 @@ def analyze(
     raise typer.Exit(analyze_paths(paths, out, objects))
 
 
+app.add_typer(commands_audit.app)
 app.add_typer(commands_explain.app)
 app.add_typer(commands_training.app)
 app.add_typer(commands_truth.app)

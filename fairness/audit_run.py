@@ -77,7 +77,7 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
     Raises ConfigurationError for attributes or findings that the table lacks, and for fewer than 11 patients.
     """
     findings = _checked(table, request)
-    lattice = Lattice.of(table.attributes, table.images)
+    lattice = Lattice.of(dict(sorted(table.attributes.items())), table.images)  # one order, whatever is asked
     resampling = Resampling.of(table.patients, request.draws, request.seed)
     thresholds = {name: request.thresholds.get(name, default_threshold(name)) for name in findings}
     found, images = _Found(), _images_withheld(lattice, table, None)

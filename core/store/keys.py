@@ -36,6 +36,7 @@ class Purpose(StrEnum):
     AUDIT_CHAIN = "candor/audit-chain/1"
     AUDIT_SIGNATURE = "candor/audit-signature/1"
     MODEL_SIGNATURE = "candor/model-signature/1"
+    FAIRNESS_SIGNATURE = "candor/fairness-signature/1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,11 @@ class SiteKey:
     def model_signing_seed(self) -> bytes:
         """The Ed25519 seed that signs the registrations of models; outlives rotation."""
         return _derive(self.secrets[-1], Purpose.MODEL_SIGNATURE)
+
+    @property
+    def fairness_signing_seed(self) -> bytes:
+        """The Ed25519 seed that signs fairness audits; outlives rotation."""
+        return _derive(self.secrets[-1], Purpose.FAIRNESS_SIGNATURE)
 
     def _each(self, purpose: Purpose) -> tuple[bytes, ...]:
         return tuple(_derive(secret, purpose) for secret in self.secrets)

@@ -1,0 +1,64 @@
+"""`candor audit`: for whom does a model fail, by how much, and is that certain?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from core.errors import ConfigurationError
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel="Audit")
+def audit(  # noqa: PLR0913, PLR0917 - options of a command
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            "--predictions",
+            help="study_id, patient_id, prob_FINDING and truth_FINDING (0, 1, empty), and columns to divide by.",
+            metavar="FILE.csv",
+        ),
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Attributes, with commas: sex,age_band,view.", metavar="LIST")] = "",
+    finding: Annotated[
+        list[str] | None, typer.Option("--finding", help="Only this finding; may be repeated.", metavar="NAME")
+    ] = None,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option("--threshold", help="FINDING=0.35; may be repeated. Without: --model's, else 0.5.", metavar="F=T"),
+    ] = None,
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="The package whose predictions these are: its thresholds, name and hash."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where metrics.csv, audit.json, audit.html go.")] = None,
+    verify: Annotated[
+        Path | None, typer.Option("--verify", help="Check the signature of an audit.json.", metavar="FILE")
+    ] = None,
+    public_key: Annotated[
+        str, typer.Option("--public-key", help="The key that must have signed it, hexadecimal.", metavar="KEY")
+    ] = "",
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Sign with the key of this data folder.", metavar="DIR")
+    ] = None,
+) -> None:
+    """Audit the predictions of any model by cohort, or check the signature of an audit."""
+    from api.audit import Asked, audit_predictions, print_verified
+
+    if verify is not None and predictions is None:
+        print_verified(verify, public_key)
+        return
+    if predictions is None or out is None or not by:
+        raise ConfigurationError(
+            "say what to audit: --predictions FILE.csv --by sex,age_band,view --out DIR, or --verify audit.json"
+        )
+    asked = Asked(
+        by=tuple(dict.fromkeys(name.strip() for name in by.split(",") if name.strip())),
+        findings=tuple(dict.fromkeys(finding or ())),
+        thresholds=tuple(threshold or ()),
+        model=model,
+    )
+    audit_predictions(predictions, asked, out, data)
