@@ -74,6 +74,9 @@ def register(
             "--state", help="live or shadow; default: live, but shadow beside a live one of its name.", metavar="STATE"
         ),
     ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Run the gate for maps on this labelled set.", metavar="DIR")
+    ] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
@@ -84,7 +87,7 @@ def register(
     from api.model_listing import print_registration
     from api.registration import register as register_package
 
-    registration = register_package(folder, settings, store, state=state)
+    registration = register_package(folder, settings, store, state=state, data=images)
     print_json(asdict(registration)) if as_json else print_registration(registration)
 
 

@@ -1,7 +1,9 @@
 """The gates of a registration: for whom does the model fail (fairness audit), and may its maps be shown (explanation)?
 
-Both read what the maker put into the package, and only where it is of these very weights. What the policy of the site
-blocks is not registered; maps that failed are withheld, and the model may run without them.
+Both read what the maker put into the package, and only where it is of these very weights. The gate for maps is run here
+where the maker did not, or where the site has data of its own; what it found then stands in the record, not in the
+package, whose bytes are the maker's. What the policy of the site blocks is not registered; maps that failed are
+withheld, and the model may run without them.
 """
 
 from __future__ import annotations
@@ -23,9 +25,13 @@ FAIRNESS, EXPLANATION = "fairness", "explanation"
 Gates = dict[str, dict[str, Any]]
 
 
-def gates_of(package: ModelPackage, settings: Settings) -> Gates:
-    """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values."""
-    return {FAIRNESS: _fairness(package, settings), EXPLANATION: _explanation(package)}
+def gates_of(package: ModelPackage, settings: Settings, data: Path | None = None, *, may_run: bool = True) -> Gates:
+    """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values.
+
+    `data`: a labelled set to run the gate for maps on, whatever the package says of it. Without `may_run` nothing is
+    run that takes longer than reading.
+    """
+    return {FAIRNESS: _fairness(package, settings), EXPLANATION: _explanation(package, data, may_run=may_run)}
 
 
 def worst(gates: Gates) -> Level:
@@ -65,18 +71,23 @@ def _audit_of(package: ModelPackage) -> Audit | str:
     return audit
 
 
-def _explanation(package: ModelPackage) -> dict[str, Any]:
+def _explanation(package: ModelPackage, data: Path | None, *, may_run: bool) -> dict[str, Any]:
     if package.maps_name is None:
         return _found(Level.OK, ["the model gives no maps"])
-    document = read_result(package)
+    document, made_here = (None if data else read_result(package)), False
+    if may_run and (document is None or document["sha256"] != package.model.sha256):
+        from api.explanation_gate import gate
+
+        document, made_here = gate(package, data).document(), True
     if document is None:
         return _found(Level.WARN, ["the package holds no result of this gate: its maps are withheld"], passed=False)
     if document["sha256"] != package.model.sha256:
         return _found(Level.WARN, ["the gate was passed by other weights: maps are withheld"], passed=False)
-    failed = document["failed"]
-    words = [f"failed {', '.join(failed) or 'because nothing was tested'}: its maps are withheld"]
     passed = bool(document["passed"])
-    return _found(Level.OK if passed else Level.WARN, [] if passed else words, passed=passed, document=document)
+    failed = ", ".join(document["failed"]) or "because nothing was tested"
+    words = [] if passed else [f"failed {failed}: its maps are withheld"]
+    level = Level.OK if passed else Level.WARN
+    return _found(level, words, passed=passed, made_here=made_here, document=document)
 
 
 def _found(level: Level, words: list[str], **more: Any) -> dict[str, Any]:

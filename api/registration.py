@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from api.gates import gates_of, reasons, worst
+from api.gates import Gates, gates_of, reasons, worst
 from core.domain import AuditEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.registration import ModelState, Registration
@@ -29,11 +29,20 @@ from models.registry import load_registry
 from pipeline.site_models import site_registry
 
 
-def register(folder: Path, settings: Settings, store: Store, *, state: ModelState | None = None) -> Registration:
+def register(
+    folder: Path,
+    settings: Settings,
+    store: Store,
+    *,
+    state: ModelState | None = None,
+    data: Path | None = None,
+    may_run_gates: bool = True,
+) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
     `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
-    never begins to read for people by itself. Registering the same bytes again changes nothing.
+    never begins to read for people by itself. Registering the same bytes again changes nothing. `data`: a labelled set
+    to run the gate for maps on; without `may_run_gates` only what the maker found is read.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, or the site's policy blocks it.
@@ -46,7 +55,11 @@ def register(folder: Path, settings: Settings, store: Store, *, state: ModelStat
         OnnxModel.load(package, threads=1)
         record = _record(package, state or _first_state(package, settings, store))
         _refuse_other_bytes(record, store)
-        record = _judged(record, package, settings, store)
+        if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
+            _move(copy, settings.models_folder / record.name / record.version, package)
+            return store.models.add(record)
+        gates = gates_of(package, settings, data, may_run=may_run_gates)
+        record = _judged(record, gates, store)
         _move(copy, settings.models_folder / record.name / record.version, package)
     return store.models.add(record)
 
@@ -112,9 +125,8 @@ def _refuse_other_bytes(record: Registration, store: Store) -> None:
             raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
 
 
-def _judged(record: Registration, package: ModelPackage, settings: Settings, store: Store) -> Registration:
+def _judged(record: Registration, gates: Gates, store: Store) -> Registration:
     """The record with what the gates found; ConfigurationError, and an audit event, when they block it."""
-    gates = gates_of(package, settings)
     verdict = worst(gates)
     if verdict is Level.BLOCK:
         why = "; ".join(reasons(gates, Level.BLOCK))

@@ -8,7 +8,7 @@ service: `load_registry` leaves it out and says why, so that the command line, t
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import CandorError, ConfigurationError, IntegrityError
@@ -151,7 +151,15 @@ def _site_entry(folder: Path, record: SignedRegistration, records: Records) -> E
     package = load_registered(folder, registration, records)
     if records.require_signature and not package.signed_by:
         raise IntegrityError(f"{record.title} is not signed by its maker, and require_model_signature is true")
-    return Entry(package, registration.state, registration)
+    return Entry(replace(package, maps_withheld=_withheld(registration)), registration.state, registration)
+
+
+def _withheld(registration: Registration) -> str | None:
+    """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
+    gate = registration.gates.get("explanation", {})
+    if not gate.get("made_here"):
+        return None
+    return "" if gate["passed"] else f"this model's explanations failed the gate here: {'; '.join(gate['reasons'])}"
 
 
 def _is_over(record: SignedRegistration) -> bool:

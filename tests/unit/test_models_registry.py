@@ -17,7 +17,7 @@ from core.registration import ModelState
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables import model_versions
-from explain.gate_result import GateResult, GateTest, write_result
+from explain.gate_result import GateResult, GateTest, withheld_reason, write_result
 from fairness import audit as nouns
 from models.packages import load_package
 from models.registry import ZOO
@@ -318,7 +318,7 @@ def test_an_audit_of_other_weights_or_none_is_no_audit(house, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("passed", "sha256", "level", "words"), [
-    (True, "", "ok", ""), (False, "", "warn", "failed stability"), (True, "0" * 64, "warn", "other weights"),
+    (True, "", "ok", ""), (False, "", "warn", "failed stability"), (True, "0" * 64, "warn", "weight randomisation"),
 ])  # fmt: skip
 def test_a_failed_gate_for_maps_lets_the_model_in(
     house, tmp_path: Path, passed: bool, sha256: str, level: str, words: str
@@ -335,3 +335,26 @@ def test_a_failed_gate_for_maps_lets_the_model_in(
     assert (gate["level"], gate["passed"]) == (level, level == "ok")
     assert words in "".join(gate["reasons"])
     assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
+
+
+def test_a_gate_that_the_maker_did_not_run_is_run_here_and_its_word_counts(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path)
+    (folder / "docs" / "explanation.json").unlink()
+    gate = register(folder, settings, store).gates["explanation"]
+    assert gate["made_here"]
+    assert gate["document"]["images"].endswith("images of nobody")
+    assert gate["passed"] == (not gate["document"]["failed"])
+    package = site_registry(settings, store).find("bright_patch")
+    assert "docs/explanation.json" not in package.files  # the maker's bytes stay the maker's
+    assert bool(withheld_reason(package)) == (not gate["passed"])
+    assert all(name in withheld_reason(package) for name in gate["document"]["failed"])
+
+
+def test_without_leave_to_run_gates_nothing_is_run(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path)
+    (folder / "docs" / "explanation.json").unlink()
+    gate = register(folder, settings, store, may_run_gates=False).gates["explanation"]
+    assert (gate["level"], gate["passed"]) == ("warn", False)
+    assert "has not been through" in withheld_reason(site_registry(settings, store).find("bright_patch"))
