@@ -16,6 +16,7 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from explain.gate_result import read_result
 from fairness.audit import Audit, audit_from
+from fairness.audit_signature import verify
 from fairness.policy import Level, judge, load_policy
 from models.packages import ModelPackage
 from pipeline.cohort_watch import policy_file
@@ -63,7 +64,7 @@ def _audit_of(package: ModelPackage) -> Audit | str:
         return "the package holds no audit: for whom the model fails is not known"
     try:
         document = json.loads(package.read(AUDIT))
-        audit = audit_from(document.get("audit", document))
+        audit = verify(document).audit if "signature" in document else audit_from(document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigurationError(f"{AUDIT} of {package.model.name} is no audit ({type(error).__name__})") from error
     if audit.provenance.model_sha256 != package.model.sha256:
