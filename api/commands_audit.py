@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from api.command_options import DEFAULT_DATA, opened
 from core.errors import ConfigurationError
 
 app = typer.Typer()
@@ -41,11 +42,18 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     public_key: Annotated[
         str, typer.Option("--public-key", help="The key that must have signed it, hexadecimal.", metavar="KEY")
     ] = "",
+    site: Annotated[
+        bool, typer.Option("--site", help="What this node read and verified; --model is then a name.")
+    ] = False,
+    drift: Annotated[bool, typer.Option("--drift", help="Look now whether a cohort left its usual.")] = False,
     data: Annotated[
         Path | None, typer.Option("--data", help="Sign with the key of this data folder.", metavar="DIR")
     ] = None,
 ) -> None:
-    """Audit the predictions of any model by cohort, or check the signature of an audit."""
+    """Audit any model's predictions, or what this node read, by cohort; or check the signature of an audit."""
+    if site or drift:
+        _audit_here(data or DEFAULT_DATA, out if site else None, drift, str(model or ""), by, finding or [])
+        return
     from api.audit import Asked, audit_predictions, print_verified
 
     if verify is not None and predictions is None:
@@ -62,3 +70,19 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
         model=model,
     )
     audit_predictions(predictions, asked, out, data)
+
+
+def _audit_here(data: Path, out: Path | None, drift: bool, model: str, by: str, findings: list[str]) -> None:
+    """Audit what this node read into `out`, or look for drift, or both."""
+    if out is None and not drift:
+        raise ConfigurationError("say where the audit goes: candor audit --site --out DIR")
+    settings, store = opened(data)
+    from api.site_audit import SHIPPED, audit_this_site, look_for_drift
+
+    lines = look_for_drift(settings, store) if drift else []
+    if out is not None:
+        attributes = [name.strip() for name in by.split(",") if name.strip()]
+        name = model or SHIPPED
+        lines += audit_this_site(settings, store, model=name, by=attributes, findings=findings, out=out)
+    for line in lines:
+        typer.echo(line)

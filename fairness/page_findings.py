@@ -31,10 +31,22 @@ _TABLES = {
         "ece_if_calibrated": "ECE if calibrated",
     },
     "How often it flags": {"flag_rate": "flag rate", "psi": "PSI", "ks": "KS"},
+    "In this service": {
+        "failure_rate": "failed",
+        "not_analysed_rate": "not analysed",
+        "turnaround_seconds": "seconds to report",
+        "override_rate": "overridden",
+        "sensitivity_weighted": "sensitivity, weighted",
+        "specificity_weighted": "specificity, weighted",
+        "psi_recent": "PSI, last 30 days",
+        "ks_recent": "KS, last 30 days",
+    },
 }
 _EXPLAINED = {
     "Predictive values and calibration": "PPV and NPV hold at this prevalence only.",
     "How often it flags": "No truth is needed for it. PSI and KS compare the scores with those of all other patients.",
+    "In this service": "Overridden: readers who saw the AI said otherwise. PSI and KS compare with the time before. "
+    "Weighted: over all studies, not only those that were verified.",
 }
 _SHIFTED = 0.2  # a population stability index beyond which scores are said to be distributed otherwise
 _MOST_CURVES = 6
