@@ -14,13 +14,34 @@ from PIL import Image as Pillow
 from scipy import ndimage
 
 from core.geometry import FloatMap
-from core.pages import Section, Series, callout, facts, figure, folded, gallery, lines, page, paragraph, table
+from core.pages import (
+    Row,
+    Section,
+    Series,
+    callout,
+    facts,
+    figure,
+    folded,
+    forest,
+    gallery,
+    grid,
+    lines,
+    page,
+    paragraph,
+    table,
+)
+from core.pages.markup import tag
 from explain.gate import GateResult
 from explain.methods import METHODS
 
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes
 _PICTURE = 320
+_MEASURES = {
+    "pointing": "Pointing game: the highest point lies in a box",
+    "auprc": "AUPRC of the map's pixels against the boxes",
+    "iou": "IoU of the region with the boxes",
+}
 _WORDS = {True: "passed", False: "failed", None: "not made"}
 
 
@@ -60,12 +81,23 @@ def _verdict(result: GateResult) -> Markup:
 
 def _facts(result: GateResult) -> list[Markup]:
     told = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
-    return [told, *([callout("insufficient", result.weaker)] if result.weaker else [])]
+    return [
+        told,
+        *(
+            [callout("insufficient", "No held-out patients.", result.weaker, word="Weaker evidence")]
+            if result.weaker
+            else []
+        ),
+    ]
 
 
 def _tests(result: GateResult) -> Markup:
-    rows = [[test.name, _WORDS[test.passed], test.words] for test in result.tests]
+    rows = [[test.name, _result(test.passed), test.words] for test in result.tests]
     return table(("test", "result", "what was found"), rows, caption="Tests of the gate", text_columns=3)
+
+
+def _result(passed: bool | None) -> Markup:
+    return tag("i" if passed is None else "span" if passed else "b", _WORDS[passed])
 
 
 def _curves(curves: dict[str, Any]) -> list[Markup]:
@@ -92,7 +124,7 @@ def _curves(curves: dict[str, Any]) -> list[Markup]:
             ]
             title, x_label = f"{kind.capitalize()} curve", "share of the image, the map's highest first"
             drawn.append(lines(series, title=title, x_label=x_label, y_label="mean probability"))
-    return drawn
+    return [grid(drawn)] if drawn else []
 
 
 def _comparison(comparison: dict[str, Any]) -> list[Markup]:
@@ -108,10 +140,27 @@ def _comparison(comparison: dict[str, Any]) -> list[Markup]:
         for row in comparison["methods"]
     ]
     columns = ("method", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
+    plots = [_forest(comparison, key, words) for key, words in _MEASURES.items()]
     return [
+        grid(plots),
         table(columns, rows, caption=f"On {comparison['images']} boxed images of test patients", text_columns=2),
         paragraph(f"Published for pneumonia boxes, other models and data: AUPRC {low:.3f} to {high:.3f} (Arun 2021)."),
     ]
+
+
+def _forest(comparison: dict[str, Any], key: str, words: str) -> Markup:
+    """The methods in the order of how well they do."""
+    rows = [
+        Row(
+            label=METHODS[row["method"]].words,
+            value=row[key][0],
+            low=row[key][1],
+            high=row[key][2],
+            counts=f"{row['forward_passes']} passes",
+        )
+        for row in sorted(comparison["methods"], key=lambda row: -row[key][0])
+    ]
+    return forest(rows, caption=words, value_label="95 %", counts_label="cost", bounds=(0.0, 1.0))
 
 
 def _interval(estimate: Sequence[float]) -> str:

@@ -3,10 +3,15 @@
 import pytest
 
 from core.pages import Section, page, paragraph
-from tests.browser import colour, pages
+from tests.browser import colour, made_pages, pages
 from tests.browser.looking import NARROW, WIDE, looking_at
 
-PAGES = {"kit": pages.kit_page, "card": pages.card_page}
+PAGES = {
+    "kit": pages.kit_page,
+    "audit": made_pages.audit_page,
+    "card": pages.card_page,
+    "explanations": made_pages.explanation_page,
+}
 SCHEMES = ("light", "dark")
 APART = 10.0  # CIEDE2000; about 1 is just noticeable side by side, and thin lines need far more
 VISIBLE = 3.0  # contrast of graphics (WCAG 1.4.11)
