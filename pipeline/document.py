@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from core.cohort_words import statement_of
-from core.domain import Code, CohortMetric, Finding, ModelVersion, Report, Saliency
+from core.domain import Code, CohortMetric, Faithfulness, Finding, ModelVersion, Report, Saliency
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -22,6 +23,12 @@ def document(report: Report) -> dict[str, Any]:
         "limitations": list(report.limitations),
         "explanation_gate": report.explanation_gate,
     }
+
+
+def figures_of(document: Mapping[str, Any]) -> dict[str, Faithfulness]:
+    """The figures of the maps in such an entry, by finding."""
+    maps = {finding["name"]: finding.get("saliency") or {} for finding in document["findings"]}
+    return {name: Faithfulness(**found["faithfulness"]) for name, found in maps.items() if found.get("faithfulness")}
 
 
 def _model(model: ModelVersion | None) -> dict[str, str] | None:

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import math
+import threading
+import time
 from collections.abc import Iterable
 
 import structlog
@@ -22,6 +25,8 @@ from inference.select import Choice
 from pipeline.desk import Desk
 from pipeline.runner import Runner
 
+LONGEST_WAIT_SECONDS = 5.0
+"""A report starts no measurement later than this after its turn has come; what is missing then is left out."""
 SAMPLE_OF = 10
 """One study of so many is measured when not all can be."""
 _log = structlog.get_logger()
@@ -34,6 +39,11 @@ def budget_within(passes: int) -> Budget:
     return affordable[-1] if affordable else by_cost[0]
 
 
+def with_figures(saliencies: tuple[Saliency, ...], figures: dict[str, Faithfulness]) -> tuple[Saliency, ...]:
+    """The maps with the figures of their findings."""
+    return tuple(dataclasses.replace(s, faithfulness=figures.get(s.finding_name)) for s in saliencies)
+
+
 class MapMeasurer:
     """Measures maps in the model runner and remembers the figures."""
 
@@ -42,33 +52,47 @@ class MapMeasurer:
         self._runner = runner
         self._desk = desk
         self._mode = settings.faithfulness
+        self._one_at_a_time = threading.Lock()
         self._budget = budget_within(settings.faithfulness_passes)
-
-    def recalled(self, choice: Choice, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
-        """The maps with the figures that are known of them: what is drawn says what its report says."""
-        known = self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
-        return tuple(dataclasses.replace(s, faithfulness=known.get(s.finding_name)) for s in saliencies)
 
     def measured(
         self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
     ) -> tuple[Saliency, ...]:
-        """The maps with their figures, measured now where nothing is known; without any when this study is not drawn.
+        """The maps of a report with their figures, measured now where nothing is known; without any when this study is
+        not drawn, or when the time for it is over.
+        """
+        names = [saliency.finding_name for saliency in saliencies if saliency.shown]
+        self.measure(choice, prediction, names, within_seconds=LONGEST_WAIT_SECONDS)
+        return with_figures(saliencies, self._known(choice))
+
+    def measure(
+        self, choice: Choice, prediction: Prediction, finding_names: Iterable[str], *, within_seconds: float = math.inf
+    ) -> None:
+        """Measure and remember what is not known yet, if it is this image's turn; start nothing after the time given.
 
         Figures are a service: what goes wrong while measuring is logged and leaves the report without them.
         """
-        self.measure(choice, prediction, [saliency.finding_name for saliency in saliencies if saliency.shown])
-        return self.recalled(choice, saliencies)
-
-    def measure(self, choice: Choice, prediction: Prediction, finding_names: Iterable[str]) -> None:
-        """Measure and remember what is not known yet, if it is this image's turn."""
-        known = self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
-        missing = [name for name in finding_names if name not in known and prediction.maps is not None]
+        until = time.monotonic() + within_seconds
         try:
-            for name in missing:
+            for name in finding_names if prediction.maps is not None else ():
                 if (budget := self._budget_for(choice)) is not None:  # asked anew: others may have come meanwhile
-                    self._measure(choice, prediction, name, budget)
+                    self._measure_once(choice, prediction, name, budget, until)
         except CandorError as error:
             _log.warning("faithfulness.failed", error=type(error).__name__)
+
+    def _measure_once(self, choice: Choice, prediction: Prediction, name: str, budget: Budget, until: float) -> None:
+        """One map at a time; whoever comes second finds the figures of the first."""
+        patience = max(0.0, until - time.monotonic())
+        if name in self._known(choice) or not self._one_at_a_time.acquire(timeout=min(patience, threading.TIMEOUT_MAX)):
+            return
+        try:
+            if name not in self._known(choice) and time.monotonic() <= until:
+                self._measure(choice, prediction, name, budget)
+        finally:
+            self._one_at_a_time.release()
+
+    def _known(self, choice: Choice) -> dict[str, Faithfulness]:
+        return self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
 
     def _measure(self, choice: Choice, prediction: Prediction, finding_name: str, budget: Budget) -> None:
         part10 = self._store.objects.get(choice.instance.object_key)

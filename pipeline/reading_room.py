@@ -8,8 +8,9 @@ images that are there are already read, so that the report only waits for the ru
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -23,7 +24,8 @@ from inference.quality import refuse_faulty
 from inference.select import Choice, select
 from models.packages import ModelPackage
 from pipeline.desk import Desk
-from pipeline.measuring import MapMeasurer
+from pipeline.document import figures_of
+from pipeline.measuring import MapMeasurer, with_figures
 from pipeline.runner import Runner
 from pipeline.story import Reader
 
@@ -82,10 +84,6 @@ class ReadingRoom:
         """The maps with how far to trust each, as far as it is known or can be measured now."""
         return self._maps.measured(choice, prediction, saliencies)
 
-    def recalled(self, choice: Choice, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
-        """The maps with what is known already."""
-        return self._maps.recalled(choice, saliencies)
-
     def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""
         return self._runner.encode(report, self._store.objects.get(analysed.object_key), kinds)
@@ -111,27 +109,27 @@ class ReadingRoom:
         positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
         self._maps.measure(choice, prediction, positive)
 
-    def as_filed(self) -> Reader:
-        """This room for whoever repeats what a report says: it measures nothing anew."""
-        return _AsFiled(self)
+    def as_filed(self, document: Mapping[str, Any]) -> Reader:
+        """This room for whoever repeats what a report says; `document`: that report's entry of results.json."""
+        return _AsFiled(self, document)
 
 
 class _AsFiled:
-    """The room, with the figures that were known when the report was made."""
+    """The room, with the figures that are in the report: what is drawn says what the SR says."""
 
-    def __init__(self, room: ReadingRoom) -> None:
+    def __init__(self, room: ReadingRoom, document: Mapping[str, Any]) -> None:
         self._room = room
+        self._figures = figures_of(document)
 
     def infer(self, choice: Choice) -> Prediction:
         """As the room does."""
         return self._room.infer(choice)
 
     def measured(
-        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+        self, _choice: Choice, _prediction: Prediction, saliencies: tuple[Saliency, ...]
     ) -> tuple[Saliency, ...]:
-        """The figures that are known; none is measured for a drawing."""
-        del prediction
-        return self._room.recalled(choice, saliencies)
+        """The figures of the report; none is measured for a drawing."""
+        return with_figures(saliencies, self._figures)
 
 
 def _alone(instance: Instance) -> Study:

@@ -24,7 +24,9 @@ from explain.methods import method_named
 from explain.watching import Cancelled
 from inference.select import Choice, select
 from pipeline.audits import Audits
+from pipeline.document import figures_of
 from pipeline.loops import describe
+from pipeline.measuring import with_figures
 from pipeline.opinion_runner import Opinion, OpinionRunner
 from pipeline.reading_room import ReadingRoom
 from pipeline.story import Predecessor, read_study
@@ -110,7 +112,7 @@ class OpinionDesk:
         choice = select(study, self._room.packages)
         if not isinstance(choice, Choice):
             raise Unsupported(f"no model takes this study any more, because {choice.reason}")
-        report = self._report(job, study)
+        report = self._report(job, study, filed)
         (finding,) = report.findings
         opinion = self._runner.explain(
             choice.package,
@@ -122,9 +124,8 @@ class OpinionDesk:
         )
         if not self._is_wanted(job, *_both(opinion)):
             raise Cancelled("the explanation was cancelled")
-        known = self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
         if opinion.first is not None:
-            first = dataclasses.replace(opinion.first, faithfulness=known.get(job.finding))
+            (first,) = with_figures((opinion.first,), figures_of(filed.document))
             opinion = dataclasses.replace(opinion, first=first)
         if job.destination:
             self._send(job, filed, dataclasses.replace(report, saliencies=(opinion.second,)), choice)
@@ -140,10 +141,10 @@ class OpinionDesk:
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 
-    def _report(self, job: ExplanationJob, study: Study) -> Report:
+    def _report(self, job: ExplanationJob, study: Study, filed: FiledReport) -> Report:
         """The report as it would be about this finding alone."""
         at = datetime.fromtimestamp(job.asked_at, UTC)
-        reader = self._room.as_filed()
+        reader = self._room.as_filed(filed.document)
         whole = read_study(study, self._room.packages, reader, self._audits, predecessor=Predecessor(), at=at)
         findings = tuple(finding for finding in whole.findings if finding.name == job.finding)
         if not findings:

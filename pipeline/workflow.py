@@ -118,7 +118,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
         kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
         objects: tuple[ResultObject, ...] = ()
         if filed and kinds and any(finding["positive"] for finding in filed.document["findings"]):
-            report = self._read(this, self._room.as_filed(), at=datetime.fromtimestamp(filed.created_at, UTC))
+            report = self._read(
+                this, self._room.as_filed(filed.document), at=datetime.fromtimestamp(filed.created_at, UTC)
+            )
             objects = self._encode(report, kinds)
         self._store.reports.complete(this, objects, wanted)
         self._on_filed()

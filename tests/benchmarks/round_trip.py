@@ -1,6 +1,6 @@
 """How long from the last image of a study to its report at the PACS, hop by hop.
 
-    python -m tests.benchmarks.round_trip [--studies 60] [--associations 4] [--known-model]
+    python -m tests.benchmarks.round_trip [--studies 60] [--associations 4] [--known-model] [--faithfulness every]
 
 Sends radiographs (real ones of ../shared where they are at hand, synthetic ones otherwise) wrapped as DX objects over
 several associations at once to a real `candor serve`, with the stand-in archive as the PACS, everything on this
@@ -38,7 +38,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         archive = Archive(Path(folder) / "archive", ae_title="PACS", port=free_port())
         archive.start()
-        house = _house(Path(folder), archive, known_model=arguments.known_model)
+        house = _house(Path(folder), archive, arguments)
         try:
             sys.exit(_measure(house, archive, images, arguments.associations))
         finally:
@@ -91,8 +91,11 @@ def _print_table(house: House, kept: dict[str, float], arrived: dict[str, float]
             hops["report -> PACS"].append(arrival - report.filed_at)
             total.append(arrival - kept[uid])
         runs = store.predictions.runs()
+        documents = [report.document for row in rows if (report := store.reports.current(row)) is not None]
+    maps = [f["saliency"] for document in documents for f in document["findings"] if f["saliency"]]
     sending = max(kept.values()) - min(kept.values())
     print(f"{len(arrived)} reports, {objects} objects, {runs} model runs; all images were in within {sending:.2f} s")
+    print(f"{sum(m['faithfulness'] is not None for m in maps)} of {len(maps)} maps measured")
     print(f"{'hop':24}{'p50':>8}{'p95':>8}   seconds")
     for name, seconds in [*hops.items(), ("last image -> PACS", total)]:
         print(f"{name:24}{statistics.median(seconds):8.2f}{_p95(seconds):8.2f}")
@@ -116,11 +119,11 @@ def _p95(values: Sequence[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.95))]
 
 
-def _house(folder: Path, archive: Archive, *, known_model: bool) -> House:
+def _house(folder: Path, archive: Archive, arguments: argparse.Namespace) -> House:
     home = folder / "house"
     home.mkdir()
-    lines: tuple[str, ...] = (f"quiet_seconds = {QUIET_SECONDS}",)
-    packages = (make_known_model(home / "packages"),) if known_model else ()
+    lines = (f"quiet_seconds = {QUIET_SECONDS}", f'faithfulness = "{arguments.faithfulness}"')
+    packages = (make_known_model(home / "packages"),) if arguments.known_model else ()
     house = House(home, lines=lines, destinations=(destination("ARCHIVE", archive.port),), packages=packages)
     house.make()
     return house
@@ -131,6 +134,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--studies", type=int, default=60)
     parser.add_argument("--associations", type=int, default=4)
     parser.add_argument("--known-model", action="store_true", help="the tests' tiny model instead of the shipped one")
+    parser.add_argument("--faithfulness", choices=("every", "sampled", "off"), default="every")
     return parser.parse_args()
 
 

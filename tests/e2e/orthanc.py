@@ -39,7 +39,11 @@ class Orthanc:
 
     def instances(self) -> list[bytes]:
         """Every object it holds, as files."""
-        return [self.fetch(f"/instances/{name}/file") for name in self.get("/instances")]
+        return [data for _, data in self.named_instances()]
+
+    def named_instances(self) -> list[tuple[str, bytes]]:
+        """Every object under the name that Orthanc has for it."""
+        return [(name, self.fetch(f"/instances/{name}/file")) for name in self.get("/instances")]
 
 
 @contextmanager

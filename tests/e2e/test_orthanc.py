@@ -1,11 +1,18 @@
 """Real peers: Debian's Orthanc as the PACS, DCMTK's storescu as the modality, real files where they are at hand."""
 
+import io
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image as Pillow
 from pydicom import dcmread
+from pydicom.uid import CTImageStorage
+from sqlalchemy import select
 
+from core.store.tables import result_objects
+from dicom_node.part10 import layout_of
 from tests.e2e.house import House, destination, free_port, wait_until
 from tests.e2e.orthanc import BINARY, running_orthanc
 from tests.e2e.reports import GSPS, SC, SEG, SR
@@ -34,10 +41,10 @@ def orthanc(tmp_path, port):
         yield running
 
 
-def make_house(tmp_path, port, orthanc, *, lines=(), more=(), known_model=True):
+def make_house(tmp_path, port, orthanc, *, lines=(), more=(), known_model=True, change=None):
     folder = tmp_path / "house"
     folder.mkdir()
-    packages = (make_known_model(folder / "packages"),) if known_model else ()
+    packages = (make_known_model(folder / "packages", change=change),) if known_model else ()
     to_orthanc = destination("ORTHANC", orthanc.dicom_port, more=more)
     house = House(folder, port=port, lines=lines, destinations=(to_orthanc,), packages=packages)
     house.make()
@@ -78,6 +85,87 @@ def test_reports_come_back_from_orthanc_valid_and_committed(house, orthanc, tmp_
             lambda: store.outbox.states(["ORTHANC"])[0].committed == len(files), seconds=30, what="storage commitment"
         )
     validate(orthanc, tmp_path)
+
+
+EVERY_KIND = 'objects = ["sr", "sc", "gsps", "seg", "seg-fractional", "pmap"]'
+READS_CT = {
+    "accepts": {
+        "modalities": ["DX", "CT"],
+        "body_parts": ["CHEST"],
+        "body_part_may_be_missing": False,
+        "views": ["PA", "AP", ""],
+        "photometric_interpretations": ["MONOCHROME2"],
+        "minimum_age_years": 18,
+        "unknown_age_accepted": True,
+        "minimum_rows": 32,
+        "minimum_columns": 32,
+    }
+}
+
+
+def as_ct(dataset):
+    """A slice that says where it lies."""
+    dataset.SOPClassUID, dataset.Modality = CTImageStorage, "CT"
+    for keyword in ("ViewPosition", "PatientOrientation", "PresentationIntentType"):
+        delattr(dataset, keyword)
+    dataset.FrameOfReferenceUID = "1.2.826.0.1.3680043.10.543.1"
+    dataset.ImagePositionPatient, dataset.ImageOrientationPatient = [-60, -80, 12.5], [1, 0, 0, 0, 1, 0]
+    dataset.PixelSpacing, dataset.SliceThickness = [0.7, 0.5], 2.5
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "HU"
+    dataset.WindowCenter, dataset.WindowWidth = 128, 256
+    dataset.KVP, dataset.AcquisitionNumber, dataset.ImageType = "120", "1", ["ORIGINAL", "PRIMARY", "AXIAL"]
+
+
+def test_every_carrier_comes_back_from_orthanc_byte_for_byte_and_drawn_where_it_was(tmp_path, port, orthanc):
+    """Of a radiograph and of a CT, and of a second method's map."""
+    house = make_house(tmp_path, port, orthanc, lines=("quiet_seconds = 0.5",), more=(EVERY_KIND,), change=READS_CT)
+    house.start("serve")
+    house.wait_ready()
+    try:
+        send([radiograph(1, bright=True)], house.port)
+        ct = radiograph(2, bright=True, change=as_ct)
+        (tmp_path / "ct.dcm").write_bytes(ct.part10)
+        send_file(tmp_path / "ct.dcm", house.port)
+        wait_until(everything_sent(house, 2), seconds=120, what="the outbox to be empty")
+        house.run(
+            "explain", "CANARYACC1", "--finding", "bright_patch", "--method", "occlusion", "--out", "out",
+            "--send", "ORTHANC",
+        )  # fmt: skip
+        wait_until(everything_sent(house, 2), seconds=60, what="the outbox to be empty again")
+        kinds = compare_with_what_was_sent(house, orthanc)
+        of_dx, of_ct, asked_for = ["gsps", "sc", "seg", "seg-fractional"], ["pmap"], 1
+        assert kinds == sorted(of_dx * (2 + asked_for) + of_ct + ["sr"] * 2)
+        validate(orthanc, tmp_path)
+    finally:
+        house.kill_tree()
+
+
+def compare_with_what_was_sent(house, orthanc):
+    """The data set of each object as it was filed against the one that Orthanc gives back; returns the kinds."""
+    with house.store() as store:
+        with store.engine.connect() as connection:
+            rows = connection.execute(select(result_objects)).all()
+        back = {str(dcmread_bytes(data).SOPInstanceUID): (name, data) for name, data in orthanc.named_instances()}
+        assert set(back) == {row.sop_instance_uid for row in rows}
+        for row in rows:
+            sent, (name, returned) = store.objects.get(row.object_key), back[row.sop_instance_uid]
+            assert data_set_of(returned) == data_set_of(sent), row.kind
+            if row.kind == "seg":
+                mask = dcmread_bytes(sent).pixel_array.squeeze() > 0
+                rendered = np.asarray(Pillow.open(io.BytesIO(orthanc.fetch(f"/instances/{name}/preview"))))
+                assert np.array_equal(rendered > 127, mask), "Orthanc draws the region elsewhere"
+    return sorted(row.kind for row in rows)
+
+
+def data_set_of(part10):
+    return part10[layout_of(part10).data_set_start :]
+
+
+def send_file(path, port):
+    done = subprocess.run(
+        [str(STORESCU), "-aec", "CANDOR", "127.0.0.1", str(port), str(path)], capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_orthanc_forwards_our_results_back_and_nothing_is_read_again(house, orthanc):
@@ -172,6 +260,4 @@ def validate(orthanc, tmp_path):
 
 
 def dcmread_bytes(data):
-    import io
-
     return dcmread(io.BytesIO(data))
