@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from io import BytesIO
 from typing import Any
@@ -219,6 +219,12 @@ def image(rows: int = 64, columns: int = 48, row_spacing_mm: float = 1.0, column
     return Image(pixels=ramp, row_spacing_mm=row_spacing_mm, column_spacing_mm=column_spacing_mm)
 
 
+def of_cohort() -> Finding:
+    """A finding held against an operating point that a person signed off for one cohort."""
+    point = replace(POINT, threshold=0.41, cohort="view=AP", policy="operating policy 3, signed off 2026-11-02")
+    return replace(finding(), operating_point=point)
+
+
 def withheld() -> Saliency:
     return saliency(shown=False, withheld_reason="the model failed the randomisation test")
 
@@ -255,6 +261,7 @@ def cases() -> list[Case]:
         Case("refused", refused, plain, seen),
         Case("failed", failed, plain, seen),
         Case("superseding", superseding, plain, seen),
+        Case("cohort_point", report(findings=(of_cohort(), finding("effusion", 0.12, EFFUSION))), plain, seen),
         Case("monochrome1", report(), inverse, seen),
         Case("non_square", report(), oblong, image(row_spacing_mm=0.4, column_spacing_mm=0.2)),
         Case("ct", report(), dx_source(**CT), image(row_spacing_mm=0.5, column_spacing_mm=0.25)),

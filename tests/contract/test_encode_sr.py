@@ -28,6 +28,7 @@ from tests.contract.encode_cases import (
     STUDY_UID,
     dx_source,
     finding,
+    of_cohort,
     report,
     saliency,
     study,
@@ -200,6 +201,14 @@ def test_a_withheld_map_is_not_shown_and_the_report_says_why() -> None:
     group = groups(report(saliencies=(withheld(),)))[0]
     assert not items(group, "111030")
     assert items(group, "MAP_WITHHELD")[0].TextValue == "Map withheld because the model failed the randomisation test"
+
+
+def test_an_operating_point_of_a_cohort_is_never_silent() -> None:
+    group = groups(report(findings=(of_cohort(),)))[0]
+    assert items(group, "COHORT_POINT")[0].TextValue == (
+        "Operating point of the cohort AP (operating policy 3, signed off 2026-11-02), not that of all patients"
+    )
+    assert not items(groups(report())[0], "COHORT_POINT")
 
 
 def test_each_cohort_is_a_group_with_intervals_and_counts() -> None:
