@@ -12,7 +12,7 @@ import hashlib
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,30 +23,32 @@ if TYPE_CHECKING:
     from models.training.chest_radiograph import Recipe
 
 JUDGED = ("any_abnormality", "lung_opacity", "effusion", "cardiomegaly", "edema", "pneumothorax")
-SHARES = (0.125, 0.25, 0.5)
+SHARES = (0.125, 0.25, 0.5, 1.0)  # of the training patients; the last is the recipe itself
 _SIZE = 128
 
 
-def compare(data: Path, predictions: Path | None, cycles: tuple[int, ...]) -> dict[str, Any]:
-    """AUROC of each judged finding per variant of the recipe, and per share of the training patients."""
+def compare(data: Path, predictions: Path | None, cycles: tuple[int, ...]) -> Iterator[dict[str, Any]]:
+    """The figures so far, after each run: AUROC of the judged findings per share of the patients and per variant."""
     from models.training.chest_radiograph import Recipe
 
     examples = chest.load(data, predictions)
     recipe = Recipe(findings=nih_chest.FINDINGS, cycles=cycles, sizes=(_SIZE,))
-    one_cycle = dataclasses.replace(recipe, cycles=(sum(cycles),))
-    variants = {
-        "the recipe": (recipe, examples),
-        "without the boxes": (dataclasses.replace(recipe, box_weight=0.0), examples),
-        "without teaching itself": (one_cycle, examples),
-        "without another model's predictions": (recipe, chest.load(data)),
-        "without frozen first blocks": (dataclasses.replace(recipe, frozen_blocks=0), examples),
+    schedule = f"{' + '.join(map(str, cycles))} steps of {recipe.batch} images at {_SIZE} px, seed {recipe.seed}"
+    figures: dict[str, Any] = {"schedule": schedule, "learning_curve": {}, "variants": {}}
+    for share in SHARES:
+        figures["learning_curve"][f"{share:.1%}"] = _judged(f"{share:.1%}", recipe, _share(examples, share))
+        yield figures
+    changes: dict[str, dict[str, Any]] = {
+        "without the boxes": {"box_weight": 0.0},
+        "without teaching itself": {"cycles": (sum(cycles),)},
+        "without frozen first blocks": {"frozen_blocks": 0},
     }
-    shares = {f"{share:.1%} of the patients": (recipe, _share(examples, share)) for share in SHARES}
-    return {
-        "schedule": f"{' + '.join(map(str, cycles))} steps of {recipe.batch} images at {_SIZE} px, seed {recipe.seed}",
-        "variants": {name: _judged(name, *variant) for name, variant in variants.items()},
-        "learning_curve": {name: _judged(name, *variant) for name, variant in shares.items()},
-    }
+    for name, change in changes.items():
+        figures["variants"][name] = _judged(name, dataclasses.replace(recipe, **change), examples)
+        yield figures
+    name = "without another model's predictions"
+    figures["variants"][name] = _judged(name, recipe, chest.load(data))
+    yield figures
 
 
 def _share(examples: Sequence[LabelledRadiograph], share: float) -> tuple[LabelledRadiograph, ...]:
@@ -88,5 +90,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the figures")
     parser.add_argument("--cycles", type=int, nargs="+", default=[200, 300], help="steps of each cycle")
     arguments = parser.parse_args()
-    figures = compare(arguments.data, arguments.predictions, tuple(arguments.cycles))
-    arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    for figures in compare(arguments.data, arguments.predictions, tuple(arguments.cycles)):
+        arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
