@@ -19,7 +19,7 @@ def retrain(
     version: str = "0.0.0",
     seed: int = 1,
     steps: int = 0,
-    network_size: int = 256,
+    network_size: int = 224,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Path:
     """Train `chest_radiograph` on the radiographs under `data` and write its package; returns `out`/package.
