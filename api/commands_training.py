@@ -39,10 +39,9 @@ def chest_radiograph(
     ] = 256,
 ) -> None:
     """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
-    from api.evaluate import evaluate
+    from api.evaluate import audit_held_out, evaluate, put_into_package
     from api.evaluate_printing import print_evaluation
     from datasets.training import retrain
-    from models.card import write_card
     from models.packages import load_package
 
     with _progress() as bar:
@@ -61,11 +60,12 @@ def chest_radiograph(
             network_size=network_size,
             progress=trained,
         )
-        figures = evaluate(load_package(folder), data, folder / "docs", threads=2, told=_teller(bar))
-    (folder / "docs" / "predictions.csv").replace(out / "predictions.csv")  # names patients by number: never ships
-    write_card(folder)
+        package, found = load_package(folder), out / "evaluation"
+        figures = evaluate(package, data, found, threads=2, told=_teller(bar))
     print_evaluation(figures)
-    typer.echo(f"package {folder}, held-out predictions {out / 'predictions.csv'}")
+    audit_held_out(package, found)
+    put_into_package(folder, found)
+    typer.echo(f"package {folder}, held-out predictions and their audit {found}")
 
 
 @train_app.command("quality")
@@ -98,10 +98,13 @@ def evaluate(
     data: Radiographs,
     out: Annotated[Path, typer.Option("--out", help="For evaluation.json and predictions.csv.", metavar="DIR")],
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the model runtime.")] = 2,
+    update: Annotated[
+        bool, typer.Option("--update", help="Put the figures into the package too, and make its card anew.")
+    ] = False,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
+    from api.evaluate import audit_held_out, find_package, put_into_package
     from api.evaluate import evaluate as run
-    from api.evaluate import find_package
     from api.evaluate_printing import print_evaluation
     from models.registry import load_registry
 
@@ -109,7 +112,10 @@ def evaluate(
     with _progress() as bar:
         figures = run(package, data, out, threads=threads, told=_teller(bar))
     print_evaluation(figures)
-    typer.echo(f"written to {out}: evaluation.json, predictions.csv")
+    audit_held_out(package, out)
+    if update:
+        put_into_package(package.folder, out)
+    typer.echo(f"written to {out}: evaluation.json, predictions.csv and its audit")
 
 
 @contextmanager

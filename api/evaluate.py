@@ -1,15 +1,15 @@
 """`candor evaluate`: a packaged model, as it ships, on held-out patients.
 
-Writes `evaluation.json`, from which the card is made, and `predictions.csv`, from which `candor audit` tells for whom
-it fails; both stay in the folder that was asked for. Figures come from the ONNX file through the same runtime, the same
+Writes `evaluation.json`, from which the card is made, `predictions.csv`, and the audit of the latter, which tells for
+whom the model fails; all stay in the folder that was asked for, unless they are put into the package. Figures come from the ONNX file through the same runtime, the same
 calibration and the same operating points as in a hospital.
 """
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import json
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,19 +17,24 @@ from typing import Any
 
 import numpy as np
 
+from api.audit import Asked, audit_predictions
 from core.domain import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from datasets import chest
 from datasets.nih_chest import LabelledRadiograph
+from fairness.audit import Audit
+from fairness.audit_files import DOCUMENT, METRICS
 from models import evaluation
+from models.card import write_card
 from models.evaluation import Scored, truths_of
 from models.onnx_runtime import OnnxModel
-from models.packages import ModelPackage, load_package
+from models.packages import ModelPackage, load_package, point_as_json
 from models.registry import Registry
 from models.training.findings import WORDS
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
+AUDITED_BY = ("view", "sex", "age_band")
 OPACITY = "lung_opacity"  # the finding with enough boxes
 _SMALLEST_ROWS = 128  # smaller images were only trained on
 
@@ -66,6 +71,19 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
     _write_json(out / EVALUATION, figures)
     write_predictions(out / PREDICTIONS, package, scored.only(scored.primary))
     return figures
+
+
+def audit_held_out(package: ModelPackage, out: Path) -> Audit:
+    """For whom does it fail? The audit of the predictions that `evaluate` left in `out`, written beside them."""
+    asked = Asked(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
+    return audit_predictions(out / PREDICTIONS, asked, out, None)
+
+
+def put_into_package(folder: Path, out: Path) -> None:
+    """Make what is in `out` the package's own word on itself, without the table that names patients by number."""
+    for name, inside in ((EVALUATION, EVALUATION), (DOCUMENT, DOCUMENT), (METRICS, "audit.csv")):
+        shutil.copyfile(out / name, folder / "docs" / inside)
+    write_card(folder)
 
 
 def _score(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:
@@ -110,7 +128,7 @@ def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) 
     return {
         "words": WORDS.get(finding.name, finding.name),
         "calibration": {"scale": calibration.scale, "shift": calibration.shift},
-        "operating_point": dataclasses.asdict(finding.operating_point),
+        "operating_point": point_as_json(finding.operating_point),
         **evaluation.evaluate(
             scored, finding.name, _probabilities(package, finding, scored), finding.operating_point.threshold
         ),

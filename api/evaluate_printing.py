@@ -14,14 +14,14 @@ def print_evaluation(figures: dict[str, Any], console: Console | None = None) ->
     model = figures["model"]
     console.print(f"{model['name']} {model['version']}, {model['sha256'][:12]}, held-out patients; [95 % interval]")
     console.print(_findings(figures))
-    console.print(_cohorts(figures, "test_512", "AUROC within cohorts, at least 512 px"))
-    console.print(_cohorts(figures, "by_source", "AUROC by source"))
+    console.print(_cohorts(figures, "test_512", "By view, sex and age band, at least 512 px"))
+    console.print(_cohorts(figures, "by_source", "By source"))
     if figures["localisation"]:
         console.print(_localisation(figures))
 
 
 def _findings(figures: dict[str, Any]) -> Table:
-    columns = ("finding", "+ / -", "AUROC", "average precision", "sensitivity", "specificity", "ECE")
+    columns = ("finding", "+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
     table = Table(*columns, title="Adults, at least 512 px")
     for name, entry in figures["findings"].items():
         everyone = entry["test_512"]["all"]
@@ -39,10 +39,14 @@ def _findings(figures: dict[str, Any]) -> Table:
 
 
 def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
-    names = list(dict.fromkeys(name for entry in figures["findings"].values() for name in entry[key]))
-    table = Table("finding", *names, title=title)
+    """A row per finding and cohort: narrow enough for any terminal."""
+    table = Table("finding", "cohort", "+ / -", "AUROC", "sensitivity", "specificity", title=title)
     for finding, entry in figures["findings"].items():
-        table.add_row(finding, *(_interval(entry[key][name]["auroc"]) for name in names))
+        for name, cohort in entry[key].items():
+            counts = f"{cohort['positives']} / {cohort['negatives']}"
+            rates = (_interval(cohort[rate]) for rate in ("auroc", "sensitivity", "specificity"))
+            table.add_row(finding, name, counts, *rates)
+        table.add_section()
     return table
 
 
@@ -59,4 +63,4 @@ def _localisation(figures: dict[str, Any]) -> Table:
 
 def _interval(values: list[float | None]) -> str:
     value, low, high = values
-    return "-" if value is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
+    return "-" if value is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"

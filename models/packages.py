@@ -13,6 +13,7 @@ disguise (models.contents) refuses it. That it is the package that was registere
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -147,6 +148,11 @@ def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: st
 def device_uid(name: str, version: str, sha256: str) -> str:
     """One Device UID per model version (TID 1004), the same wherever the model is installed."""
     return f"2.25.{uuid.uuid5(_DEVICES, f'{name} {version} {sha256}').int}"
+
+
+def point_as_json(point: OperatingPoint) -> dict[str, Any]:
+    """An operating point of everybody, which says nothing of cohorts or of a site's policy."""
+    return {key: value for key, value in dataclasses.asdict(point).items() if key not in {"cohort", "policy"}}
 
 
 def _read_description(folder: Path, files: dict[str, str]) -> dict[str, Any]:

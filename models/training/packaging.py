@@ -14,10 +14,9 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
-from core.domain import OperatingPoint
 from models import evaluation
 from models.evaluation import Scored
-from models.packages import sha256_of
+from models.packages import point_as_json, sha256_of
 from models.training.chest_radiograph import Recipe, predict
 from models.training.examples import Example, Pixels
 from models.training.export import OPSET, differences_on_images, export
@@ -126,11 +125,6 @@ def _finding(name: str, chosen: Chosen) -> dict[str, Any]:
         "calibration": {"scale": round(chosen.scale, 5), "shift": round(chosen.shift, 5)},
         "operating_point": point_as_json(chosen.point),
     }
-
-
-def point_as_json(point: OperatingPoint) -> dict[str, Any]:
-    """An operating point of everybody, which says nothing of cohorts or of a site's policy."""
-    return {key: value for key, value in dataclasses.asdict(point).items() if key not in {"cohort", "policy"}}
 
 
 def _metadata(training: dict[str, Any], prose: dict[str, Any], version: str) -> dict[str, Any]:
