@@ -1,8 +1,8 @@
 """`candor evaluate`: a packaged model, as it ships, on held-out patients.
 
 Writes `evaluation.json`, from which the card is made, `predictions.csv`, and the audit of the latter, which tells for
-whom the model fails; all stay in the folder that was asked for, unless they are put into the package. Figures come from the ONNX file through the same runtime, the same
-calibration and the same operating points as in a hospital.
+whom the model fails; all stay in the folder that was asked for, unless they are put into the package. Figures come from
+the ONNX file through the same runtime, the same calibration and the same operating points as in a hospital.
 """
 
 from __future__ import annotations
