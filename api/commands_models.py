@@ -75,7 +75,7 @@ def register(
         ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Run the gate for maps on this labelled set.", metavar="DIR")
+        Path | None, typer.Option("--images", help="Run the gates anew on this labelled set.", metavar="DIR")
     ] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,

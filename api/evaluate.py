@@ -61,7 +61,7 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
         raise ConfigurationError("the data holds no image of a test patient, so nothing can be evaluated on it")
     model = OnnxModel.load(package, threads=threads)
     began = time.monotonic()
-    scored = _score(model, held_out, told)
+    scored = score_held_out(model, held_out, told)
     seconds = (time.monotonic() - began) / len(held_out)
     figures = _figures(package, scored) | {
         "runtime": {"provider": model.provider, "threads": threads, "images_per_second": round(1 / seconds, 2)},
@@ -86,7 +86,7 @@ def put_into_package(folder: Path, out: Path) -> None:
     write_card(folder)
 
 
-def _score(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:
+def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:
     """One image at a time, squared as any image is."""
     logits, maps = [], []
     for done, example in enumerate(examples):

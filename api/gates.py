@@ -29,10 +29,10 @@ Gates = dict[str, dict[str, Any]]
 def gates_of(package: ModelPackage, settings: Settings, data: Path | None = None, *, may_run: bool = True) -> Gates:
     """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values.
 
-    `data`: a labelled set to run the gate for maps on, whatever the package says of it. Without `may_run` nothing is
-    run that takes longer than reading.
+    `data`: a labelled set to run both on, whatever the package says of itself. Without `may_run` nothing is run that
+    takes longer than reading.
     """
-    return {FAIRNESS: _fairness(package, settings), EXPLANATION: _explanation(package, data, may_run=may_run)}
+    return {FAIRNESS: _fairness(package, settings, data), EXPLANATION: _explanation(package, data, may_run=may_run)}
 
 
 def worst(gates: Gates) -> Level:
@@ -48,14 +48,20 @@ def reasons(gates: Gates, level: Level) -> list[str]:
     ]
 
 
-def _fairness(package: ModelPackage, settings: Settings) -> dict[str, Any]:
-    audit = _audit_of(package)
+def _fairness(package: ModelPackage, settings: Settings, data: Path | None) -> dict[str, Any]:
+    audit = _audited_here(package, data) if data else _audit_of(package)
     if isinstance(audit, str):
         return _found(Level.WARN, [audit])
     verdict = judge(audit, load_policy(policy_file(settings)))
     origin = audit.provenance
     judged = {"rows": origin.rows, "patients": origin.patients, "made_at": origin.made_at, "source": origin.source}
     return _found(verdict.level, list(verdict.reasons), judged=judged)
+
+
+def _audited_here(package: ModelPackage, data: Path) -> Audit:
+    from api.validation_audit import validation_audit
+
+    return validation_audit(package, data)
 
 
 def _audit_of(package: ModelPackage) -> Audit | str:

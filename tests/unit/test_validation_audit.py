@@ -1,0 +1,39 @@
+"""The shipped model, audited on real held-out patients, as `candor models register --images` does it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from api.validation_audit import validation_audit
+from core.errors import ConfigurationError
+from fairness.policy import DEFAULT, Level, judge, parse_policy
+from models.registry import load_registry
+
+SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
+RADIOGRAPHS = SHARED / "data" / "nih_chest"
+
+
+@pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="needs real radiographs: ../shared/data/nih_chest")
+def test_the_audit_of_the_shipped_model_is_of_its_weights_and_its_evaluation() -> None:
+    package = load_registry().find("chest_radiograph")
+    audit = validation_audit(package, RADIOGRAPHS)
+    assert audit.provenance.model_sha256 == package.model.sha256
+    assert audit.provenance.patients > 100
+    assert set(audit.findings) == {finding.name for finding in package.model.findings}
+    for finding in package.model.findings:
+        row = audit.row(finding.name, "sensitivity")
+        assert row is not None
+        threshold = next(one for one in audit.provenance.thresholds if one.finding == finding.name)
+        assert threshold.value == finding.operating_point.threshold
+        assert (row.positives or 0) + (row.negatives or 0) == row.n
+    nothing_passes = parse_policy({"floors": {"sensitivity": {"lower_bound": 1.0, "level": "block"}}})
+    assert judge(audit, nothing_passes).level is Level.BLOCK
+    assert judge(audit, DEFAULT).level in (Level.OK, Level.WARN)
+
+
+def test_a_folder_that_is_no_labelled_set_says_so(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError):
+        validation_audit(load_registry().find("chest_radiograph"), tmp_path)
