@@ -28,7 +28,9 @@ def test_the_audit_of_the_shipped_model_is_of_its_weights_and_its_evaluation() -
         assert row is not None
         threshold = next(one for one in audit.provenance.thresholds if one.finding == finding.name)
         assert threshold.value == finding.operating_point.threshold
-        assert (row.positives or 0) + (row.negatives or 0) == row.n
+        if row.n is not None and row.positives is not None and row.negatives is not None:  # else withheld
+            assert row.positives + row.negatives == row.n
+    assert any(row.n for row in audit.rows)
     nothing_passes = parse_policy({"floors": {"sensitivity": {"lower_bound": 1.0, "level": "block"}}})
     assert judge(audit, nothing_passes).level is Level.BLOCK
     assert judge(audit, DEFAULT).level in (Level.OK, Level.WARN)
