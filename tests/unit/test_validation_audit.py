@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ from core.errors import ConfigurationError
 from fairness.policy import DEFAULT, Level, judge, parse_policy
 from models.registry import load_registry
 
-SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[3] / "shared"))
-RADIOGRAPHS = SHARED / "data" / "nih_chest"
+_BESIDE = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[3:5]]
+RADIOGRAPHS = next((folder for folder in _BESIDE if folder.is_dir()), _BESIDE[0])
 
 
 @pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="needs real radiographs: ../shared/data/nih_chest")
