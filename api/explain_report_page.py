@@ -37,6 +37,7 @@ from explain.methods import METHODS
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes
 _PICTURE = 320
+_DASHES = np.add.outer(np.arange(_PICTURE), np.arange(_PICTURE)) // 5 % 2 == 0  # told apart without colour
 _MEASURES = {
     "pointing": "Pointing game: the highest point lies in a box",
     "auprc": "AUPRC of the map's pixels against the boxes",
@@ -169,7 +170,9 @@ def _interval(estimate: Sequence[float]) -> str:
 
 
 def _galleries(pictures: Sequence[Pictured]) -> list[Markup]:
-    blocks = [paragraph("Orange: outline of the region above half of the map's range. Blue: readers' boxes.")]
+    blocks = [
+        paragraph("Orange line: outline of the region above half of the map's range. Blue dashes: readers' boxes.")
+    ]
     for finding in dict.fromkeys(picture.finding for picture in pictures):
         mine = [picture for picture in pictures if picture.finding == finding]
         kinds = dict.fromkeys(picture.kind for picture in mine)
@@ -188,7 +191,7 @@ def _drawn(one: Pictured) -> bytes:
     colours = np.repeat((np.clip(grey, 0, 1) * 255).astype(np.uint8)[..., np.newaxis], 3, axis=2)
     for mask, colour in ((one.boxes, _BOX), (one.mask, _REGION)):
         if mask is not None:
-            colours[_edge(mask)] = colour
+            colours[_edge(mask) & (_DASHES if colour is _BOX else True)] = colour
     file = BytesIO()
     Pillow.fromarray(colours).save(file, "JPEG", quality=85)
     return file.getvalue()

@@ -15,8 +15,10 @@ from fairness.audit import Audit
 from fairness.page_findings import finding_fold
 from fairness.page_gaps import Gap, chart_of, gaps_of, lead_of
 from fairness.page_origin import divisions, provenance, reading_help, thresholds
+from fairness.page_service import service
 from fairness.page_unknown import unknown
 from fairness.page_words import finding_words
+from fairness.service_figures import ANY_FINDING
 
 _SHOWN_GAPS, _FOLDED_GAPS = 12, 100
 
@@ -30,6 +32,7 @@ def render(audit: Audit, *, command: str = "", signed_by: str = "") -> str:
     sections = [
         Section(title="Worst cohort first", blocks=_worst(audit, gaps)),
         Section(title="Finding by finding", blocks=_findings(audit, gaps)),
+        Section(title="How the service runs", blocks=service(audit)),
         Section(title="What is not known yet", blocks=unknown(audit)),
         Section(title="How patients were divided", blocks=divisions(audit)),
         Section(title="Thresholds", blocks=thresholds(audit)),
@@ -51,7 +54,7 @@ def _subtitle(audit: Audit) -> str:
     parts = [
         f"{origin.rows:,} {'image' if origin.rows == 1 else 'images'} of "
         f"{origin.patients:,} {'patient' if origin.patients == 1 else 'patients'}",
-        f"{len(audit.findings)} {'finding' if len(audit.findings) == 1 else 'findings'}",
+        f"{len(_judged(audit))} {'finding' if len(_judged(audit)) == 1 else 'findings'}",
         f"studies from {origin.window[0]} to {origin.window[1]}" if origin.window else "",
         f"truth: {origin.truth_source}" if origin.truth_source else "",
     ]
@@ -85,5 +88,10 @@ def _findings(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
     rank: dict[str, int] = {}
     for place, gap in enumerate(gaps):
         rank.setdefault(gap.finding, place)
-    ordered = sorted(audit.findings, key=lambda name: (rank.get(name, len(gaps)), finding_words(name)))
+    ordered = sorted(_judged(audit), key=lambda name: (rank.get(name, len(gaps)), finding_words(name)))
     return [finding_fold(audit, name, gaps, is_open=len(ordered) == 1) for name in ordered]
+
+
+def _judged(audit: Audit) -> list[str]:
+    """The findings, without what a site's audit files under all of them together."""
+    return [finding for finding in audit.findings if finding != ANY_FINDING]

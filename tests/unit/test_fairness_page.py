@@ -21,6 +21,7 @@ from fairness.audit import (
 from fairness.audit import Test as Comparison
 from fairness.page import render
 from fairness.page_words import per_cent, points
+from fairness.service_figures import ANY_FINDING
 
 FINDING = "lung_opacity"
 GROUPS = {"view=AP": (50, 100, 20, 200), "view=PA": (20, 100, 10, 200)}  # missed of diseased, flagged of healthy
@@ -139,6 +140,25 @@ def test_the_end_says_where_it_comes_from():
     end = words[words.rindex("Where this comes from") :]
     for said in ("ab" * 32, "candor audit --predictions p.csv", "0f:1e", "2026-11-24T16:00:00Z", "predictions.csv"):
         assert said in end
+
+
+def test_a_site_sees_how_the_service_runs_before_anybody_knows_the_truth():
+    failed = {"value": 0.021, "low": 0.013, "high": 0.034, "n": 700}
+    rows = [
+        Row(finding=ANY_FINDING, metric="failure_rate", cohort="all", **failed),
+        Row(finding=ANY_FINDING, metric="failure_rate", cohort="view=AP", note=f"{SUPPRESSED}: too few to be shown"),
+        Row(finding=ANY_FINDING, metric="turnaround_seconds", cohort="all", value=31.4, low=29.0, high=33.0),
+        Row(finding=FINDING, metric="psi_recent", cohort="all", value=0.31, n=90, note="by chance up to 0.150"),
+        Row(finding=FINDING, metric="psi_recent", cohort="view=AP", value=0.05, n=60, note="by chance up to 0.300"),
+    ]
+    words = words_of(render(audit_of(rows=tuple(rows), tests=(), curves=(), advice=())))
+    service = words[words.rindex("How the service runs") : words.rindex("How patients were divided")]
+    for said in ("2.1 1.3 to 3.4", "suppressed: too few to be shown", "31 29 to 33", "0.31 shifted", "by chance up to"):
+        assert said in service
+    assert "0.05 shifted" not in service
+    assert "1 finding ·" in words or "1 finding " in words
+    assert "any finding" not in words
+    assert "How the service runs" not in words_of(render(audit_of()))
 
 
 def test_names_from_a_file_never_become_markup():
