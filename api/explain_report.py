@@ -56,18 +56,23 @@ def report(
     Without `data` there is the gate on demo studies only. Raises ConfigurationError when the data is not usable.
     """
     out.mkdir(parents=True, exist_ok=True)
-    pictures: list[Pictured] = []
     if data is None:
-        result = gate(package, watch=watch)
-    else:
-        examples = chest.load(data)
-        side = side_of(package)
-        result = run(package, held_out_set(examples, side, scope.images), watch=watch)
-        model = OnnxModel.load(package, threads=threads)
-        pictures = list(_pictures(model, _finest(examples, "validation")[:GALLERY_IMAGES]))
-        if scope.compared:
-            result = replace(result, comparison=_comparison(model, examples, scope.compared, watch))
-    (out / RESULT.name).write_text(json.dumps(result.document(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        return _kept(gate(package, watch=watch), [], package, out, store=store)
+    examples = chest.load(data)
+    result = run(package, held_out_set(examples, side_of(package), scope.images), watch=watch)
+    model = OnnxModel.load(package, threads=threads)
+    pictures = list(_pictures(model, _finest(examples, "validation")[:GALLERY_IMAGES]))
+    _kept(result, pictures, package, out, store=store)  # the comparison takes longer than all of this
+    if scope.compared:
+        result = replace(result, comparison=_comparison(model, examples, scope.compared, watch))
+    return _kept(result, pictures, package, out, store=store)
+
+
+def _kept(
+    result: GateResult, pictures: Sequence[Pictured], package: ModelPackage, out: Path, *, store: bool
+) -> GateResult:
+    text = json.dumps(result.document(), indent=1, ensure_ascii=False, allow_nan=False)
+    (out / RESULT.name).write_text(text + "\n", encoding="utf-8")
     (out / PAGE).write_text(report_page(result, pictures), encoding="utf-8")
     if store:
         write_result(result, package.folder)

@@ -1,0 +1,52 @@
+"""The negative control: a head on frozen ImageNet features scores better than chance, and its maps must not pass."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from api.explanation_gate import held_out_set
+from datasets import nih_chest
+from explain.gate import run
+from explain.gate_result import LOCALISATION
+from models.packages import load_package, sha256_of
+from models.registry import ZOO
+from models.training.control import frozen_control
+from models.training.export import export
+
+SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
+DATA = SHARED / "data" / "nih_chest"
+SIDE = 224
+OPACITY = "lung_opacity"
+
+
+def control_package(folder, examples):
+    """The control as a package of its own: its weights, and what the shipped package says of that finding."""
+    network = frozen_control(examples, OPACITY, SIDE)
+    export(network, size=SIDE, chosen=[0], path=folder / "models" / "model.onnx")
+    description = json.loads((ZOO / "chest_radiograph" / "candor.json").read_text(encoding="utf-8"))
+    (finding,) = (finding for finding in description["findings"] if finding["name"] == OPACITY)
+    finding["calibration"] = {"scale": 1.0, "shift": 0.0}
+    finding["operating_point"]["threshold"] = 0.5
+    description |= {"name": "control", "findings": [finding], "sha256": sha256_of(folder / "models" / "model.onnx")}
+    description["input"]["network_size"] = SIDE
+    for gate in ("quality",):
+        description.pop(gate, None)
+    (folder / "candor.json").write_text(json.dumps(description), encoding="utf-8")
+    (folder / "configs").mkdir()
+    (folder / "configs" / "metadata.json").write_text("{}", encoding="utf-8")
+    return load_package(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(not DATA.exists(), reason="the NIH subset is not here (../shared/data/nih_chest or CANDOR_SHARED)")
+def test_the_frozen_feature_control_fails_the_gate(tmp_path):
+    examples = nih_chest.load(DATA)
+    spoken = [
+        e for e in examples if e.split == "train" and e.tier == 512 and e.targets[OPACITY].source == "radiologists"
+    ]
+    result = run(control_package(tmp_path / "control", spoken), held_out_set(examples, SIDE, 40))
+    assert not result.passed
+    assert LOCALISATION in result.failed, [test.words for test in result.tests]
