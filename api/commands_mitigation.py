@@ -80,5 +80,5 @@ def sign_off(
 def off(number: Number, who: Who, why: Why, data: Data = DEFAULT_DATA) -> None:
     """Take a policy out of force: the operating points of all patients count again."""
     _, store = opened(data)
-    store.operating_policies.end(number, by=who.strip(), reason=why.strip())
+    store.operating_policies.end(number, by=who.strip()[:128], reason=why.strip())
     typer.echo(f"Policy {number} is no longer in force")

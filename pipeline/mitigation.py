@@ -70,4 +70,4 @@ def sign_off_for_installed(
         raise ConfigurationError("a sign-off needs a name (--as) and a reason (--because)")
     if policy.model_sha256 not in installed:
         raise ConfigurationError("the policy was made for another version of the model; propose it anew")
-    return store.operating_policies.sign_off(policy.policy_id, by=by.strip(), reason=reason.strip())
+    return store.operating_policies.sign_off(policy.policy_id, by=by.strip()[:128], reason=reason.strip())
