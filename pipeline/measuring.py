@@ -106,10 +106,10 @@ class MapMeasurer:
             return None
         if self._mode == "every" and not self._desk.is_crowded:
             return self._budget
-        return dataclasses.replace(self._budget, sampled=True) if _is_drawn(choice) else None
+        return dataclasses.replace(self._budget, sampled=True) if is_drawn(choice.instance.sop_instance_uid) else None
 
 
-def _is_drawn(choice: Choice) -> bool:
-    """The same image is always drawn or never, whoever asks and however often."""
-    digest = hashlib.sha256(choice.instance.sop_instance_uid.encode()).digest()
+def is_drawn(sop_instance_uid: str) -> bool:
+    """Whether an image is in the sample: always or never, whoever asks and however often."""
+    digest = hashlib.sha256(sop_instance_uid.encode()).digest()
     return int.from_bytes(digest[:8]) % SAMPLE_OF == 0
