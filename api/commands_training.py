@@ -70,24 +70,35 @@ def chest_radiograph(
 
 @train_app.command("quality")
 def quality(
-    data: Annotated[
-        Path, typer.Option("--data", help="Folder with nih_chest, children and, to test with, dicom.", metavar="DIR")
-    ],
     out: Annotated[Path, typer.Option("--out", help="Model package that the gate is put into.", metavar="DIR")],
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Folder with nih_chest, children and, to test with, dicom.", metavar="DIR"),
+    ] = None,
+    adopt: Annotated[
+        Path | None, typer.Option(help="Take the gate of this package instead of training one.", metavar="DIR")
+    ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.", metavar="N")] = 1,
     steps: Annotated[int, typer.Option(min=0, metavar="N", help="So many steps; 0: the recipe's own.")] = 0,
 ) -> None:
-    """Train the quality gate of a package anew, and measure what it refuses wrongly and what it catches."""
+    """Train the quality gate of a package anew, or take another's; says what it refuses wrongly and what it catches."""
     from api.quality_printing import print_gate
+    from core.errors import ConfigurationError
     from datasets.quality_gate import train_gate
+    from models.training.quality_package import adopt_gate
 
+    if (data is None) == (adopt is None):
+        raise ConfigurationError("give either --data, to train a gate, or --adopt, to take that of another package")
     with _progress() as bar:
         task = bar.add_task("training")
 
         def trained(done: int, total: int, loss: float) -> None:
             bar.update(task, completed=done, total=total, description=f"training, loss {loss:.2f}")
 
-        figures = train_gate(data, out, seed=seed, steps=steps, progress=trained)
+        if adopt:
+            figures = adopt_gate(adopt, out)
+        elif data:
+            figures = train_gate(data, out, seed=seed, steps=steps, progress=trained)
     print_gate(figures)
     typer.echo(f"written to {out}: models/quality.onnx, docs/quality.json and the section of candor.json")
 

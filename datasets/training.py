@@ -9,6 +9,7 @@ from pathlib import Path
 from core.errors import ConfigurationError
 from datasets import chest, nih_chest
 from datasets.nih_chest import LabelledRadiograph
+from models.registry import ZOO
 
 
 def retrain(
@@ -30,7 +31,8 @@ def retrain(
     """
     try:
         from models.training.chest_radiograph import Recipe, train
-        from models.training.packaging import write_package
+        from models.training.packaging import NAME, write_package
+        from models.training.quality_package import FIGURES, adopt_gate
     except ImportError as error:
         raise ConfigurationError(
             f"training needs {error.name}: install Candor with its extra, pip install 'candor[train]'"
@@ -41,7 +43,10 @@ def retrain(
         recipe = dataclasses.replace(recipe, cycles=(steps,))
     told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
     network = train(_of_split(examples, "train"), recipe, out, told)
-    return write_package(network, recipe, examples, size=network_size, version=version, out=out / "package")
+    package = write_package(network, recipe, examples, size=network_size, version=version, out=out / "package")
+    if (ZOO / NAME / FIGURES).exists():
+        adopt_gate(ZOO / NAME, package)  # the images that the model is made for are the same
+    return package
 
 
 def _of_split(examples: Sequence[LabelledRadiograph], split: str) -> list[LabelledRadiograph]:

@@ -6,6 +6,7 @@ script. tests/architecture/test_docs.py fails when a table in a document is not 
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ from pydicom.uid import UID
 from api.command_line import app
 from api.data_folder import make_data_folder
 from api.metrics import exposition
+from api.quality_printing import share
 from api.web import create_app
 from core.domain import ObjectKind
 from core.errors import ANSWERS
@@ -37,6 +39,7 @@ from models.registry import ZOO
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/explanations.md", "docs/operations.md"),
+    "docs/quality-gate.md",
     "docs/results.md",
 )
 _MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -57,6 +60,8 @@ def tables() -> dict[str, str]:
         "transfer-syntaxes": _transfer_syntaxes,
         "result-series": _result_series,
         "private-codes": _private_codes,
+        "false-refusals": _false_refusals,
+        "caught": _caught,
         "explanation-methods": _explanation_methods,
         "explanation-gate": _explanation_gate,
         "explanation-comparison": _explanation_comparison,
@@ -80,6 +85,28 @@ def main() -> None:
 def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "".join(f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |\n" for line in lines)
+
+
+def _gate_figures() -> dict[str, Any]:
+    figures: dict[str, Any] = json.loads((ZOO / "chest_radiograph" / "docs" / "quality.json").read_text("utf-8"))
+    return figures
+
+
+def _false_refusals() -> str:
+    rows = [
+        (f"{tier} px", cohort, str(row["images"]), share(row["share"]))
+        for tier, cohorts in _gate_figures()["false_refusals"].items()
+        for cohort, row in cohorts.items()
+    ]
+    return _table(("images of", "test adults", "images", "refused wrongly"), rows)
+
+
+def _caught() -> str:
+    rows = [
+        (row["fault"], row["how"], row["source"], str(row["images"]), share(row["caught"]), share(row["named"]))
+        for row in _gate_figures()["caught"]
+    ]
+    return _table(("fault", "how", "made from", "images", "caught", "caught by its name"), rows)
 
 
 def _commands() -> str:

@@ -24,20 +24,22 @@ GATE_WEIGHTS = Path("models/quality.onnx")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that may be wrong: refused when its score (a probability, or a distance from the usual 1) is above
-    `threshold`. `reason`: what is said then, as it stands after "because".
+    """One thing that may be wrong: refused when its score (a probability, or a distance whose usual value is 1) is
+    above `threshold`. `reason`: what is said then, as it stands after "because". Of several faults the one of higher
+    `precedence` is named: that an image is blank says more than that it is no chest, and that more than a distance.
     """
 
     name: str
     kind: Literal["probability", "distance"]
     threshold: float
     reason: str
+    precedence: int = 0
 
-    def certainty(self, score: float) -> tuple[bool, float]:
-        """How far `score` is above the threshold; any probability is more certain than a mere distance."""
+    def claim(self, score: float) -> tuple[int, float]:
+        """What decides which of several faults is named: precedence, then how far `score` is above the threshold."""
         if self.kind == "distance":
-            return False, score / self.threshold
-        return True, _logit(score) - _logit(self.threshold)
+            return self.precedence, score / self.threshold
+        return self.precedence, _logit(score) - _logit(self.threshold)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +53,9 @@ class QualityGate:
     faults: tuple[Fault, ...]
 
     def worst(self, scores: Mapping[str, float]) -> Fault | None:
-        """The fault that is most certain among those whose score is above their threshold; None for a sound image."""
+        """The fault to be named among those whose score is above their threshold; None for a sound image."""
         above = [fault for fault in self.faults if scores[fault.name] > fault.threshold]
-        return max(above, key=lambda fault: fault.certainty(scores[fault.name]), default=None)
+        return max(above, key=lambda fault: fault.claim(scores[fault.name]), default=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from models.packages import sha256_of
 FAULTS = (
     {"name": "rotated", "kind": "probability", "threshold": 0.5, "reason": "it is upside down"},
     {"name": "child", "kind": "probability", "threshold": 0.5, "reason": "the image looks like a child's"},
-    {"name": "unlike", "kind": "distance", "threshold": 0.8, "reason": "it is too bright"},
+    {"name": "unlike", "kind": "distance", "threshold": 0.8, "reason": "it is too bright", "precedence": -1},
 )
 
 

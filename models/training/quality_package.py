@@ -1,7 +1,8 @@
 """Puts a trained quality gate into a model package: graph, thresholds, description, and how well it does.
 
 Thresholds are chosen on adults of the validation side alone: one budget of false refusals for all faults together,
-spent so that each fault sits at the same quantile of sound images (or at even odds, where that is stricter).
+spent so that each fault sits at the same quantile of sound images (or at a probability of one in four, where that is
+stricter).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.errors import IntegrityError
+from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
-from models.packages import DESCRIPTION, load_package, sha256_of
+from models.packages import DESCRIPTION, sha256_of
 from models.quality import GATE_WEIGHTS, Fault, QualityGate, QualityModel
 from models.training.examples import Example
 from models.training.export import OPSET, strip
@@ -31,14 +32,15 @@ from models.training.quality_network import SIZE, Familiar, Gate, QualityNetwork
 BUDGET = 0.02  # share of sound validation images that all faults together may refuse, in each tier: 3 % are promised
 FIGURES = Path("docs/quality.json")
 _INPUT, _OUTPUT = "image", "scores"
-_LEAST_PROBABILITY = 0.5
+_LEAST_PROBABILITY = 0.25  # the budget is there to be spent, but not on what is hardly suspected
+_PRECEDENCE = {"exposure": 1, "unlike_features": -1, "unlike_thumbnail": -1}
 _TOLERANCE = 1e-4
 _REASONS = {
     "rotated": "the image seems to be rotated, upside down or strongly tilted",
     "inverted": "the grey values seem to be inverted",
     "cropped": "the image seems to show only a part of the chest",
     "screen": "the image seems to be a photograph of a screen or film",
-    "exposure": "the image seems to be blank, or too bright, too dark, too flat or too noisy to be read",
+    "exposure": "the image cannot be read as a radiograph: blank, too bright, dark, flat or noisy, or something else",
     "child": "the image looks like a child's, which is outside the model's intended use",
     "stranger": "the image does not look like a frontal chest radiograph",
     "unlike_features": "the image is unlike the radiographs that the model was made for",
@@ -91,7 +93,7 @@ def choose_thresholds(validation: Mapping[int, NDArray[np.float32]], names: Sequ
     """Threshold per score, from the scores (N, F) of sound validation images of each tier.
 
     Every score gets the same quantile, the lowest at which no tier has more than BUDGET of its images above any
-    threshold; a probability is never refused below even odds.
+    threshold; a probability is never refused below one in four.
     """
     together = np.concatenate(list(validation.values()))
     floor = np.array([_LEAST_PROBABILITY if kind_of(name) == "probability" else 0.0 for name in names])
@@ -141,23 +143,37 @@ def describe(package: Path, gate: QualityGate) -> None:
     path.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def adopt_gate(source: Path, package: Path) -> None:
-    """Give `package` the gate of the package `source`: a gate depends on images, not on the model behind it.
+def adopt_gate(source: Path, package: Path) -> dict[str, Any]:
+    """Give `package` the gate of the package `source`, as its figures describe it; returns them.
 
-    Both must be made for the same images. Does nothing when `source` has none; raises what loading it raises.
+    A gate depends on the images, not on the model behind it, so a retrained model goes on with the old gate. `source`
+    may be `package` itself, when its candor.json was written anew. Raises ConfigurationError when `source` has no gate
+    with figures, IntegrityError when they are of another one.
     """
-    gate = load_package(source).quality
-    if gate is None or source.resolve() == package.resolve():
-        return
-    for name in (GATE_WEIGHTS, FIGURES):
-        (package / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source / name, package / name)
-    describe(package, gate)
+    try:
+        figures: dict[str, Any] = json.loads((source / FIGURES).read_text(encoding="utf-8"))
+        found = sha256_of(source / GATE_WEIGHTS)
+    except OSError as error:
+        raise ConfigurationError(f"{source} has no quality gate with figures that could be adopted") from error
+    if found != figures["gate"]["sha256"]:
+        raise IntegrityError(f"the quality gate of {source.name} is not the one that its figures are of")
+    if source.resolve() != package.resolve():
+        for name in (GATE_WEIGHTS, FIGURES):
+            (package / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source / name, package / name)
+    describe(package, _gate(package / GATE_WEIGHTS, {f["name"]: f["threshold"] for f in figures["gate"]["faults"]}))
+    return figures
 
 
 def _gate(weights: Path, thresholds: Mapping[str, float]) -> QualityGate:
     faults = (
-        Fault(name=name, kind=kind_of(name), threshold=threshold, reason=_REASONS[name])
+        Fault(
+            name=name,
+            kind=kind_of(name),
+            threshold=threshold,
+            reason=_REASONS[name],
+            precedence=_PRECEDENCE.get(name, 0),
+        )
         for name, threshold in thresholds.items()
     )
     return QualityGate(

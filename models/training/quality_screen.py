@@ -15,13 +15,13 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, grid_sample
 
-_CAMERA = 600  # px of the photograph
+_CAMERA = 400  # px of the photograph
 _FINER = 2  # points per camera pixel and axis
 _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 def screen_photograph(image: Tensor, random: Generator, *, surround: bool) -> Tensor:
-    """`image` (1, 1, H, W) 0..1 as photographed from a screen, (1, 1, 600, 600); `surround`: with frame and room."""
+    """`image` (1, 1, H, W) 0..1 as photographed from a screen, (1, 1, 400, 400); `surround`: with frame and room."""
     side = _CAMERA * _FINER
     axis = torch.linspace(-1, 1, side)
     rows, columns = torch.meshgrid(axis, axis, indexing="ij")

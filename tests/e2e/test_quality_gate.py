@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 import pytest
+from pydicom import dcmread, dcmwrite
+from pydicom.uid import generate_uid
 
 from core.domain import StudyState
-from tests.e2e.conftest import House
-from tests.e2e.house import wait_until
+from datasets.demo import FOLDER
+from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
-from tests.e2e.studies import SIDE, radiograph, radiograph_of, send
+from tests.e2e.studies import SIDE, Radiograph, radiograph, radiograph_of, send
 from tests.known_gate import add_known_gate
+from tests.known_model import make_known_model
 
 
 def items_of(report):
@@ -26,18 +31,34 @@ def texts_of(report):
 
 
 @pytest.fixture
-def gated(house: House) -> House:
-    add_known_gate(house.folder / "models" / "bright_patch")
-    return house
+def gated(tmp_path, archive):
+    """A house with the known model behind the known gate."""
+    package = add_known_gate(make_known_model(tmp_path / "packages"))
+    yield from running(tmp_path / "gated", archive, (package,))
+
+
+@pytest.fixture
+def shipped(tmp_path, archive):
+    """A house with the models that ship."""
+    yield from running(tmp_path / "shipped", archive, ())
+
+
+def running(folder, archive, packages):
+    folder.mkdir()
+    arriving = (destination("ARCHIVE", archive.port),)
+    house = House(folder, lines=("quiet_seconds = 0.5",), destinations=arriving, packages=packages)
+    house.make()
+    house.start("worker")
+    house.start("node")
+    house.wait_ready()
+    yield house
+    house.kill_tree()
 
 
 def test_a_faulty_study_comes_back_unscored_and_the_gate_looks_once(gated, archive):
     pixels = np.full((SIDE, SIDE), 20, np.uint8)
     pixels[SIDE // 2 :] = 240
     faulty, sound = radiograph_of(1, pixels), radiograph(2, bright=True)
-    gated.start("worker")
-    gated.start("node")
-    gated.wait_ready()
     send([faulty, sound], gated.port)
     wait_until(lambda: len(archive.filed) >= 5, seconds=60, what="one SR, and one with pictures")
     (report,) = reports_by_study(archive)[faulty.study_instance_uid]
@@ -48,3 +69,29 @@ def test_a_faulty_study_comes_back_unscored_and_the_gate_looks_once(gated, archi
     with gated.store() as store:
         assert store.studies.counts()[StudyState.NOT_ANALYSED] == 1
         assert store.predictions.runs() == 2  # read ahead, then remembered: the refusal too
+
+
+def test_a_rotated_radiograph_is_not_scored_by_the_model_that_ships(shipped, archive):
+    """The demo's sound radiograph as it is, and turned by a quarter: the first is reported, the second is not."""
+    sound = dcmread(FOLDER / "normal.dcm")
+    turned = dcmread(FOLDER / "normal.dcm")
+    for dataset in (sound, turned):
+        dataset.decompress(generate_instance_uid=False)  # the tests send uncompressed
+    turned.PixelData = np.ascontiguousarray(np.rot90(turned.pixel_array)).tobytes()
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        setattr(turned, keyword, generate_uid(None, [keyword]))
+    turned.file_meta.MediaStorageSOPInstanceUID = turned.SOPInstanceUID
+    send([wrapped(sound), wrapped(turned)], shipped.port)
+    wait_until(lambda: len(reports_by_study(archive)) == 2, seconds=120, what="both reports")
+    reports = reports_by_study(archive)
+    assert "Could not analyse" not in texts_of(reports[str(sound.StudyInstanceUID)][0])
+    (report,) = reports[str(turned.StudyInstanceUID)]
+    assert "Could not analyse, because: the image seems to be rotated" in texts_of(report)
+    assert not [item for item in items_of(report) if item.ValueType == "NUM"]
+
+
+def wrapped(dataset):
+    """A data set as the tests' sender takes it."""
+    stream = io.BytesIO()
+    dcmwrite(stream, dataset, enforce_file_format=True)
+    return Radiograph(str(dataset.StudyInstanceUID), str(dataset.SOPInstanceUID), False, stream.getvalue())
