@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,10 +24,15 @@ from sqlalchemy.exc import InternalError
 import core.store.tables  # noqa: F401  # fills the metadata
 from core.domain import AuditEvent
 from core.errors import Unavailable
+from core.settings import Settings
 from core.store.audit import AuditTrail, audit_events
 from core.store.database import migrate, open_engine, reading
 from core.store.keys import SiteKey
 from core.store.metadata import metadata
+from core.store.site_audits import Alarm
+from core.store.store import open_store
+from tests.contract.encode_cases import MODEL
+from tests.site_readings import fill_site
 from tests.unit.test_core_audit import KEY, record_from_processes
 from tests.unit.test_core_database import DBOS_PROGRAM, MIGRATE
 
@@ -146,3 +152,25 @@ def test_dbos_runs_on_the_engine(url: str) -> None:
         capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stdout.strip() == "['double', 'increment'] 30", done.stderr
+
+
+def test_readings_truth_audits_alarms_and_policies_are_kept(url: str, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    settings = Settings(data_dir=tmp_path / "data", database_url=url)
+    SiteKey.create(settings.site_key_file)
+    store = open_store(settings)
+    fill_site(store, MODEL, now=1e9, size=60)
+    first = store.readings.newest()[0]
+    store.readings.record(first)
+    assert len(store.readings.newest()) == 60
+    answers = store.truths.all()
+    assert store.truths.add(answers) == 0
+    alarm = Alarm(
+        month="2026-11", model_sha256="a", finding="f", cohort="c", figure="psi", level="warn", value=1, bound=0
+    )
+    assert [len(store.site_audits.raise_alarms([alarm])) for _ in range(2)] == [1, 0]
+    assert store.site_audits.add(MODEL.sha256, {"rows": []}).audit_id == 1
+    number = store.operating_policies.propose(MODEL.sha256, {"by": "view", "effects": []})
+    assert store.operating_policies.sign_off(number, by="Dr. A", reason="x").state == "in force"
+    assert store.operating_policies.in_force(MODEL.sha256, at=time.time() + 1) is not None
+    store.close()
