@@ -60,12 +60,17 @@ def _discrimination(figures: dict[str, Any]) -> CardSection:
                 interval(tested.get("view=AP", {}).get("auroc")),
                 number(everyone["average_precision"]),
                 interval(entry["expected_calibration_error"]),
+                interval(entry.get("calibration_error_if_perfect")),
+                number(entry.get("calibration_error_debiased")),
             ]
         )
-    caption = "AUROC (DeLong) and expected calibration error, each with its 95 % interval"
+    caption = (
+        "AUROC (DeLong) and expected calibration error (ECE), each with its 95 % interval; what a perfectly calibrated "
+        "model would show on as few images, by chance; and the ECE less what chance adds to it"
+    )
     return CardSection(
         "How well it tells them apart: held-out test patients, adults, 512 px",
-        [Grid(caption=caption, columns=(*columns, "ECE"), rows=rows)],
+        [Grid(caption=caption, columns=(*columns, "ECE", "ECE if perfect", "ECE less chance"), rows=rows)],
     )
 
 
@@ -144,13 +149,11 @@ def _reliability(name: str, bins: list[dict[str, Any]]) -> Curves:
 def _cohorts(figures: dict[str, Any]) -> CardSection:
     shipped = _shipped(figures)
     names = list(dict.fromkeys(cohort for entry in shipped.values() for cohort in entry["test_512"]))
-    small = any("test_128" in entry for entry in shipped.values())
     rows = []
     for name, entry in shipped.items():
-        areas = [interval(entry["test_512"].get(cohort, {}).get("auroc")) for cohort in names]
-        rows.append([name, *areas, *([interval(entry.get("test_128", {}).get("auroc"))] if small else [])])
+        rows.append([name, *(interval(entry["test_512"].get(cohort, {}).get("auroc")) for cohort in names)])
     forests = [_forest(name, entry["test_512"]) for name, entry in shipped.items()]
-    columns = ("finding", *names, *(["128 px images"] if small else []))
+    columns = ("finding", *names)
     return CardSection(
         "AUROC within cohorts (test patients, 512 px)",
         [Grid(caption="AUROC within each cohort, 95 % interval", columns=columns, rows=rows), Gallery(forests)],

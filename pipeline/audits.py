@@ -28,7 +28,7 @@ from pipeline.cohort_facts import facts_of
 from pipeline.operating_points import line_of, points_in_force
 
 AUDIT = "docs/audit.json"
-VALIDATION = "the model's own validation patients"
+VALIDATION = "the model's own held-out patients"
 WITHOUT_AUDIT = "the model's validation patients as a whole, because no audit by cohort came with it"
 _log = structlog.get_logger()
 

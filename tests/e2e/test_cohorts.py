@@ -101,7 +101,7 @@ def test_the_report_quotes_the_cohort_of_the_patient_from_the_models_own_audit_t
     assert mine["111088"] == pytest.approx(row.value, abs=1e-5)
     assert mine["N_POSITIVES"] == row.positives
     assert mine["FALLBACK"] == "view=PA & age_band=UNKNOWN"
-    assert mine["EVIDENCE_SOURCE"] == "the model's own validation patients"
+    assert mine["EVIDENCE_SOURCE"] == "the model's own held-out patients"
     assert everybody["COHORT"] == "all"
     with house.store() as store:
         fill_site(store, model, now=time.time() - 3600, size=1500)
