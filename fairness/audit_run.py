@@ -193,8 +193,10 @@ def _truth_withheld(
     secrets = []
     for wanted in (1, 0):
         rows = scored[truths[scored] == wanted]
-        few = lattice.few_people(table.patients, rows)
-        secrets.append(Secret.of_finding(lattice.counts(rows), few, counts, images))
+        found, few = lattice.counts(rows), lattice.few_people(table.patients, rows)
+        if len(rows):  # a cohort where nobody (or everybody) has the finding tells of each of them
+            few |= (found == 0) & (counts > 0)
+        secrets.append(Secret.of_finding(found, few, counts, images))
     return withhold(lattice, secrets, images)
 
 

@@ -1,7 +1,7 @@
 """Which counts of an audit are withheld, so that nobody can be found in it.
 
 A cell is a cohort: all, one value of an attribute, or two values of two attributes. One with under 11 patients is
-withheld, and so is one with 1 to 10 positives or negatives (patients, not images) for a finding. Others are withheld
+withheld, and so is one with under 11 positives or negatives (patients, not images) for a finding. Others are withheld
 along with them, until for each withheld count two tables are known that agree with everything shown and differ by ten
 in that count (`room`): subtraction, however clever, cannot tell which of them is true.
 
