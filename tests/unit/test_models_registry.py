@@ -26,6 +26,9 @@ from models.signatures import new_key, sign_package
 from pipeline.site_models import site_registry
 from tests.known_model import make_known_model
 
+VERSION = load_package(ZOO / "chest_radiograph").model.version
+SHIPPED = f"chest_radiograph {VERSION}"
+
 
 @pytest.fixture
 def house(tmp_path: Path) -> Iterator[tuple[Settings, Store]]:
@@ -63,7 +66,7 @@ def test_a_registered_package_is_copied_recorded_and_selected_first(house, tmp_p
     assert registration.files == live.files
     assert registration.registered_by
     assert registration.registered_at
-    assert states(house) == {"bright_patch 1.0.0": ModelState.LIVE, "chest_radiograph 0.2.0": ModelState.LIVE}
+    assert states(house) == {"bright_patch 1.0.0": ModelState.LIVE, SHIPPED: ModelState.LIVE}
     assert events(store) == [("model.registered", "bright_patch 1.0.0")]
     assert store.audit.verify() == []
 
@@ -87,7 +90,7 @@ def test_a_shipped_version_can_be_neither_registered_nor_replaced(house, tmp_pat
     settings, store = house
     with pytest.raises(ConfigurationError, match="ships with Candor"):
         register(ZOO / "chest_radiograph", settings, store)
-    impostor = make_known_model(tmp_path, name="chest_radiograph", version="0.2.0")
+    impostor = make_known_model(tmp_path, name="chest_radiograph", version=VERSION)
     with pytest.raises(ConfigurationError, match="ships with Candor"):
         register(impostor, settings, store)
 
@@ -100,7 +103,7 @@ def test_one_flipped_byte_in_any_file_refuses_the_version_and_no_other(house, tm
     data = bytearray(path.read_bytes())
     data[-3] ^= 1
     path.write_bytes(data)
-    assert set(states(house)) == {"chest_radiograph 0.2.0"}
+    assert set(states(house)) == {SHIPPED}
     assert set(refusals(house)) == {"bright_patch 1.0.0"}
 
 
@@ -175,10 +178,10 @@ def test_a_new_version_begins_as_a_shadow_and_takes_over_only_when_told(house, t
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
     settings, store = house
-    change_state("chest_radiograph", "0.2.0", ModelState.RETIRED, settings, store)
+    change_state("chest_radiograph", VERSION, ModelState.RETIRED, settings, store)
     assert site_registry(settings, store).packages == ()
-    change_state("chest_radiograph", "0.2.0", ModelState.LIVE, settings, store)
-    assert states(house) == {"chest_radiograph 0.2.0": ModelState.LIVE}
+    change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store)
+    assert states(house) == {SHIPPED: ModelState.LIVE}
 
 
 def test_what_does_not_verify_cannot_be_made_live(house, tmp_path: Path) -> None:
