@@ -12,9 +12,9 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     """Read and deliver until SIGTERM or SIGINT."""
     stop = stop_signal()
     worker = Worker(settings, name=name)
-    worker.start()
-    store = open_store(settings)
+    store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
     try:
+        worker.start()
         with heartbeat(store, f"worker/{name}"):
             stop.wait()
     finally:
