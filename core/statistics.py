@@ -187,11 +187,6 @@ def _adjusted(p_values: ArrayLike, rule: Callable[[NDArray[np.float64]], NDArray
     return result
 
 
-def brier(truths: Truths, probabilities: Floats) -> float:
-    """Mean squared distance of probability and truth (0 is perfect, 0.25 is a coin)."""
-    return float(np.square(probabilities - truths).mean()) if len(truths) else math.nan
-
-
 @dataclass(frozen=True, slots=True)
 class Bins:
     """Equal-mass bins of a reliability curve: images, positives and mean probability (0..1) of each."""
