@@ -19,6 +19,7 @@ from fairness.audit import ALL, Audit, Provenance, Threshold
 from fairness.audit_completion import default_threshold
 from fairness.audit_csv import open_predictions
 from fairness.audit_files import DOCUMENT, METRICS, PAGE, read_audit, write_audit
+from fairness.audit_run import Progress as Told
 from fairness.audit_run import Request, run_audit
 from fairness.audit_signature import Signer
 from models.packages import ModelPackage, load_package
@@ -38,30 +39,26 @@ class Asked:
 
 def audit_predictions(path: Path, asked: Asked, out: Path, data: Path | None) -> Audit:
     """Audit a CSV file of predictions and write metrics.csv, audit.json and audit.html into `out`."""
-    chosen = thresholds_of(asked.thresholds)
     signer = _signer(data)
-    package = load_package(asked.model) if asked.model else None
-    console = Console(stderr=True)
-    with _progress(console) as progress:
+    with _progress(Console(stderr=True)) as progress:
         task = progress.add_task("checking the file", total=1.0)
-        with open_predictions(path, asked.by) as file:
-            findings = file.table.source.findings
-            if unknown := [name for name in chosen if name not in findings]:
-                raise ConfigurationError(
-                    f"--threshold: there is no finding {unknown[0]}; there are {', '.join(findings)}"
-                )
-            request = Request(by=asked.by, findings=asked.findings, thresholds=_thresholds(findings, chosen, package))
-            provenance = _provenance(path, package, file.sha256, file.window)
-            audit = run_audit(
-                file.table,
-                request,
-                provenance,
-                lambda share, text: progress.update(task, completed=share, description=text),
-            )
+        audit = audit_of(path, asked, lambda share, text: progress.update(task, completed=share, description=text))
     command = f"candor audit --predictions {shlex.quote(path.name)} --by {','.join(asked.by)} --out DIR"
     write_audit(audit, out, signer, command=command)
     print_audit(audit, out, signer)
     return audit
+
+
+def audit_of(path: Path, asked: Asked, told: Told | None = None) -> Audit:
+    """The audit of a CSV file of predictions; ConfigurationError says what is wrong with the file or the question."""
+    chosen = thresholds_of(asked.thresholds)
+    package = load_package(asked.model) if asked.model else None
+    with open_predictions(path, asked.by) as file:
+        findings = file.table.source.findings
+        if unknown := [name for name in chosen if name not in findings]:
+            raise ConfigurationError(f"--threshold: there is no finding {unknown[0]}; there are {', '.join(findings)}")
+        request = Request(by=asked.by, findings=asked.findings, thresholds=_thresholds(findings, chosen, package))
+        return run_audit(file.table, request, _provenance(path, package, file.sha256, file.window), told)
 
 
 def thresholds_of(given: Sequence[str]) -> dict[str, Threshold]:

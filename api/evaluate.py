@@ -8,8 +8,10 @@ the ONNX file through the same runtime, the same calibration and the same operat
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from api.audit import Asked, audit_predictions
+from api.audit import Asked, audit_of, audit_predictions
 from core.domain import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
@@ -36,6 +38,7 @@ from models.training.findings import WORDS
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
 OPACITY = "lung_opacity"  # the finding with enough boxes
+_THREADS = 2
 _SMALLEST_ROWS = 128  # smaller images were only trained on
 
 Told = Callable[[str, int, int], None]
@@ -75,8 +78,32 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
 
 def audit_held_out(package: ModelPackage, out: Path) -> Audit:
     """For whom does it fail? The audit of the predictions that `evaluate` left in `out`, written beside them."""
-    asked = Asked(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
-    return audit_predictions(out / PREDICTIONS, asked, out, None)
+    return audit_predictions(out / PREDICTIONS, _question(package), out, None)
+
+
+def validation_audit(package: ModelPackage, data: Path) -> Audit:
+    """Run `package` on the test patients of `data` and audit what it says; nothing of them is kept but the figures.
+
+    Raises ConfigurationError when `data` is no known set or holds no test patients.
+    """
+    held_out = [e for e in chest.load(data) if e.split == "test" and e.tier >= evaluation.PRIMARY_ROWS]
+    if not held_out:
+        raise ConfigurationError("the labelled set holds no image of a test patient, so nothing can be audited on it")
+    scored = score_held_out(OnnxModel.load(package, threads=_THREADS), held_out, _in_silence)
+    with tempfile.TemporaryDirectory(prefix="candor-") as folder:
+        path = Path(folder) / PREDICTIONS
+        write_predictions(path, package, scored)
+        audit = audit_of(path, _question(package))
+    source = f"test patients of {data.resolve().name}"
+    return dataclasses.replace(audit, provenance=dataclasses.replace(audit.provenance, source=source))
+
+
+def _in_silence(_what: str, _done: int, _of: int) -> None:
+    """Whoever registers a model waits a quarter of a minute; no bar is needed."""
+
+
+def _question(package: ModelPackage) -> Asked:
+    return Asked(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
 
 
 def put_into_package(folder: Path, out: Path) -> None:

@@ -59,7 +59,7 @@ def _fairness(package: ModelPackage, settings: Settings, data: Path | None) -> d
 
 
 def _audited_here(package: ModelPackage, data: Path) -> Audit:
-    from api.validation_audit import validation_audit
+    from api.evaluate import validation_audit
 
     return validation_audit(package, data)
 

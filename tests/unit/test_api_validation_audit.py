@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from api.validation_audit import validation_audit
+from api.evaluate import validation_audit
 from core.errors import ConfigurationError
 from fairness.policy import DEFAULT, Level, judge, parse_policy
 from models.registry import load_registry
