@@ -159,11 +159,6 @@ def two_proportions_p(first: tuple[int, int], second: tuple[int, int]) -> float:
     return float(fisher_exact(table).pvalue)
 
 
-def two_sided_p(z: float) -> float:
-    """How often a standard normal lies further from 0 than `z`."""
-    return float(2 * norm.sf(abs(z)))
-
-
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     """Holm's step-down p values: at most 5 % of audits without any gap have one under 0.05. NaN: not a test."""
     return _adjusted(p_values, lambda p: np.maximum.accumulate(p * np.arange(len(p), 0, -1)))
@@ -250,13 +245,25 @@ def debiased_calibration_error(found: Bins) -> float:
     Each gap is normal around the true one; the mean of its size is corrected for the part that the noise of its
     bin would add to a gap of the size found (Brocker, Climate Dynamics 2012, for absolute instead of squared gaps).
     """
-    shares = found.positives / found.sizes
-    noise = np.sqrt(np.maximum(shares * (1 - shares), 0.25 / found.sizes) / np.maximum(found.sizes - 1, 1))
-    size = np.abs(found.gaps)
+    noise, size = _noise(found), np.abs(found.gaps)
     ratio = size / noise
     folded = noise * math.sqrt(2 / math.pi) * np.exp(-(ratio**2) / 2) + size * (1 - 2 * norm.cdf(-ratio))
     corrected = size - (folded - size)
     return max(0.0, float((found.sizes * corrected).sum() / found.sizes.sum()))
+
+
+def debiasing_slopes(found: Bins) -> NDArray[np.float64]:
+    """By how much the debiased error moves when the size of each bin's gap does: 2 where it is noise, 1 far from it."""
+    slopes: NDArray[np.float64] = 1 + 2 * norm.cdf(-np.abs(found.gaps) / _noise(found))
+    return slopes
+
+
+def _noise(found: Bins) -> NDArray[np.float64]:
+    shares = found.positives / found.sizes
+    noise: NDArray[np.float64] = np.sqrt(
+        np.maximum(shares * (1 - shares), 0.25 / found.sizes) / np.maximum(found.sizes - 1, 1)
+    )
+    return noise
 
 
 def bootstrap(

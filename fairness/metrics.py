@@ -23,9 +23,9 @@ from core.statistics import (
     bins_sorted,
     calibration_error_if_perfect,
     debiased_calibration_error,
+    debiasing_slopes,
     newcombe,
     two_proportions_p,
-    two_sided_p,
     wilson,
 )
 from fairness.audit import INSUFFICIENT, Curve, CurvePoint
@@ -232,7 +232,7 @@ def gaps(members: Members, everybody: Members, drawn: Drawn, all_drawn: Drawn) -
             whose = " of the rest" if own[1] >= ENOUGH else ""
             yield Gap(Figure(metric, note=_too_few(min(own[1], other[1]), word + whose)))
         elif drawn.rates.size:
-            yield _clustered_gap(metric, own[0] / own[1] - other[0] / other[1], drawn, all_drawn)
+            yield _clustered_gap(metric, own, other, drawn, all_drawn)
         else:
             yield Gap(Figure(metric, newcombe(own, other), "Newcombe"), two_proportions_p(own, other))
 
@@ -270,15 +270,28 @@ def _clustered(figure: Figure, drawn: Drawn) -> Figure:
     return Figure(figure.metric, figure.estimate, f"patients repeat: {low:.4f} to {high:.4f} by redrawing them")
 
 
-def _clustered_gap(metric: str, value: float, drawn: Drawn, all_drawn: Drawn) -> Gap:
-    own_errors, own = drawn.errors(of_positives=metric == "fnr_gap")
-    all_errors, every = all_drawn.errors(of_positives=metric == "fnr_gap")
+def _clustered_gap(metric: str, own: tuple[int, int], other: tuple[int, int], drawn: Drawn, all_drawn: Drawn) -> Gap:
+    own_errors, own_trials = drawn.errors(of_positives=metric == "fnr_gap")
+    all_errors, all_trials = all_drawn.errors(of_positives=metric == "fnr_gap")
     with np.errstate(invalid="ignore", divide="ignore"):
-        draws = own_errors / own - (all_errors - own_errors) / (every - own)
-    low, high = _middle_95(draws)
-    spread = float(np.nanstd(draws))
-    p = two_sided_p(value / spread) if spread > 0 else 1.0
-    return Gap(Figure(metric, Estimate(value, low, high), "by redrawing patients, who repeat"), p)
+        rates, all_rates = own_errors / own_trials, all_errors / all_trials
+        draws = rates - (all_errors - own_errors) / (all_trials - own_trials)
+    everybody = (own[0] + other[0], own[1] + other[1])
+    effect = max(1.0, _design_effect(all_rates, everybody), _design_effect(rates, own))
+    p = two_proportions_p(_shrunk(own, effect), _shrunk(other, effect))
+    value = own[0] / own[1] - other[0] / other[1]
+    return Gap(Figure(metric, Estimate(value, *_middle_95(draws)), "by redrawing patients, who repeat"), p)
+
+
+def _design_effect(rates: NDArray[np.float64], counts: tuple[int, int]) -> float:
+    """How many images of patients who repeat are worth one of a patient who does not (Rao & Scott, Biometrics 1992)."""
+    share = counts[0] / counts[1]
+    by_chance = share * (1 - share) / counts[1]
+    return float(np.nanvar(rates)) / by_chance if by_chance > 0 else 1.0
+
+
+def _shrunk(counts: tuple[int, int], effect: float) -> tuple[int, int]:
+    return round(counts[0] / effect), max(1, round(counts[1] / effect))
 
 
 def _calibration(members: Members, drawn: Drawn) -> Iterator[Figure]:
@@ -289,7 +302,7 @@ def _calibration(members: Members, drawn: Drawn) -> Iterator[Figure]:
     off = members.truths - members.probabilities
     yield Figure("brier", Estimate(float(np.square(off).mean()), *_middle_95(drawn.squares / drawn.images)))
     found = bins_sorted(members.truths, members.probabilities, members.bins)
-    errors = np.abs(drawn.residuals).sum(1) / drawn.images
+    errors = (debiasing_slopes(found) * np.abs(drawn.residuals)).sum(1) / drawn.images
     debiased, half = debiased_calibration_error(found), _Z95 * float(np.nanstd(errors))
     low, high = max(0.0, debiased - half), debiased + half
     bins = f"{members.bins} equal-mass bins"
