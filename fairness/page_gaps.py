@@ -150,6 +150,13 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
             f"points less. That is certain, so somebody else fares worse ({probability(better.test.p_holm)}).",
         )
     suspect = next((gap for gap in gaps if gap.gap > 0 and gap.test.is_worth_a_look), None)
+    if suspect is None and _is_mostly_unknown(audit):
+        return callout(
+            "insufficient",
+            "For most cohorts nobody can say yet whether it fails.",
+            known + "Most cohorts have too few cases to be held against the others: see what is not known yet.",
+            word="Mostly not known",
+        )
     if suspect is None:
         return callout("ok", _NOTHING, known + "That is no proof that there is no gap: see what is not known yet.")
     return callout(
@@ -160,6 +167,12 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
         f"(q = {suspect.test.q:.3f}).",
         word="Not certain",
     )
+
+
+def _is_mostly_unknown(audit: Audit) -> bool:
+    """More than half of the sensitivities and specificities are withheld or rest on too few cases."""
+    cells = [row for row in audit.rows if row.metric in _RATES.values()]
+    return sum(row.note.startswith((SUPPRESSED, INSUFFICIENT)) for row in cells) > len(cells) / 2
 
 
 def _cautions(audit: Audit) -> list[Markup]:

@@ -98,6 +98,14 @@ def test_without_an_alarm_it_claims_no_certainty_and_no_proof():
     assert "That is no proof" in nothing
 
 
+def test_without_an_alarm_a_table_that_is_mostly_withheld_is_no_all_clear():
+    small = [Row(finding=FINDING, metric="sensitivity", cohort=f"station={n}", note=SUPPRESSED) for n in range(20)]
+    words = words_of(render(audit_of(p_holm=0.9, q=0.8, rows=(*rows_of(), *small))))
+    lead = words[: words.index("Worst cohort first")]
+    assert "Mostly not known For most cohorts nobody can say yet whether it fails." in lead
+    assert "do not differ" not in lead
+
+
 def test_a_cohort_that_does_better_for_certain_is_no_all_clear():
     words = words_of(render(audit_of(gap=-0.30)))
     assert "It does better in one cohort than in everybody else: AP." in words
