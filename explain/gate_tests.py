@@ -1,4 +1,4 @@
-"""The tests of the registration gate, each with its rule, set before any model was put through it."""
+"""The tests of the registration gate, each with its rule; the limits were set before any model was put through."""
 
 from __future__ import annotations
 
