@@ -87,6 +87,15 @@ def test_fast_delong_is_delong(scored: tuple[np.ndarray, np.ndarray]) -> None:
     assert found.high - found.value == pytest.approx(1.959963984540054 * variance**0.5, abs=1e-12)
 
 
+def test_delong_of_a_published_example() -> None:
+    """Hanley and McNeil, Radiology 1982: 109 CT images rated 1 to 5; DeLong's interval from Stata's manual (roctab)."""
+    normal = np.repeat([1, 2, 3, 4, 5], [33, 6, 6, 11, 2])
+    abnormal = np.repeat([1, 2, 3, 4, 5], [3, 2, 2, 11, 33])
+    truths = np.arange(109) >= len(normal)
+    area = auroc(truths, np.concatenate([normal, abnormal]).astype(float))
+    assert (round(area.value, 4), round(area.low, 5), round(area.high, 5)) == (0.8932, 0.83295, 0.95339)
+
+
 def test_paired_delong_is_delong(scored: tuple[np.ndarray, np.ndarray]) -> None:
     truths, first = scored
     second = np.round(first + np.random.default_rng(11).normal(size=len(first)), 1)
