@@ -27,6 +27,7 @@ from typing import Any
 from core.domain import Code, FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
 from models.contents import files_of, refuse_code, sha256_of
+from models.external_data import refuse_external_data
 from models.quality import QualityGate, load_gate
 from models.signatures import signer_of
 
@@ -100,8 +101,13 @@ class ModelPackage:
         return self.folder / "docs" / "README.md"
 
     def read_weights(self) -> bytes:
-        """The bytes of the ONNX file, verified again as they are read; raises IntegrityError or ConfigurationError."""
-        return self.read(WEIGHTS)
+        """The bytes of the ONNX file, verified again as they are read, and the whole of the model.
+
+        Raises IntegrityError, also when a tensor lies in another file, or ConfigurationError.
+        """
+        weights = self.read(WEIGHTS)
+        refuse_external_data(weights, self.model.name)
+        return weights
 
     def read(self, path: Path | str) -> bytes:
         """The bytes of one file of the package, verified again as they are read.

@@ -17,6 +17,7 @@ import numpy as np
 
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
+from models.external_data import refuse_external_data
 
 _CLOSEST = 1e-6  # to 0 or 1 that a probability counts
 GATE_WEIGHTS = Path("models/quality.onnx")
@@ -74,6 +75,7 @@ class QualityModel:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         weights = _verified(gate.weights, gate.sha256)
+        refuse_external_data(weights, gate.weights.name)
         try:
             session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
