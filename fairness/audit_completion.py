@@ -24,12 +24,12 @@ def default_threshold(finding: str) -> Threshold:
 def adjusted(found: Sequence[tuple[str, Row, float]]) -> tuple[Test, ...]:
     """Holm and Benjamini-Hochberg over all tests of an audit, each (hypothesis, row, p).
 
-    Two cohorts that are each other's rest state one hypothesis, which counts once.
+    Two cohorts that are each other's rest state one hypothesis, which counts once, with the larger of its p values.
     """
     places = {hypothesis: place for place, hypothesis in enumerate(dict.fromkeys(name for name, _, _ in found))}
     p_values = np.full(len(places), np.nan)
     for hypothesis, _, p in found:
-        p_values[places[hypothesis]] = p
+        p_values[places[hypothesis]] = np.fmax(p_values[places[hypothesis]], p)
     alarm, look = holm(p_values), benjamini_hochberg(p_values)
     return tuple(
         Test(

@@ -275,9 +275,13 @@ def _clustered_gap(metric: str, own: tuple[int, int], other: tuple[int, int], dr
     all_errors, all_trials = all_drawn.errors(of_positives=metric == "fnr_gap")
     with np.errstate(invalid="ignore", divide="ignore"):
         rates, all_rates = own_errors / own_trials, all_errors / all_trials
-        draws = rates - (all_errors - own_errors) / (all_trials - own_trials)
+        rest_rates = (all_errors - own_errors) / (all_trials - own_trials)
+        draws = rates - rest_rates
     everybody = (own[0] + other[0], own[1] + other[1])
-    effect = max(1.0, _design_effect(all_rates, everybody), _design_effect(rates, own))
+    # the largest of the three: it may be only the rest whose patients repeat
+    effect = max(
+        1.0, _design_effect(all_rates, everybody), _design_effect(rates, own), _design_effect(rest_rates, other)
+    )
     p = two_proportions_p(_shrunk(own, effect), _shrunk(other, effect))
     value = own[0] / own[1] - other[0] / other[1]
     return Gap(Figure(metric, Estimate(value, *_middle_95(draws)), "by redrawing patients, who repeat"), p)
