@@ -131,6 +131,12 @@ def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], tol
 def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
     model = package.model
     training = _training(package)
+    labelled = [finding for finding in model.findings if evaluation.is_labelled(scored, finding.name)]
+    if not labelled:
+        raise ConfigurationError(
+            f"none of the findings of {model.name} is labelled on adults' test images of "
+            f"{evaluation.PRIMARY_ROWS} px or more in this data, so nothing can be evaluated on it"
+        )
     return {
         "model": {
             "name": model.name,
@@ -139,8 +145,9 @@ def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
             "opset": training.pop("opset", None),
         },
         **training,
-        "shipped": [finding.name for finding in model.findings],
-        "findings": {finding.name: _finding(package, finding, scored) for finding in model.findings},
+        "shipped": [finding.name for finding in labelled],
+        "not_labelled": [finding.name for finding in model.findings if finding not in labelled],
+        "findings": {finding.name: _finding(package, finding, scored) for finding in labelled},
     }
 
 

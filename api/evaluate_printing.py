@@ -16,6 +16,8 @@ def print_evaluation(figures: dict[str, Any], console: Console | None = None) ->
     console.print(_findings(figures))
     console.print(_cohorts(figures, "test_512", "By view, sex and age band, at least 512 px"))
     console.print(_cohorts(figures, "by_source", "By source"))
+    if figures["not_labelled"]:
+        console.print(f"not labelled in this data, so not evaluated: {', '.join(figures['not_labelled'])}")
     if figures["localisation"]:
         console.print(_localisation(figures))
 

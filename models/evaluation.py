@@ -84,6 +84,13 @@ def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = Fal
     return np.array([target.value > 0.5 for target in targets]), known
 
 
+def is_labelled(scored: Scored, finding: str) -> bool:
+    """Whether there are images with and images without the finding among those that the primary figures are about."""
+    truths, known = truths_of(scored.examples, finding)
+    told = truths[known & scored.primary]
+    return bool(told.any() and not told.all())
+
+
 def cohorts(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
     """Name and members of each cohort: all, view, sex, age band."""
     yield "all", np.ones(len(examples), bool)

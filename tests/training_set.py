@@ -12,8 +12,14 @@ COLUMNS = "image file tier patient_id age sex view finding_labels rsna_class pix
 SIZE = 512
 
 
-def make_training_set(folder: Path, patients: int = 60) -> Path:
-    """Write labels.csv, boxes.csv and a 512 px image per patient; a third of the patients have an opacity."""
+FINDINGS = ("Effusion|Infiltration", "No Finding", "Cardiomegaly|Edema")
+
+
+def make_training_set(folder: Path, patients: int = 60, findings: tuple[str, str, str] = FINDINGS) -> Path:
+    """Write labels.csv, boxes.csv and a 512 px image per patient; a third of the patients have an opacity.
+
+    `findings`: text-mined labels of the three kinds of patients, those with the opacity first.
+    """
     random = np.random.default_rng(7)
     (folder / "images_512").mkdir(parents=True)
     rows, boxes = [], []
@@ -26,7 +32,7 @@ def make_training_set(folder: Path, patients: int = 60) -> Path:
             pixels[top : top + 140, left : left + 140] = 230
             boxes.append([name, left * 2, top * 2, 280, 280, "Lung Opacity", "made up"])
         PillowImage.fromarray(pixels).save(folder / "images_512" / name)
-        labels = ("Effusion|Infiltration", "No Finding", "Cardiomegaly|Edema")[kind]
+        labels = findings[kind]
         said = ("Lung Opacity", "Normal", "No Lung Opacity / Not Normal")[kind]
         sex, view, age = "FM"[number % 2], ("PA", "AP")[number // 2 % 2], 20 + number % 65
         rows.append([name, f"images_512/{name}", SIZE, number, age, sex, view, labels, said, "", "made up"])

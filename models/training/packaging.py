@@ -14,6 +14,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
+from core.errors import ConfigurationError
 from models import evaluation
 from models.evaluation import Scored
 from models.packages import point_as_json, sha256_of
@@ -37,9 +38,12 @@ def write_package(
     """Calibrate `network` at network size `size`, choose what ships, export it; returns the folder `out`."""
     held_out = score(network, recipe.findings, [e for e in examples if e.split != "train" and e.tier >= 128], size)
     validation, test = held_out.of_split("validation"), held_out.of_split("test")
-    chosen = {name: choose(validation, name) for name in recipe.findings}
-    areas = {name: evaluation.discrimination(test, name, test.primary) for name in recipe.findings}
-    shipped = [name for name in recipe.findings if name in CODES and _clears_floor(areas[name])]
+    labelled = [name for name in recipe.findings if evaluation.is_labelled(validation, name)]
+    chosen = {name: choose(validation, name) for name in labelled}
+    areas = {name: evaluation.discrimination(test, name, test.primary) for name in labelled}
+    shipped = [name for name in labelled if name in CODES and _clears_floor(areas[name])]
+    if not shipped:
+        raise ConfigurationError("no finding clears the floor on test patients: there is nothing to ship")
     columns, path = [recipe.findings.index(name) for name in shipped], out / "models" / "model.onnx"
     differences = export(network, size=size, chosen=columns, path=path)
     compared = [example.read() for example in held_out.examples[:_COMPARED]]
