@@ -62,12 +62,23 @@ class OpinionRunner:
         )
 
     def explain(
-        self, package: ModelPackage, part10: bytes, sop_instance_uid: str, finding: Finding, method: str, look: Look
+        self,
+        package: ModelPackage,
+        part10: bytes,
+        sop_instance_uid: str,
+        finding: Finding,
+        method: str,
+        look: Look,
+        *,
+        gate: str,
     ) -> Opinion:
-        """The opinion; explain.watching.Cancelled when `look` says that it is not wanted any more."""
+        """The opinion; explain.watching.Cancelled when `look` says that it is not wanted any more.
+
+        `gate`: why no map of this model is shown, "" when they are; neither the map nor the picture goes round it.
+        """
         self._passes[:] = [0, 0]
         self._unwanted.clear()
-        job = partial(_explain, package.model.device_uid, part10, sop_instance_uid, finding, method)
+        job = partial(_explain, package.model.device_uid, part10, sop_instance_uid, finding, method, gate)
         with ThreadPoolExecutor(1) as waiting:
             future: Future[Opinion] = waiting.submit(self._child.call, job)
             while True:
@@ -111,20 +122,22 @@ class _Counted:
         return self._model.predict(images)
 
 
-def _explain(device_uid: str, part10: bytes, sop_instance_uid: str, finding: Finding, method: str) -> Opinion:
+def _explain(
+    device_uid: str, part10: bytes, sop_instance_uid: str, finding: Finding, method: str, gate: str
+) -> Opinion:
     from explain.class_activation import explain as explain_by_the_graph
     from explain.explanation import agreement, explain
     from explain.faithfulness import STANDARD
     from explain.subject import Subject
     from inference.run import infer
-    from pipeline.trust import judged
+    from pipeline.trust import trusted
 
     model, image = runner._models[device_uid], runner._decode(part10)
     prediction = infer(model, image, sop_instance_uid)
     first = explain_by_the_graph(prediction, finding.name)
     subject: Subject = Subject.of(_Counted(model, _shared["passes"]), image, sop_instance_uid)
     second = explain(subject, finding.name, method=method, budget=STANDARD, watch=_watch(STANDARD.forward_passes))
-    (second,) = judged((second,))
+    (second,) = trusted((second,), gate)
     return Opinion(
         second=second,
         first=first,

@@ -20,6 +20,7 @@ from core.explanations import INTERRUPTED, ExplanationJob, JobState
 from core.settings import Settings
 from core.store.reports import FiledReport
 from core.store.store import Store
+from explain.gate_result import withheld_reason
 from explain.methods import method_named
 from explain.watching import Cancelled
 from inference.select import Choice, select
@@ -30,6 +31,7 @@ from pipeline.measuring import with_figures
 from pipeline.opinion_runner import Opinion, OpinionRunner
 from pipeline.reading_room import ReadingRoom
 from pipeline.story import Predecessor, read_study
+from pipeline.trust import trusted
 
 _log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ def ask(
         settings.destination(send)
         if not found[finding]["positive"]:
             raise ConfigurationError("only a finding above its operating point is sent; leave --send out")
+        _require_open(filed.document.get("explanation_gate", "") if filed else "")
     return store.explanations.ask(study_id, finding, method, destination=send)
 
 
@@ -112,6 +115,9 @@ class OpinionDesk:
         choice = select(study, self._room.packages)
         if not isinstance(choice, Choice):
             raise Unsupported(f"no model takes this study any more, because {choice.reason}")
+        gate = withheld_reason(choice.package)
+        if job.destination:
+            _require_open(gate)
         report = self._report(job, study, filed)
         (finding,) = report.findings
         opinion = self._runner.explain(
@@ -121,11 +127,12 @@ class OpinionDesk:
             finding,
             job.method,
             lambda done, expected: self._is_wanted(job, done, expected),
+            gate=gate,
         )
         if not self._is_wanted(job, *_both(opinion)):
             raise Cancelled("the explanation was cancelled")
         if opinion.first is not None:
-            (first,) = with_figures((opinion.first,), figures_of(filed.document))
+            (first,) = trusted(with_figures((opinion.first,), figures_of(filed.document)), gate)
             opinion = dataclasses.replace(opinion, first=first)
         if job.destination:
             self._send(job, filed, dataclasses.replace(report, saliencies=(opinion.second,)), choice)
@@ -151,6 +158,12 @@ class OpinionDesk:
             raise Unsupported("the model that reads this study now does not know this finding")
         cohorts = tuple(metric for metric in whole.cohorts if metric.finding_name == job.finding)
         return dataclasses.replace(whole, opinion=job.method, findings=findings, cohorts=cohorts)
+
+
+def _require_open(gate: str) -> None:
+    """ConfigurationError when no map of the model may be sent, whatever method made it."""
+    if gate:
+        raise ConfigurationError(f"no map of this model is sent, because {gate}; leave --send out")
 
 
 def _both(opinion: Opinion) -> tuple[int, int]:

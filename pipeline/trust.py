@@ -18,6 +18,11 @@ def closed(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Saliency, ...
     return tuple(replace(saliency, shown=False, withheld_reason=reason) for saliency in saliencies)
 
 
+def trusted(saliencies: tuple[Saliency, ...], gate: str) -> tuple[Saliency, ...]:
+    """The maps as they may be shown; `gate`: why the model's maps are withheld, "" when they passed."""
+    return closed(saliencies, gate) if gate else judged(saliencies)
+
+
 def judged(saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
     """The maps, those withheld that their own figures speak against; one without figures is shown."""
     return tuple(_judged(saliency) for saliency in saliencies)

@@ -6,7 +6,9 @@ import subprocess
 import time
 
 import httpx2
+import numpy as np
 import pytest
+from PIL import Image
 
 from core.explanations import JobState
 from models.packages import load_package
@@ -109,6 +111,37 @@ def test_maps_of_a_model_that_failed_its_gate_are_on_no_carrier_and_the_report_s
     assert all("weight randomisation" in item.TextValue for item in items(sr, "MAP_WITHHELD"))
     assert len(items(sr, "MAP_WITHHELD")) == 2
     assert not [element for element in sr.iterall() if element.keyword == "GraphicData"]
+
+
+def test_no_method_shows_or_sends_the_map_that_the_gate_withheld(closed_house, archive):
+    house = closed_house
+    study_id, _ = read(house, archive, radiograph(1, bright=True), 2)
+    named = (study_id, "--finding", "bright_patch", "--method", "class_activation", "--out", "out")
+    answer = explain(house, *named)
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads((house.folder / "out" / "bright_patch-class_activation.json").read_text())
+    for told in (found["map"], found["report_map"]):
+        assert not told["shown"]
+        assert "weight randomisation" in told["withheld_reason"]
+    assert is_colourless(house.folder / "out" / "bright_patch-class_activation.png")
+    refused = explain(house, *named, "--send", "ARCHIVE")
+    assert refused.returncode == 2
+    assert "weight randomisation" in refused.stderr
+    with house.store() as store:  # whatever the asker knows, the worker looks for itself
+        job = store.explanations.ask(study_id, "bright_patch", "hires_cam", destination="ARCHIVE")
+        ended = wait_until(
+            lambda: (now := store.explanations.find(job.job_id)).state.is_over and now, seconds=60, what="an end"
+        )
+    assert ended.state is JobState.FAILED
+    assert "weight randomisation" in ended.reason
+    assert len(archive.filed) == 2
+
+
+def is_colourless(path):
+    """Whether nothing is blended into the image of a drawn overlay, which lies above the band of words."""
+    pixels = np.asarray(Image.open(path).convert("RGB"), np.int16)
+    square = pixels[: pixels.shape[1]]  # the tests' radiographs are square
+    return int(np.ptp(square, axis=2).max()) == 0
 
 
 def test_a_map_that_was_not_measured_is_shown_and_the_report_says_so(house, archive):
