@@ -6,6 +6,8 @@ the gate is for headers that say nothing, or the wrong thing.
 
 from __future__ import annotations
 
+import math
+
 from core.domain import Image, Instance, Quality
 from core.errors import InvalidStudy
 from models.packages import ModelPackage
@@ -16,8 +18,13 @@ NO_GATE = "The image was not checked for faults: this model comes without a qual
 
 
 def assess(model: QualityModel, image: Image) -> Quality:
-    """Score `image` (0..1, shape (rows, columns)) for every fault, and name the one it is to be refused for, if any."""
+    """Score `image` (0..1, shape (rows, columns)) for every fault, and name the one it is to be refused for, if any.
+
+    Raises InvalidStudy when a score is not a finite number: NaN is above no threshold, and would pass for sound.
+    """
     scores = model.scores(image.pixels)
+    if not all(math.isfinite(score) for score in scores.values()):
+        raise InvalidStudy("the quality gate's answer for this image is not a number, so nothing can be said of it")
     worst = model.gate.worst(scores)
     if worst is None:
         return Quality(sha256=model.gate.sha256, scores=scores)

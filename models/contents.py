@@ -141,16 +141,35 @@ def _could_import(opcode: str, argument: object, count: int) -> bool:
 
 
 def _zip(file: IO[bytes], head: bytes) -> str:
-    """Zip is found from its end, so anything may stand before it: a picture with a zip behind it is one too."""
+    """Zip is found from its end, so anything may stand before it: a picture with a zip behind it is one too.
+
+    Whether its members can be read does not matter: something more lenient than Python may read them.
+    """
+    if not (head.startswith(b"PK\x03\x04") or _ends_in_a_directory(file)):
+        return ""
+    name = _pickle_in(file)
+    if name:
+        return f"is a zip container with a pickle in it ({name}), which can run any code"
+    return "is a zip container, in which anything can hide"
+
+
+def _ends_in_a_directory(file: IO[bytes]) -> bool:
+    try:
+        return zipfile.is_zipfile(file)
+    except Exception:  # noqa: BLE001 - a boundary: there is a directory of files, but a broken one
+        return True
+
+
+def _pickle_in(file: IO[bytes]) -> str:
+    """The name of a member that is a pickle, "" when none is found, which says nothing of a broken container."""
     try:
         with zipfile.ZipFile(file) as archive:
-            names = archive.namelist()
-            for name in names:
+            for name in archive.namelist():
                 if Path(name).suffix.lower() in _PICKLE_SUFFIXES or _member_is_pickle(archive, name):
-                    return f"is a zip container with a pickle in it ({Path(name).name}), which can run any code"
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        names = []
-    return "is a zip container, in which anything can hide" if names or head.startswith(b"PK\x03\x04") else ""
+                    return Path(name).name
+    except Exception:  # noqa: BLE001, S110 - a boundary: any bytes at all, and each packing method has its own errors
+        pass
+    return ""
 
 
 def _member_is_pickle(archive: zipfile.ZipFile, name: str) -> bool:

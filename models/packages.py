@@ -147,7 +147,7 @@ def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: st
         raise IntegrityError(f"the weights of {called} are not those it was published with; install it again")
     try:
         return _package(folder, description, files, signed_by)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ConfigurationError(f"{folder / DESCRIPTION} is not a model description: {error!r}") from error
 
 
@@ -164,8 +164,10 @@ def point_as_json(point: OperatingPoint) -> dict[str, Any]:
 def _read_description(folder: Path, files: dict[str, str]) -> dict[str, Any]:
     try:
         text = (folder / DESCRIPTION).read_bytes()
-        description = dict(json.loads(text))
-    except (OSError, ValueError) as error:
+        description = json.loads(text)
+        if not isinstance(description, dict):
+            raise ValueError("no JSON object")
+    except (OSError, ValueError, RecursionError) as error:  # it may be nested without end
         raise ConfigurationError(f"{folder} is not a model package: candor.json cannot be read") from error
     if hashlib.sha256(text).hexdigest() != files[DESCRIPTION.as_posix()]:
         raise IntegrityError(f"{folder.name} changed while it was verified; install it again")
@@ -183,7 +185,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
         input_name=description["input"]["name"],
         logits_name=outputs["logits"],
         maps_name=outputs.get("class_activation"),
-        calibrations={f["name"]: Calibration(**f.get("calibration", {})) for f in description["findings"]},
+        calibrations={f["name"]: _calibration(f) for f in description["findings"]},
         network_size=int(description["input"].get("network_size", 0)),
         not_for=tuple(description.get("not_for", ())),
         quality=load_gate(folder, description),
@@ -210,12 +212,32 @@ def _finding(finding: dict[str, Any]) -> FindingDefinition:
     point = dict(finding["operating_point"])
     for interval in ("sensitivity_interval", "specificity_interval"):
         if point.get(interval) is not None:
-            point[interval] = tuple(point[interval])
+            point[interval] = tuple(_within(value) for value in point[interval])
+    for name in ("threshold", "sensitivity", "specificity"):
+        _within(point[name])
     return FindingDefinition(
         name=finding["name"], code=Code(**finding["code"]), operating_point=OperatingPoint(**point)
     )
 
 
+def _calibration(finding: dict[str, Any]) -> Calibration:
+    calibration = Calibration(**finding.get("calibration", {}))
+    _within(calibration.scale, -math.inf, math.inf)
+    _within(calibration.shift, -math.inf, math.inf)
+    return calibration
+
+
+def _within(value: float, low: float = 0.0, high: float = 1.0) -> float:
+    """`value`, when it is a finite number in low..high: NaN would be below every threshold, or above none."""
+    if not (math.isfinite(value) and low <= value <= high):
+        raise ValueError(f"{value} is not a number from {low} to {high}")
+    return value
+
+
 def _accepts(accepts: dict[str, Any]) -> Accepts:
     sets = ("modalities", "body_parts", "views", "photometric_interpretations")
+    for name in ("minimum_age_years", "minimum_rows", "minimum_columns"):
+        _within(accepts[name], high=math.inf)
+    if (oldest := accepts.get("maximum_age_years")) is not None:
+        _within(oldest, high=math.inf)
     return Accepts(**{**accepts, **{name: frozenset(accepts[name]) for name in sets}})

@@ -115,7 +115,9 @@ def load_gate(folder: Path, description: dict[str, Any]) -> QualityGate | None:
 
 def _fault(said: dict[str, Any]) -> Fault:
     fault = Fault(**said)
-    if fault.kind not in {"probability", "distance"} or not math.isfinite(fault.threshold):
+    if fault.kind not in {"probability", "distance"} or not math.isfinite(fault.threshold + fault.precedence):
+        raise ValueError(f"fault {fault.name}")
+    if fault.kind == "distance" and fault.threshold <= 0:  # distances are told as multiples of it
         raise ValueError(f"fault {fault.name}")
     return fault
 

@@ -37,6 +37,29 @@ def zipped(content, name="archive/data.pkl"):
     return stream.getvalue()
 
 
+def damaged(how):
+    """A picture with a zip behind it that Python cannot unpack; something more lenient might."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("picture", pickle.dumps(Exploit()) + b"text" * 999)
+    data = bytearray(stream.getvalue())
+    local, central = 0, data.index(b"PK\x01\x02")
+    if how == "encrypted":
+        data[local + 6] |= 1
+        data[central + 8] |= 1
+    elif how == "unknown method":
+        data[local + 8] = data[central + 10] = 99
+    elif how == "newer format":
+        data[central + 6] = 99
+    elif how == "corrupt stream":
+        data[local + 37 : local + 47] = b"\xff" * 10
+    elif how == "corrupt directory":
+        data[central : central + 4] = b"none"
+    else:
+        data = bytearray(b"PK\x05\x06" + bytes(18))
+    return b"\x89PNG\r\n\x1a\n" + b"\0" * 99 + data
+
+
 def tarred(content):
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as archive:
@@ -70,6 +93,10 @@ DISGUISES = {
         zipped(b"text", "a.txt"),
     ],
     "zip behind a picture": [b"\x89PNG\r\n\x1a\n" + b"\0" * 99 + zipped(pickle.dumps(Exploit()))],
+    "damaged zip behind a picture": [
+        damaged(how)
+        for how in ("encrypted", "unknown method", "newer format", "corrupt stream", "corrupt directory", "empty")
+    ],
     "tar": [tarred(pickle.dumps(Exploit()))],
     "compressed": [pack(pickle.dumps(Exploit())) for pack in (gzip.compress, bz2.compress, lzma.compress)],
     "numpy": [array_of_objects()],

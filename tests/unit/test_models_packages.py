@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from core.errors import ConfigurationError, IntegrityError
 from models.onnx_runtime import OnnxModel
 from models.packages import device_uid, load_package, sha256_of
-from models.registry import ZOO, load_registry
+from models.registry import ZOO, Records, load_registry
 from tests.known_model import make_known_model
 
 
@@ -68,6 +69,52 @@ def test_a_missing_or_broken_description_is_a_configuration_error(folder: Path) 
         load_package(folder)
     (folder / "candor.json").unlink()
     with pytest.raises(ConfigurationError):
+        load_package(folder)
+
+
+@pytest.mark.parametrize("text", ["null", "5", "[1]", '[["name", "x"]]', '"text"', "[" * 100_000, '{"a":' * 100_000])
+def test_a_description_that_is_no_object_refuses_its_package(folder: Path, text: str) -> None:
+    (folder / "candor.json").write_text(text)
+    with pytest.raises(ConfigurationError, match=r"candor\.json cannot be read"):
+        load_package(folder)
+
+
+def test_a_package_with_a_bad_description_stops_nothing(tmp_path: Path) -> None:
+    (make_known_model(tmp_path / "models") / "candor.json").write_text("null")
+    registry = load_registry(Records(models_folder=tmp_path / "models"))
+    assert [refused.folder.name for refused in registry.refused] == ["bright_patch"]
+    assert registry.packages
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, -0.1, 1.1, "high", None, pytest.param(10**400, id="beyond float")]
+)
+@pytest.mark.parametrize("name", ["threshold", "sensitivity", "specificity"])
+def test_an_operating_point_is_made_of_numbers(folder: Path, name: str, value: object) -> None:
+    description = json.loads((folder / "candor.json").read_text())
+    description["findings"][0]["operating_point"][name] = value
+    (folder / "candor.json").write_text(json.dumps(description))
+    with pytest.raises(ConfigurationError, match="not a model description"):
+        load_package(folder)
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "value"),
+    [
+        ("calibration", "scale", math.nan),
+        ("calibration", "shift", math.inf),
+        ("calibration", "shift", "none"),
+        ("accepts", "minimum_age_years", math.nan),
+        ("accepts", "maximum_age_years", "eighty"),
+        ("input", "network_size", math.inf),
+    ],
+)
+def test_what_a_study_is_held_against_is_a_number(folder: Path, section: str, name: str, value: object) -> None:
+    description = json.loads((folder / "candor.json").read_text())
+    place = description["findings"][0] if section == "calibration" else description
+    place[section][name] = value
+    (folder / "candor.json").write_text(json.dumps(description))
+    with pytest.raises(ConfigurationError, match="not a model description"):
         load_package(folder)
 
 

@@ -71,6 +71,12 @@ def test_a_known_fault_is_named_before_a_distance(gate: QualityModel) -> None:
     assert both.fault == "child"
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_score_that_is_no_number_does_not_pass_for_sound(gate: QualityModel, value: float) -> None:
+    with pytest.raises(InvalidStudy, match="the quality gate's answer for this image is not a number"):
+        assess(gate, image(0.5, value))
+
+
 @pytest.mark.parametrize(
     ("age", "words"), [(40.0, "the header says that the patient is an adult"), (None, "no age is given")]
 )
@@ -136,3 +142,17 @@ def test_other_scores_than_named_are_refused_at_load(folder: Path) -> None:
     assert quality is not None
     with pytest.raises(IntegrityError, match="other scores"):
         QualityModel.load(dataclasses.replace(quality, faults=quality.faults[:2]))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [(0, {"threshold": "high"}), (0, {"threshold": float("nan")}), (0, {"precedence": "first"}), (2, {"threshold": 0})],
+)
+def test_a_limit_that_nothing_can_be_held_against_refuses_the_package(
+    folder: Path, fault: int, said: dict[str, object]
+) -> None:
+    description = json.loads((folder / "candor.json").read_text())
+    description["quality"]["faults"][fault].update(said)
+    (folder / "candor.json").write_text(json.dumps(description))
+    with pytest.raises(ConfigurationError, match="not a model description"):
+        load_package(folder)
