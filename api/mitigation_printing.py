@@ -30,7 +30,7 @@ def print_policies(policies: Sequence[StoredPolicy]) -> None:
 def print_policy(policy: StoredPolicy) -> None:
     """Each finding and cohort before and after, whoever gains or loses."""
     table = Table(title=f"Policy {policy.policy_id}, {policy.state}", title_justify="left")
-    for column in ("finding", "cohort", "threshold", "sensitivity", "specificity", "positives", "negatives"):
+    for column in ("finding", "cohort", "threshold", "sensitivity", "specificity", "positives", "negatives", "note"):
         table.add_column(column, overflow="fold")
     finding = ""
     for effect in policy_from(policy.document).effects:
@@ -56,6 +56,7 @@ def _cells(effect: Effect) -> tuple[str, ...]:
         f"{_rate(before.specificity)} -> {_rate(after.specificity)}",
         str(effect.positives),
         str(effect.negatives),
+        escape(effect.note),
     )
 
 

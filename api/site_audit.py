@@ -16,7 +16,7 @@ from fairness.audit import Audit
 from fairness.audit_files import PAGE, write_audit
 from fairness.audit_signature import Signer
 from pipeline.cohort_watch import watch_cohorts
-from pipeline.site_audit import audit_site
+from pipeline.site_audit import audit_site, keep_audit
 from pipeline.site_models import site_registry
 
 COMMAND = "candor audit --site"
@@ -42,11 +42,11 @@ def audit_this_site(
             now=time.time(),
             progress=lambda share, words: progress.update(task, completed=share, description=words),
         )
-    document = write_audit(audit, out, Signer.site(store.key.fairness_signing_seed), command=COMMAND)
+    write_audit(audit, out, Signer.site(store.key.fairness_signing_seed), command=COMMAND)
     lines = [*_alarms(audit), *audit.provenance.remarks, f"{audit.provenance.rows} images: {out / PAGE}"]
     if by or findings:
         return [*lines, "Not kept, because it speaks of a part only: reports go on quoting the last whole one."]
-    kept = store.site_audits.add(version.sha256, document)
+    kept = keep_audit(store, version, audit)
     return [*lines, f"Kept as audit {kept.audit_id}: reports quote it from now on, where it has enough ground truth."]
 
 

@@ -9,6 +9,7 @@ that, what the model's maker measured.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -22,6 +23,8 @@ LADDER = ("view", "age_band", "sex")
 """What a report's cohort may be made of, the weightiest first: it is the one kept while falling back."""
 
 METRICS = ("sensitivity", "specificity")
+WEIGHTED = {f"{metric}_weighted": metric for metric in METRICS}
+WEIGHTED_WORDS = "weighted for who was verified"
 Conditions = frozenset[tuple[str, str]]
 
 
@@ -41,10 +44,21 @@ class Figure:
 
 
 def figures_of(document: Mapping[str, Any]) -> list[Figure]:
-    """The sensitivities and specificities of an audit.json; KeyError or TypeError when it is none."""
+    """The sensitivities and specificities of an audit.json; KeyError or TypeError when it is none.
+
+    Of all patients the weighted ones, where there are both: a sentence must not mix two ways of counting.
+    """
     names = [field.name for field in fields(Figure)]
-    rows = (row for row in document["rows"] if row["metric"] in METRICS)
-    return [Figure(**{name: row[name] for name in names}) for row in rows]
+    rows = [{name: row[name] for name in names} for row in document["rows"] if row["metric"] in (*METRICS, *WEIGHTED)]
+    counts = Counter(row["finding"] for row in rows if row["metric"] in WEIGHTED)
+    found = {}
+    for row in sorted(rows, key=lambda row: row["metric"] in WEIGHTED):  # the later one counts
+        if row["metric"] in METRICS:
+            found[row["finding"], row["metric"], row["cohort"]] = Figure(**row)
+        elif counts[row["finding"]] == len(WEIGHTED):
+            metric = WEIGHTED[row["metric"]]
+            found[row["finding"], metric, row["cohort"]] = Figure(**{**row, "metric": metric, "note": WEIGHTED_WORDS})
+    return list(found.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +157,7 @@ def _rank(conditions: Conditions) -> tuple[int, list[int]]:
 def _rate(figure: Figure) -> _Rate:
     count = figure.positives if figure.metric == "sensitivity" else figure.negatives
     value, low, high = (_number(number) for number in (figure.value, figure.low, figure.high))
-    words = AMONG_VERIFIED if AMONG_VERIFIED in figure.note else ""
+    words = next((words for words in (AMONG_VERIFIED, WEIGHTED_WORDS) if words in figure.note), "")
     return _Rate(value, None if low is None or high is None else (low, high), count or 0, words)
 
 

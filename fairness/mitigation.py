@@ -31,7 +31,7 @@ class Verified:
     """Verified readings of one finding; arrays of equal length, one entry a study.
 
     `probabilities` 0..1, `truths`, `patients` (pseudonyms), `cohorts` (the attribute's value), and the threshold in
-    force for all.
+    force for all. `words`: what rates of them must say about themselves (`fairness.truth`).
     """
 
     finding: str
@@ -40,6 +40,7 @@ class Verified:
     truths: Mask
     patients: Sequence[str]
     cohorts: Sequence[str]
+    words: str = ""
 
 
 def propose(findings: Sequence[Verified], by: str) -> OperatingPolicy:
@@ -97,6 +98,7 @@ def _effect(given: Verified, cohort: str, members: Mask, before: Mask, after: Ma
         positives=int(given.truths[members].sum()),
         negatives=int((~given.truths[members]).sum()),
         changes=threshold is not None,
+        note=given.words,
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairness.cohorts import ALL, cohort_name
+from fairness.truth import AMONG_VERIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,8 @@ class Rates:
 class Effect:
     """What a policy does to one finding in one cohort; `cohort` "all" has no threshold of its own.
 
-    `changes` is False where there is too little data: such a cohort keeps the threshold of all.
+    `changes` is False where there is too little data: such a cohort keeps the threshold of all. `note`: what the
+    rates must say about themselves (`fairness.truth`).
     """
 
     finding: str
@@ -37,6 +39,7 @@ class Effect:
     positives: int
     negatives: int
     changes: bool
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +61,11 @@ class OperatingPolicy:
 
 
 def policy_from(document: Mapping[str, Any]) -> OperatingPolicy:
-    """The inverse of `OperatingPolicy.as_document`."""
-    effects = [
-        Effect(**{**effect, "before": _rates_from(effect["before"]), "after": _rates_from(effect["after"])})
-        for effect in document["effects"]
-    ]
+    """The inverse of `OperatingPolicy.as_document`; of rates without a note nobody knows more than "among verified"."""
+    effects = []
+    for effect in document["effects"]:
+        rates = {name: _rates_from(effect[name]) for name in ("before", "after")}
+        effects.append(Effect(**{"note": AMONG_VERIFIED, **effect, **rates}))
     return OperatingPolicy(by=document["by"], effects=tuple(effects))
 
 

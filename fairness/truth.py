@@ -3,7 +3,9 @@
 Readers answer mostly for studies that the model flagged. A sensitivity among those alone is too good, because what the
 model missed is missing from it too (verification bias; Begg and Greenes, Biometrics 1983). So a share of the studies
 without a flag is put up for a blind read, drawn by a keyed hash: nobody can choose, and asking twice draws the same.
-Until such reads exist, figures are "among verified".
+With such reads a figure of all studies can be weighted (`fairness.weighted_rates`). A plain one stays "among verified"
+unless studies with and without a flag were answered at about the same rate: one in twenty read blind beside all of the
+flagged ones leaves it nearly as wrong as none.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from core.readings import GroundTruth, Reading, TruthSource
 
 PRECEDENCE = tuple(TruthSource)
 AMONG_VERIFIED = "among verified"
+ABOUT_THE_SAME = (0.8, 1.25)  # answered share of studies without a flag, divided by that of flagged ones
 
 Settled = dict[tuple[str, str], GroundTruth]
 """The answer that counts, by study and finding."""
@@ -61,17 +64,31 @@ class Verification:
     flagged: int
     flagged_answered: int
     unflagged: int
-    unflagged_blind: int  # answered, without a flag, and by somebody who had not seen the AI
+    unflagged_answered: int
+    unflagged_blind: int  # of these, by somebody who had not seen the AI
 
     @property
     def is_blind_read(self) -> bool:
-        """Whether unflagged studies are represented at all."""
+        """Whether unflagged studies are represented at all, so that weights can be made."""
         return self.unflagged_blind > 0
 
     @property
+    def is_even(self) -> bool:
+        """Whether a plain figure is one of all studies: both strata answered about as often, by blind reads alone too.
+
+        A site that flagged everything, or nothing, has one stratum, and there is nothing to be uneven about.
+        """
+        if not self.flagged or not self.unflagged:
+            return self.flagged_answered > 0 or self.unflagged_blind > 0
+        share = self.flagged_answered / self.flagged
+        others = (self.unflagged_blind / self.unflagged, self.unflagged_answered / self.unflagged)
+        low, high = ABOUT_THE_SAME
+        return share > 0 and all(low <= other / share <= high for other in others)
+
+    @property
     def words(self) -> str:
-        """What a figure of sensitivity must say about itself; "" where unflagged studies are represented."""
-        return "" if self.is_blind_read else AMONG_VERIFIED
+        """What a figure that is not weighted must say about itself; "" where it is one of all studies."""
+        return "" if self.is_even else AMONG_VERIFIED
 
     def weight(self, made: Reading) -> float:
         """How many studies an answered one stands for (inverse probability of being answered, per stratum)."""
@@ -91,11 +108,13 @@ def verification(readings: Sequence[Reading], truth: Settled, finding: str) -> V
         answer = truth.get((made.study_id, finding))
         if answer is not None:
             counts["flagged_answered"] += stratum == "flagged"
+            counts["unflagged_answered"] += stratum == "unflagged"
             counts["unflagged_blind"] += stratum == "unflagged" and not answer.ai_seen
     return Verification(
         flagged=counts["flagged"],
         flagged_answered=counts["flagged_answered"],
         unflagged=counts["unflagged"],
+        unflagged_answered=counts["unflagged_answered"],
         unflagged_blind=counts["unflagged_blind"],
     )
 

@@ -19,14 +19,18 @@ FEWEST = 30  # answered positives (sensitivity) or negatives (specificity)
 NOTE = "all studies, verified ones weighted by the inverse of their chance to be verified"
 
 
-def weighted_rows(readings: Sequence[Reading], truth: Settled, finding: str) -> Iterator[Row]:
-    """One row each, of all patients, with the interval of redrawing patients; none before there are blind reads."""
+def weighted_rows(readings: Sequence[Reading], truth: Settled, finding: str, *, threshold: float) -> Iterator[Row]:
+    """One row each, of all patients, with the interval of redrawing patients; none before there are blind reads.
+
+    `threshold` 0..1: what is judged. The strata are those of the flags that readers saw, whatever threshold was in
+    force then, because by these studies were chosen to be verified.
+    """
     found = verification(readings, truth, finding)
     if not found.is_blind_read:
         return
     answered = [made for made in readings if _counts(made, truth, finding)]
     positive = np.array([truth[made.study_id, finding].value for made in answered])
-    right = np.array([made.flags[finding] for made in answered]) == positive
+    right = np.array([made.probabilities[finding] >= threshold for made in answered]) == positive
     weights = np.array([found.weight(made) for made in answered])
     patients = np.array([made.patient for made in answered])
     for metric, members in (("sensitivity_weighted", positive), ("specificity_weighted", ~positive)):

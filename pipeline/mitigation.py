@@ -15,7 +15,7 @@ from core.store.store import Store
 from fairness.cohorts import attributes_of, load_definition
 from fairness.mitigation import Verified, propose
 from fairness.mitigation_policy import OperatingPolicy
-from fairness.truth import Settled, settled
+from fairness.truth import Settled, settled, verification
 from pipeline.audits import cohorts_file
 
 
@@ -56,6 +56,7 @@ def _verified(
         truths=np.array([truth[made.study_id, finding].value for made in known], bool),
         patients=[made.patient for made in known],
         cohorts=[cohorts[made.study_id] for made in known],
+        words=verification(rows, truth, finding).words,
     )
 
 

@@ -57,5 +57,6 @@ def _point(before: OperatingPoint, effect: Effect, stored: StoredPolicy) -> Oper
         positives=effect.positives,
         negatives=effect.negatives,
         cohort=effect.cohort,
-        policy=f"operating policy {stored.policy_id}, signed off {signed_on}",
+        policy=f"operating policy {stored.policy_id}, signed off {signed_on}"
+        + (f", {effect.note}" if effect.note else ""),
     )

@@ -7,10 +7,11 @@ last 30 days) stands beside them. An audit that is kept gets a number, and from 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 
@@ -24,7 +25,8 @@ from core.settings import Settings
 from core.store.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.audit import SUPPRESSED, Audit, Provenance, Row, Threshold
-from fairness.audit_run import WITH_TRUTH, Progress, Request, run_audit
+from fairness.audit_run import GAPS, WITH_TRUTH, Progress, Request, run_audit
+from fairness.audit_signature import Signer, signed
 from fairness.audit_table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
 from fairness.service_figures import service_rows
@@ -45,8 +47,12 @@ class _Site:
 
     readings: Sequence[Reading]
     attributes: Mapping[str, Mapping[str, str]]
-    names: Sequence[str]
+    definition: Definition
     truth: Settled
+
+    @property
+    def names(self) -> Sequence[str]:
+        return self.definition.names
 
     @property
     def reported(self) -> list[Reading]:
@@ -74,18 +80,22 @@ def audit_site(
         raise ConfigurationError(f"{model.name} {model.version} has read nothing here yet")
     groupings = {name: Grouping.of([site.attributes[r.study_id][name] for r in reported]) for name in site.names}
     chosen = tuple(by) or _dividing(groupings, site.names)
-    request = Request(by=chosen, findings=tuple(findings), thresholds=_thresholds(model), draws=draws)
+    points = _thresholds(model)
+    request = Request(by=chosen, findings=tuple(findings), thresholds=points, draws=draws)
     provenance = _provenance(site, store, model, now)
     audit = run_audit(_table(reported, groupings, site.truth, model), request, provenance, progress)
     service = service_rows(site.readings, site.truth, site.attributes, chosen, until=now)
-    asked = {row.finding for row in audit.rows}
-    weighted = [row for name in asked for row in weighted_rows(reported, site.truth, name)]
+    asked = audit.findings
+    weighted = [
+        row for name in asked for row in weighted_rows(reported, site.truth, name, threshold=points[name].value)
+    ]
     return replace(audit, rows=(*_marked(audit.rows, site), *weighted, *service))
 
 
 def keep_audit(store: Store, model: ModelVersion, audit: Audit) -> SiteAudit:
-    """Number an audit and keep it: reports quote the newest one."""
-    return store.site_audits.add(model.sha256, audit.as_document())
+    """Sign an audit with the site's key, number it and keep it: reports quote the newest one."""
+    signer = Signer.site(store.key.fairness_signing_seed)
+    return store.site_audits.add(model.sha256, signed(audit, signer))
 
 
 def refresh_audits(store: Store, settings: Settings, models: Sequence[ModelVersion], *, now: float) -> None:
@@ -104,7 +114,7 @@ def _site_of(store: Store, settings: Settings, model: ModelVersion) -> _Site:
     definition = load_definition(cohorts_file(settings))
     rows = [made for made in store.readings.newest() if made.model_sha256 in (model.sha256, "")]
     attributes = {made.study_id: attributes_of(made.facts, definition) for made in rows}
-    return _Site(rows, attributes, definition.names, settled(store.truths.all()))
+    return _Site(rows, attributes, definition, settled(store.truths.all()))
 
 
 def _dividing(groupings: Mapping[str, Grouping], names: Sequence[str]) -> tuple[str, ...]:
@@ -137,11 +147,11 @@ def _thresholds(model: ModelVersion) -> dict[str, Threshold]:
 
 
 def _marked(rows: Sequence[Row], site: _Site) -> list[Row]:
-    """Rows that rest on truth say "among verified" where studies without a flag are not represented."""
+    """Rows that rest on truth say "among verified" where studies without a flag are not represented as they should."""
     words = {name: verification(site.reported, site.truth, name).words for name in {row.finding for row in rows}}
     return [
         replace(row, note="; ".join(part for part in (row.note, AMONG_VERIFIED) if part))
-        if row.metric in WITH_TRUTH and words[row.finding] and not row.note.startswith(SUPPRESSED)
+        if row.metric in (*WITH_TRUTH, *GAPS) and words[row.finding] and not row.note.startswith(SUPPRESSED)
         else row
         for row in rows
     ]
@@ -152,12 +162,11 @@ def _provenance(site: _Site, store: Store, model: ModelVersion, now: float) -> P
     mine = {made.study_id for made in reported}
     sources = Counter(answer.source.value for (study, _), answer in site.truth.items() if study in mine)
     days = sorted(made.read_at for made in reported)
-    content = repr([(r.study_id, r.probabilities, r.facts) for r in reported] + sorted(map(repr, site.truth.items())))
     return Provenance(
         code_version=version("candor"),
         made_at=_iso(now),
         source=SOURCE,
-        input_sha256=hashlib.sha256(content.encode()).hexdigest(),
+        input_sha256=_hash_of(site),
         model_name=model.name,
         model_version=model.version,
         model_sha256=model.sha256,
@@ -167,19 +176,43 @@ def _provenance(site: _Site, store: Store, model: ModelVersion, now: float) -> P
     )
 
 
+def _hash_of(site: _Site) -> str:
+    """SHA-256 of all that the audit was made from: every reading, the answers that count, what cohorts are made of.
+
+    As JSON, because a repr leaves out what must not be printed.
+    """
+    content = {
+        "readings": [asdict(made) for made in sorted(site.readings, key=lambda made: made.study_id)],
+        "answers": [asdict(site.truth[key]) for key in sorted(site.truth)],
+        "cohorts": asdict(site.definition),
+    }
+    text = json.dumps(content, sort_keys=True, default=_as_json)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _as_json(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else str(value)  # a set has another order in each process
+
+
 def _remarks(site: _Site, store: Store, model: ModelVersion, now: float) -> list[str]:
     findings = [finding.name for finding in model.findings]
-    blind = [verification(site.reported, site.truth, name).unflagged_blind for name in findings]
+    verified = [verification(site.reported, site.truth, name) for name in findings]
     remarks = []
-    if not all(blind):
+    if not all(found.is_blind_read for found in verified):
         remarks.append(
             "Among verified: studies without a flag were not read blind for every finding, so sensitivity is too high "
             "by an unknown amount (candor truth blind-list)."
         )
+    if any(found.is_blind_read and not found.is_even for found in verified):
+        remarks.append(
+            "Among verified: studies with and without a flag were not verified at the same rate, so figures by cohort "
+            "are not those of all its studies; those of all patients stand in the weighted rows."
+        )
     if policy := store.operating_policies.in_force(model.sha256, at=now):
         remarks.append(
-            f"Operating policy {policy.policy_id} is in force: reports used its thresholds, these figures are at the "
-            "model's own operating points."
+            f"Operating policy {policy.policy_id} is in force and reports use its thresholds. Rates against truth and "
+            "flag rates are at the model's own operating points; overrides, which studies count as flagged when rates "
+            "are weighted, and alarms of drift go by the flags that readers saw."
         )
     return remarks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from core.clock import SettableClock
 from core.domain import ReportStatus
@@ -149,6 +149,23 @@ def test_a_proposal_changes_nothing_until_somebody_signs_and_the_trail_says_who_
     assert (
         points_in_force(store.operating_policies, MODEL, patient, before) == {}
     )  # what was read before stays as it is
+
+
+def test_a_policy_from_flagged_studies_alone_says_among_verified_wherever_it_is_quoted(store: Store, tmp_path: Path):
+    with store.engine.begin() as connection:
+        connection.execute(update(truths).where(truths.c.study_id.not_like("%7")).values(ai_seen=True))
+    number, policy = propose_from_reads(store, store_settings(tmp_path, minimum_free_bytes=0), MODEL, "view", [])
+    assert {effect.note for effect in policy.effects} == {"among verified"}
+    store.operating_policies.sign_off(number, by="Dr. A", reason="x")
+    point = points_in_force(store.operating_policies, MODEL, {"view": "AP"}, AT)["lung_opacity"]
+    assert line_of("lung_opacity", point).source.endswith("signed off 2027-01-15, among verified")
+
+
+def test_of_a_policy_kept_before_it_said_so_nobody_knows_better_than_among_verified():
+    document = propose([samples(size=800)], "view").as_document()
+    for effect in document["effects"]:
+        del effect["note"]
+    assert {effect.note for effect in policy_from(document).effects} == {"among verified"}
 
 
 def test_a_new_policy_takes_the_place_of_the_old_one_and_can_be_taken_back(store: Store, tmp_path: Path):

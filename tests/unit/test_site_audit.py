@@ -8,17 +8,23 @@ from pathlib import Path
 import pytest
 
 from core.clock import SettableClock
+from core.domain import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import GroundTruth, TruthSource
+from core.readings import CohortFacts, GroundTruth, TruthSource
 from core.store.store import Store
 from fairness.audit import audit_from
+from fairness.audit_signature import Signer, verify
 from fairness.cohort_lines import Evidence, cohort_lines, figures_of
+from pipeline.audits import cohorts_file
 from pipeline.site_audit import audit_site, keep_audit, refresh_audits
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.store_fixtures import make_store, store_settings
 
 NOW = 1_800_000_000.0
+ANSWER = GroundTruth(
+    study_id="s", finding="lung_opacity", value=True, source=TruthSource.CSV, reader="r", ai_seen=True, at=NOW
+)
 
 
 @pytest.fixture
@@ -92,6 +98,66 @@ def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_p
     assert line.source == "audit 1, among verified"
 
 
+def test_a_few_blind_reads_do_not_make_plain_figures_those_of_all(store: Store, tmp_path: Path):
+    """All flagged studies answered, one in twenty of the others blind: what reports quote of all is weighted."""
+    fill_site(store, MODEL, now=NOW, verified=0.0)
+    flagged = [row.flags["lung_opacity"] for row in store.readings.newest() if row.flags]
+    studies = [row.study_id for row in store.readings.newest() if row.flags]
+    answers = [
+        replace(ANSWER, study_id=study, value=number % 3 > 0, ai_seen=flag)
+        for number, (study, flag) in enumerate(zip(studies, flagged, strict=True))
+        if flag or number % 20 == 0
+    ]
+    store.truths.add(answers)
+    found = audit(store, tmp_path)
+    plain, gap = (found.row("lung_opacity", metric, "view=PA") for metric in ("sensitivity", "fnr_gap"))
+    assert "among verified" in plain.note
+    assert "among verified" in gap.note
+    weighted = found.row("lung_opacity", "sensitivity_weighted")
+    assert weighted.value < found.row("lung_opacity", "sensitivity").value - 0.2
+    evidence = Evidence(figures_of(found.as_document()), "audit 1")
+    mine, everybody = cohort_lines(["lung_opacity"], {"view": "AP"}, [evidence])
+    assert (mine.cohort, mine.source) == ("view=AP", "audit 1, among verified")
+    assert (everybody.sensitivity, everybody.positives) == (weighted.value, weighted.positives)
+    assert everybody.source == "audit 1, weighted for who was verified"
+    assert any("not verified at the same rate" in remark for remark in found.provenance.remarks)
+
+
+def test_the_hash_of_what_went_in_covers_what_no_repr_shows(store: Store, tmp_path: Path):
+    """The institution, the studies that failed and how the site defines its cohorts."""
+    fill_site(store, MODEL, now=NOW, size=300)
+
+    def hashed():
+        return audit(store, tmp_path, by=["view"], findings=["lung_opacity"]).provenance.input_sha256
+
+    def replaced(name, **changes):
+        (row,) = (made for made in store.readings.newest() if made.study_id == name)
+        store.readings.record(replace(row, revision=row.revision + 1, **changes))
+
+    failed = next(made.study_id for made in store.readings.newest() if made.status is ReportStatus.FAILED)
+    seen = [hashed()]
+    assert hashed() == seen[0]
+    replaced("s1", facts=CohortFacts(institution_name="CANARY Annex"))
+    seen.append(hashed())
+    replaced("s1", facts=CohortFacts(institution_name="CANARY Wing"))
+    seen.append(hashed())
+    replaced(failed, read_at=NOW - 1)
+    seen.append(hashed())
+    cohorts = cohorts_file(store_settings(tmp_path, minimum_free_bytes=0))
+    cohorts.write_text('[cohorts.icu]\ncalling_ae_title = ["ICU1", "ICU2"]\n')
+    seen.append(hashed())
+    assert len(set(seen)) == len(seen)
+
+
+def test_under_a_policy_the_audit_says_which_figures_are_at_which_thresholds(store: Store, tmp_path: Path):
+    fill_site(store, MODEL, now=NOW, size=300)
+    number = store.operating_policies.propose(MODEL.sha256, {"by": "view", "effects": []})
+    store.operating_policies.sign_off(number, by="Dr. A", reason="x")
+    (remark,) = (text for text in audit(store, tmp_path).provenance.remarks if text.startswith("Operating policy"))
+    assert "in force" in remark
+    assert "overrides" in remark
+
+
 def test_small_cohorts_are_withheld_without_truth_too(store: Store, tmp_path: Path):
     fill_site(store, MODEL, now=NOW, size=400)
     rows = [row for row in audit(store, tmp_path).rows if row.metric == "failure_rate"]
@@ -110,6 +176,8 @@ def test_an_audit_that_is_kept_has_a_number_and_comes_back_as_it_was(store: Stor
     kept = keep_audit(store, MODEL, found)
     again = store.site_audits.newest(MODEL.sha256, until=NOW)
     assert again is not None
+    key = Signer.site(store.key.fairness_signing_seed).public_key
+    assert verify(again.document, public_key=key).audit == found
     assert (again.audit_id, audit_from(again.document)) == (kept.audit_id, found)
     assert {row.cohort for row in found.rows if row.metric == "auroc"} == {"all", "view=AP", "view=PA"}
     assert store.site_audits.newest(MODEL.sha256, until=NOW - 1) is None
@@ -126,6 +194,8 @@ def test_an_audit_is_made_anew_when_somebody_answered_something(store: Store, tm
     store.site_audits._now = SettableClock(NOW + 1)
     first = newest()
     assert first is not None
+    kept = store.site_audits.newest(MODEL.sha256, until=NOW + 5)
+    assert verify(kept.document).whose == "site"  # as from the command line
     assert newest() == first
     answer = store.truths.all()[0]
     store.truths._now = SettableClock(NOW + 2)

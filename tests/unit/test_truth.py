@@ -100,12 +100,12 @@ def test_weights_undo_what_verifying_flagged_studies_first_does_to_sensitivity()
     )
     found = verification(rows, answers, "effusion")
     assert found.is_blind_read
-    assert found.words == ""
+    assert found.words == "among verified"  # of the plain figure: one in ten is not all
     naive = [
         row.flags["effusion"] for row in rows if (row.study_id, "effusion") in answers and truth[int(row.study_id[1:])]
     ]
     assert np.mean(naive) > 0.9  # what everybody would publish
-    sensitivity, specificity = weighted_rows(rows, answers, "effusion")
+    sensitivity, specificity = weighted_rows(rows, answers, "effusion", threshold=0.5)
     assert (sensitivity.metric, specificity.metric) == ("sensitivity_weighted", "specificity_weighted")
     assert sensitivity.value == pytest.approx(float(flag[truth].mean()), abs=0.05)
     assert sensitivity.low < float(flag[truth].mean()) < sensitivity.high
@@ -114,10 +114,40 @@ def test_weights_undo_what_verifying_flagged_studies_first_does_to_sensitivity()
 
 def test_without_blind_reads_figures_are_among_verified():
     rows = [made("a", flag=True), made("b")]
-    seen = replace(ANSWER, study_id="b", ai_seen=True)
-    assert verification(rows, settled([seen]), "effusion").words == "among verified"
-    assert verification(rows, settled([replace(seen, ai_seen=False)]), "effusion").words == ""
-    assert list(weighted_rows(rows, settled([seen]), "effusion")) == []
+    flagged, seen = replace(ANSWER, study_id="a"), replace(ANSWER, study_id="b", ai_seen=True)
+    assert verification(rows, settled([flagged, seen]), "effusion").words == "among verified"
+    assert verification(rows, settled([flagged, replace(seen, ai_seen=False)]), "effusion").words == ""
+    assert list(weighted_rows(rows, settled([flagged, seen]), "effusion", threshold=0.5)) == []
+
+
+@pytest.mark.parametrize(
+    ("flagged", "blind", "seen", "words"),
+    [
+        (100, 45, 0, "among verified"),  # 0.976 instead of 0.667, say
+        (100, 900, 0, ""),
+        (50, 450, 0, ""),
+        (50, 370, 0, ""),  # 0.82 as often
+        (50, 350, 0, "among verified"),  # 0.78 as often
+        (50, 570, 0, "among verified"),  # 1.27 as often
+        (50, 450, 200, "among verified"),  # and others that somebody chose
+        (0, 45, 0, "among verified"),
+    ],
+)
+def test_figures_are_of_all_only_when_both_strata_were_answered_at_about_the_same_rate(flagged, blind, seen, words):
+    """100 studies with a flag and 900 without."""
+    rows = [made(f"f{number}", flag=True) for number in range(100)] + [made(f"u{number}") for number in range(900)]
+    answers = [replace(ANSWER, study_id=f"f{number}") for number in range(flagged)]
+    answers += [replace(ANSWER, study_id=f"u{number}", ai_seen=number >= blind) for number in range(blind + seen)]
+    assert verification(rows, settled(answers), "effusion").words == words
+
+
+def test_weighted_figures_are_at_the_threshold_asked_for_whatever_readers_saw():
+    """Half of the positives lie between the model's threshold and that of a policy under which they were read."""
+    rows = [made(f"s{n}", flag=True, probabilities={"effusion": 0.4 if n % 2 else 0.9}) for n in range(100)]
+    rows += [made(f"u{n}") for n in range(100)]
+    answers = settled(replace(ANSWER, study_id=row.study_id, value=row.flags["effusion"]) for row in rows)
+    (at_policy, _), (at_model, _) = (weighted_rows(rows, answers, "effusion", threshold=t) for t in (0.3, 0.5))
+    assert (at_policy.value, at_model.value) == (1.0, pytest.approx(0.5))
 
 
 @pytest.fixture
