@@ -25,6 +25,11 @@ def document(report: Report) -> dict[str, Any]:
     }
 
 
+def is_by(document: Mapping[str, Any], model: ModelVersion) -> bool:
+    """Whether this very model version made the report of such an entry."""
+    return bool(document["model"] == _model(model))
+
+
 def figures_of(document: Mapping[str, Any]) -> dict[str, Faithfulness]:
     """The figures of the maps in such an entry, by finding."""
     maps = {finding["name"]: finding.get("saliency") or {} for finding in document["findings"]}

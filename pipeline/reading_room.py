@@ -24,7 +24,7 @@ from inference.quality import refuse_faulty
 from inference.select import Choice, select
 from models.packages import ModelPackage
 from pipeline.desk import Desk
-from pipeline.document import figures_of
+from pipeline.document import figures_of, is_by
 from pipeline.measuring import MapMeasurer, with_figures
 from pipeline.runner import Runner
 from pipeline.story import Reader
@@ -108,6 +108,14 @@ class ReadingRoom:
             return  # the report will say why
         positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
         self._maps.measure(choice, prediction, positive)
+
+    def packages_of(self, document: Mapping[str, Any]) -> tuple[ModelPackage, ...]:
+        """The package that made a report, by what its document says; none when that version is not live any more.
+
+        Whatever is drawn or told of a report later is drawn by it: another version's map under these figures, or
+        these figures under another version's map, would be false.
+        """
+        return tuple(package for package in self.packages if is_by(document, package.model))
 
     def as_filed(self, document: Mapping[str, Any]) -> Reader:
         """This room for whoever repeats what a report says; `document`: that report's entry of results.json."""

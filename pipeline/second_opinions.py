@@ -112,13 +112,11 @@ class OpinionDesk:
         if filed is None:
             raise Unsupported("this study has no report")
         study = self._store.studies.load(filed.revision)
-        choice = select(study, self._room.packages)
-        if not isinstance(choice, Choice):
-            raise Unsupported(f"no model takes this study any more, because {choice.reason}")
+        choice = self._choice(study, filed)
         gate = withheld_reason(choice.package)
         if job.destination:
             _require_open(gate)
-        report = self._report(job, study, filed)
+        report = self._report(job, study, filed, choice)
         (finding,) = report.findings
         opinion = self._runner.explain(
             choice.package,
@@ -148,11 +146,21 @@ class OpinionDesk:
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 
-    def _report(self, job: ExplanationJob, study: Study, filed: FiledReport) -> Report:
+    def _choice(self, study: Study, filed: FiledReport) -> Choice:
+        """The version that reported and the image it read; Unsupported when there is no such version any more."""
+        packages = self._room.packages_of(filed.document)
+        if not packages:
+            raise Unsupported("the version that reported is not live any more")
+        choice = select(study, packages)
+        if not isinstance(choice, Choice):
+            raise Unsupported(f"no model takes this study any more, because {choice.reason}")
+        return choice
+
+    def _report(self, job: ExplanationJob, study: Study, filed: FiledReport, choice: Choice) -> Report:
         """The report as it would be about this finding alone."""
         at = datetime.fromtimestamp(job.asked_at, UTC)
         reader = self._room.as_filed(filed.document)
-        whole = read_study(study, self._room.packages, reader, self._audits, predecessor=Predecessor(), at=at)
+        whole = read_study(study, (choice.package,), reader, self._audits, predecessor=Predecessor(), at=at)
         findings = tuple(finding for finding in whole.findings if finding.name == job.finding)
         if not findings:
             raise Unsupported("the model that reads this study now does not know this finding")

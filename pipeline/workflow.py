@@ -8,7 +8,7 @@ and a number, never identity.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -24,6 +24,7 @@ from core.store.reports import FiledReport
 from core.store.store import Store
 from core.store.studies import Revision
 from dicom_node.sop_classes import why_no_parametric_map
+from models.packages import ModelPackage
 from pipeline.audits import Audits
 from pipeline.cohort_facts import failed_reading, reading_of
 from pipeline.document import document
@@ -100,7 +101,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _no_strangers("report"):
             filed = self._store.reports.find(this)
             if filed is None:
-                report = self._read(this, self._room, at=datetime.now(UTC))
+                report = self._read(this, self._room, self._room.packages, at=datetime.now(UTC))
                 filed = self._filed(this, report, self._encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
                 self._on_filed()
@@ -118,12 +119,19 @@ class StudyWorkflow(DBOSConfiguredInstance):
         kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
         objects: tuple[ResultObject, ...] = ()
         if filed and kinds and any(finding["positive"] for finding in filed.document["findings"]):
-            report = self._read(
-                this, self._room.as_filed(filed.document), at=datetime.fromtimestamp(filed.created_at, UTC)
-            )
-            objects = self._encode(report, kinds)
+            objects = self._drawn(this, filed, kinds)
         self._store.reports.complete(this, objects, wanted)
         self._on_filed()
+
+    def _drawn(self, this: Revision, filed: FiledReport, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The pictures of a filed report; none when the version that made it went between the report and its turn."""
+        packages = self._room.packages_of(filed.document)
+        if not packages:
+            reason = "the version that reported is not live any more"
+            _log.warning("pictures.not_made", study=this.study_id, revision=this.revision, reason=reason)
+            return ()
+        at = datetime.fromtimestamp(filed.created_at, UTC)
+        return self._encode(self._read(this, self._room.as_filed(filed.document), packages, at=at), kinds)
 
     @DBOS.step(name="give_up")
     def give_up(self, study_id: str, revision: int, sentence: str) -> str:
@@ -137,7 +145,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._store.studies.fail(this, sentence)
         return ReportStatus.FAILED.value
 
-    def _read(self, this: Revision, reader: Reader, *, at: datetime) -> Report:
+    def _read(self, this: Revision, reader: Reader, packages: Sequence[ModelPackage], *, at: datetime) -> Report:
         before = self._store.reports.predecessor(this) if this.revision > 1 else None
         predecessor = Predecessor()
         if before is not None:
@@ -145,7 +153,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
                 sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
             )
         study = self._store.studies.load(this)
-        return read_study(study, self._room.packages, reader, self._audits, predecessor=predecessor, at=at)
+        return read_study(study, packages, reader, self._audits, predecessor=predecessor, at=at)
 
     def _filed(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
         sr = next((item for item in objects if item.kind is ObjectKind.SR), None)

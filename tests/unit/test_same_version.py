@@ -1,0 +1,123 @@
+"""Pictures and explanations after a report are made by the version that reported, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from api.data_folder import make_data_folder
+from core.domain import ObjectKind, ReportStatus, ResultObject, StudyState
+from core.explanations import JobState
+from core.settings import DestinationSettings, Settings
+from core.store.reports import FiledReport
+from core.store.store import Store, open_store
+from core.store.studies import Revision
+from models.packages import ModelPackage, load_package
+from pipeline.desk import Desk
+from pipeline.opinion_runner import OpinionRunner
+from pipeline.reading_room import ReadingRoom
+from pipeline.runner import Runner
+from pipeline.second_opinions import OpinionDesk
+from pipeline.workflow import StudyWorkflow
+from tests.e2e.studies import radiograph
+from tests.known_model import make_known_model
+from tests.unit.store_fixtures import arrival
+from tests.unit.test_select import image
+
+PACS = DestinationSettings(name="PACS", ae_title="PACS", objects=(ObjectKind.SR, ObjectKind.SC))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A site with one filed report of version 1.0.0, and whatever version lives now."""
+
+    store: Store
+    settings: Settings
+    room: ReadingRoom
+    revision: Revision
+
+
+@pytest.fixture
+def reported(tmp_path: Path) -> ModelPackage:
+    return load_package(make_known_model(tmp_path / "reported"))
+
+
+@pytest.fixture
+def site(tmp_path: Path, reported: ModelPackage) -> Iterator[Site]:
+    """The version that reported gave way to the next one, with the same weights."""
+    live = load_package(make_known_model(tmp_path / "live", version="2.0.0"))
+    settings = make_data_folder(tmp_path / "data").model_copy(update={"destinations": (PACS,)})
+    store = open_store(settings)
+    header = image(rows=256, columns=256)
+    came = arrival("1", "1", part10=radiograph(1, bright=True).part10)
+    store.intake.keep(dataclasses.replace(came, instance=header))
+    runner = Runner((live,), threads=1)
+    room = ReadingRoom(store, (live,), runner, Desk(1), settings)
+    yield Site(store, settings, room, file_report(store, reported))
+    runner.close()
+    store.close()
+
+
+def file_report(store: Store, package: ModelPackage) -> Revision:
+    revision = store.studies.assemble(store.study_id_of("1.2"))
+    assert revision is not None
+    store.studies.begin_reading([revision])
+    model = package.model
+    report = FiledReport(
+        revision=revision,
+        status=ReportStatus.REPORTED,
+        document={
+            "reason": "",
+            "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
+            "findings": [{"name": "bright_patch", "positive": True, "saliency": None}],
+            "explanation_gate": "",
+        },
+        sr_sop_instance_uid="2.25.1",
+        sr_series_instance_uid="2.25.2",
+        completed_at=time.time(),
+        created_at=time.time(),
+    )
+    sr = ResultObject(
+        kind=ObjectKind.SR,
+        sop_class_uid="1.2.840.10008.5.1.4.1.1.88.33",
+        sop_instance_uid="2.25.1",
+        series_instance_uid="2.25.2",
+        data=b"sr",
+    )
+    store.reports.file(report, [sr], {"PACS": frozenset(PACS.objects)})
+    return revision
+
+
+def test_the_report_names_the_package_that_may_speak_for_it(site: Site, reported: ModelPackage) -> None:
+    filed = site.store.reports.find(site.revision)
+    assert filed is not None
+    assert reported.model.sha256 == site.room.packages[0].model.sha256
+    assert site.room.packages_of(filed.document) == ()
+    site.room.packages = (*site.room.packages, reported)
+    assert site.room.packages_of(filed.document) == (reported,)
+
+
+def test_no_picture_is_drawn_by_another_version_and_the_study_is_reported(site: Site) -> None:
+    workflow = StudyWorkflow(site.store, site.room, site.settings, lambda: None)
+    workflow._illustrate(site.revision)
+    assert [waiting.kind for waiting in site.store.outbox.pending("PACS")] == [ObjectKind.SR]
+    assert site.store.studies.counts()[StudyState.REPORTED] == 1
+
+
+def test_another_version_explains_nothing_of_a_report(site: Site) -> None:
+    runner = OpinionRunner(site.room.packages, threads=1)
+    try:
+        desk = OpinionDesk(site.store, site.settings, site.room, runner, holder="tests")
+        job = site.store.explanations.ask(site.revision.study_id, "bright_patch", "class_activation")
+        assert desk.tick()
+    finally:
+        runner.close()
+    ended = site.store.explanations.find(job.job_id)
+    assert ended is not None
+    assert ended.state is JobState.FAILED
+    assert "the version that reported is not live any more" in ended.reason
