@@ -84,12 +84,18 @@ class ReportStore:
         objects: Sequence[ResultObject],
         destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> None:
-        """Add objects that somebody asked for after the report; a second time changes nothing."""
+        """Add objects that somebody asked for after the report.
+
+        An object that is known is not kept twice, but goes to a destination that did not get it yet; a second time for
+        the same destination changes nothing.
+        """
         stored = self._keep(objects)
         with self._engine.begin() as connection:
             known = {item.sop_instance_uid for item in objects if self._is_known(connection, item)}
             new = [(item, key) for item, key in stored if item.sop_instance_uid not in known]
-            self._enqueue(connection, revision, new, destinations)
+            self._add(connection, revision, new)
+            for delivery in self._waiting(revision, objects, destinations):
+                insert_if_absent(connection, deliveries, delivery)
         self._discard([(item, key) for item, key in stored if item.sop_instance_uid in known])
 
     def find(self, revision: Revision) -> FiledReport | None:
@@ -133,11 +139,19 @@ class ReportStore:
         stored: Sequence[tuple[ResultObject, str]],
         destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> None:
-        if not stored:
-            return
+        self._add(connection, revision, stored)
+        if waiting := self._waiting(revision, [item for item, _ in stored], destinations):
+            connection.execute(insert(deliveries), waiting)
+
+    def _add(self, connection: Connection, revision: Revision, stored: Sequence[tuple[ResultObject, str]]) -> None:
         rows = [_object_row(revision, item, key, position) for position, (item, key) in enumerate(stored)]
-        connection.execute(insert(result_objects), rows)
-        waiting = [
+        if rows:
+            connection.execute(insert(result_objects), rows)
+
+    def _waiting(
+        self, revision: Revision, objects: Sequence[ResultObject], destinations: Mapping[str, frozenset[ObjectKind]]
+    ) -> list[dict[str, Any]]:
+        return [
             {
                 "destination": name,
                 "study_id": revision.study_id,
@@ -146,11 +160,9 @@ class ReportStore:
                 "enqueued_at": self._now(),
             }
             for name, kinds in destinations.items()
-            for item, _ in stored
+            for item in objects
             if item.kind in kinds
         ]
-        if waiting:
-            connection.execute(insert(deliveries), waiting)
 
 
 def _report_row(report: FiledReport) -> dict[str, Any]:

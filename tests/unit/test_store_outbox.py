@@ -75,6 +75,20 @@ def test_deliveries_wait_in_the_order_of_filing(store):
     assert store.objects.get(waiting[0].object_key) == f"sr of {first.report_id}".encode()
 
 
+def test_what_was_appended_for_one_destination_goes_to_another_that_asks_later(store):
+    revision = keep_and_file(store, "1", destinations=())
+    extra = [replace(result(revision, ObjectKind.SC), sop_instance_uid="2.25.77")]
+    store.reports.append(revision, extra, {"FIRST": KINDS})
+    kept = sorted(store.objects.object_keys())
+    for _ in range(2):
+        store.reports.append(revision, extra, {"SECOND": KINDS})
+        store.reports.append(revision, extra, {"THIRD": frozenset({ObjectKind.SR})})
+    (first,), (second,) = store.outbox.pending("FIRST"), store.outbox.pending("SECOND")
+    assert first.object_key == second.object_key
+    assert store.outbox.pending("THIRD") == []
+    assert sorted(store.objects.object_keys()) == kept
+
+
 def test_filing_twice_changes_nothing(store):
     revision = keep_and_file(store, "1")
     before = sorted(store.objects.object_keys())
