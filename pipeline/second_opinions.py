@@ -18,6 +18,7 @@ from core.domain import AuditEvent, Finding, ObjectKind, Report, Saliency, Study
 from core.errors import ConfigurationError, Unsupported
 from core.explanations import INTERRUPTED, ExplanationJob, JobState
 from core.settings import Settings
+from core.store.explanations import SILENT_SECONDS
 from core.store.reports import FiledReport
 from core.store.store import Store
 from explain.gate_result import withheld_reason
@@ -30,9 +31,12 @@ from pipeline.loops import describe
 from pipeline.measuring import with_figures
 from pipeline.opinion_runner import Opinion, OpinionRunner
 from pipeline.reading_room import ReadingRoom
+from pipeline.signs_of_life import signs_of_life
 from pipeline.story import Predecessor, read_study
 from pipeline.trust import trusted
 
+SIGN_SECONDS = SILENT_SECONDS / 6
+"""Often enough that a slow database does not make a living job look dead."""
 _log = structlog.get_logger()
 
 
@@ -94,6 +98,13 @@ class OpinionDesk:
 
     def work(self, job: ExplanationJob) -> None:
         """Do a job that was taken, to its end, whatever that is."""
+        with signs_of_life(lambda: self._jobs.give_sign_of_life(job.job_id), every_seconds=SIGN_SECONDS):
+            state = self._to_its_end(job)
+        self._store.audit.record(_event(job, state))
+        _log.info("explanation.ended", study=job.study_id, finding_name=job.finding, status=state.value)
+
+    def _to_its_end(self, job: ExplanationJob) -> JobState:
+        """How the job ended. One that was given up meanwhile stays so: nobody is told of what came of it after all."""
         state, reason, document, picture_key = JobState.DONE, "", None, ""
         try:
             document, picture_key = self._explain(job)
@@ -103,9 +114,11 @@ class OpinionDesk:
                 state, reason = JobState.INTERRUPTED, INTERRUPTED
         except Exception as error:  # noqa: BLE001 - the boundary of a job: whoever asked must hear how it ended
             state, reason = JobState.FAILED, describe(error)
-        self._jobs.end(job.job_id, state, reason=reason, document=document, picture_key=picture_key)
-        self._store.audit.record(_event(job, state))
-        _log.info("explanation.ended", study=job.study_id, finding_name=job.finding, status=state.value)
+        if self._jobs.end(job.job_id, state, reason=reason, document=document, picture_key=picture_key):
+            return state
+        if picture_key:
+            self._store.objects.delete(picture_key)
+        return JobState.INTERRUPTED
 
     def _explain(self, job: ExplanationJob) -> tuple[dict[str, Any], str]:
         filed = self._store.reports.current(job.study_id)
@@ -127,22 +140,27 @@ class OpinionDesk:
             lambda done, expected: self._is_wanted(job, done, expected),
             gate=gate,
         )
-        if not self._is_wanted(job, *_both(opinion)):
-            raise Cancelled("the explanation was cancelled")
+        self._require_wanted(job, opinion)
         if opinion.first is not None:
             (first,) = trusted(with_figures((opinion.first,), figures_of(filed.document)), gate)
             opinion = dataclasses.replace(opinion, first=first)
         if job.destination:
-            self._send(job, filed, dataclasses.replace(report, saliencies=(opinion.second,)), choice)
+            self._send(job, filed, report, choice, opinion)
         return _document(finding, choice, opinion), self._store.objects.put(opinion.picture).object_key
 
     def _is_wanted(self, job: ExplanationJob, done: int, expected: int) -> bool:
         return self._jobs.progress(job.job_id, done, expected) and not self._stopping.is_set()
 
-    def _send(self, job: ExplanationJob, filed: FiledReport, report: Report, choice: Choice) -> None:
+    def _require_wanted(self, job: ExplanationJob, opinion: Opinion) -> None:
+        if not self._is_wanted(job, *_both(opinion)):
+            raise Cancelled("the explanation was cancelled")
+
+    def _send(self, job: ExplanationJob, filed: FiledReport, report: Report, choice: Choice, opinion: Opinion) -> None:
         """File the pictures of the second map beside the report's, under UIDs of their own, for one destination."""
         kinds = frozenset(self._settings.destination(job.destination).objects) - {ObjectKind.SR}
+        report = dataclasses.replace(report, saliencies=(opinion.second,))
         objects = self._room.encode(report, choice.instance, kinds)
+        self._require_wanted(job, opinion)  # drawing takes a while, and what is in the outbox leaves
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 

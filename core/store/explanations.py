@@ -93,6 +93,11 @@ class ExplanationStore:
             query = select(explanation_jobs.c.is_unwanted).where(explanation_jobs.c.job_id == job_id)
             return is_ours and not connection.execute(query).scalar_one()
 
+    def give_sign_of_life(self, job_id: str) -> None:
+        """Say that the process of a running job lives, however long it has nothing else to say."""
+        with self._engine.begin() as connection:
+            self._change(connection, job_id, JobState.RUNNING, seen_at=self._now())
+
     def end(
         self,
         job_id: str,
