@@ -84,7 +84,7 @@ def audit_site(
     request = Request(by=chosen, findings=tuple(findings), thresholds=points, draws=draws)
     provenance = _provenance(site, store, model, now)
     audit = run_audit(_table(reported, groupings, site.truth, model), request, provenance, progress)
-    service = service_rows(site.readings, site.truth, site.attributes, chosen, until=now)
+    service = service_rows(site.readings, site.truth, site.attributes, chosen, audit, until=now)
     asked = audit.findings
     weighted = [
         row for name in asked for row in weighted_rows(reported, site.truth, name, threshold=points[name].value)

@@ -42,7 +42,7 @@ def test_the_audit_of_a_site_is_written_signed_and_kept(site, tmp_path: Path):
         metrics = {row["metric"] for row in csv.DictReader(file)}
     assert {"sensitivity", "auroc", "flag_rate", "failure_rate", "turnaround_seconds", "override_rate"} <= metrics
     page = (tmp_path / "out" / "audit.html").read_text()
-    assert "seconds to report" in page
+    assert "From the last image to the report" in page
     assert "candor audit --site" in page
 
 
