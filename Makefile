@@ -28,7 +28,7 @@ serve: $(VENV)/.ready
 	$(BIN)/candor serve --data var/data
 
 bench: $(VENV)/.ready
-	$(BIN)/python -m tests.benchmarks.round_trip
+	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.round_trip
 
 # torch first: the CPU build where one is to be had; then everything else, each file checked against its hash.
 $(VENV)/.ready: requirements.lock pyproject.toml
