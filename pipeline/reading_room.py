@@ -21,6 +21,7 @@ from core.store.store import Store
 from explain.gate_result import withheld_reason
 from inference.findings import to_findings
 from inference.quality import refuse_faulty
+from inference.quality_again import judged_again
 from inference.select import Choice, select
 from models.packages import ModelPackage
 from pipeline.desk import Desk
@@ -69,14 +70,17 @@ class ReadingRoom:
     def _find(self, choice: Choice) -> Prediction | None:
         """The remembered prediction, unless the package has a quality gate by now that did not look at it.
 
-        It is remembered by the weights; two versions may share them and be calibrated differently.
+        It is remembered by the weights; two versions may share them, be calibrated differently, and refuse differently.
         """
         known = self._store.predictions.find(choice.instance.sop_instance_uid, choice.package.model)
-        gate = choice.package.quality
-        if known is None or (gate is not None and (known.quality is None or known.quality.sha256 != gate.sha256)):
+        if known is None:
+            return None
+        try:
+            quality = judged_again(choice.package.quality, known.quality)
+        except LookupError:
             return None
         calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
-        return replace(known, probabilities=calibrated)
+        return replace(known, probabilities=calibrated, quality=quality)
 
     def measured(
         self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]

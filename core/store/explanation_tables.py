@@ -10,11 +10,11 @@ faithfulness = Table(
     "faithfulness",
     metadata,
     Column("sop_instance_uid", String(64), nullable=False),
-    Column("model_sha256", String(64), nullable=False),
+    Column("device_uid", String(64), nullable=False),  # of the model version: its name, number and weights
     Column("finding", String(64), nullable=False),
     Column("document", JSON, nullable=False),  # core.domain.Faithfulness
     Column("measured_at", Float, nullable=False),
-    PrimaryKeyConstraint("sop_instance_uid", "model_sha256", "finding"),
+    PrimaryKeyConstraint("sop_instance_uid", "device_uid", "finding"),
 )
 
 explanation_jobs = Table(

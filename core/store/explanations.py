@@ -21,7 +21,10 @@ _FIELDS = tuple(explanation_jobs.c[field.name] for field in dataclasses.fields(E
 
 
 class FaithfulnessStore:
-    """Figures by image, model version and finding, so that no retry and no drawing measures again."""
+    """Figures by image, model version and finding, so that no retry and no drawing measures again.
+
+    By version, not by weights: the figures are of probabilities, and versions may be calibrated differently.
+    """
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
@@ -31,7 +34,7 @@ class FaithfulnessStore:
     def of(self, sop_instance_uid: str, model: ModelVersion) -> dict[str, Faithfulness]:
         """The figures that are known of an image's maps, by finding."""
         query = select(faithfulness).where(
-            faithfulness.c.sop_instance_uid == sop_instance_uid, faithfulness.c.model_sha256 == model.sha256
+            faithfulness.c.sop_instance_uid == sop_instance_uid, faithfulness.c.device_uid == model.device_uid
         )
         with self._reader.connect() as connection:
             return {row.finding: Faithfulness(**row.document) for row in connection.execute(query)}
@@ -42,7 +45,7 @@ class FaithfulnessStore:
             for finding, measured in figures.items():
                 row = {
                     "sop_instance_uid": sop_instance_uid,
-                    "model_sha256": model.sha256,
+                    "device_uid": model.device_uid,
                     "finding": finding,
                     "document": dataclasses.asdict(measured),
                     "measured_at": self._now(),

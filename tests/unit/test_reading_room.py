@@ -2,23 +2,72 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from api.data_folder import make_data_folder
-from core.domain import Image
+from core.domain import Image, Quality
+from core.errors import InvalidStudy
 from core.store.store import open_store
 from inference.run import infer
 from inference.select import Choice
 from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.packages import ModelPackage, load_package
 from pipeline.desk import Desk
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Runner
+from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
 from tests.unit.test_select import image
+
+
+def gated(folder: Path, version: str, threshold: float, names: tuple[str, ...] = ()) -> ModelPackage:
+    """The known model with the known gate, which refuses as rotated above `threshold`; `names` of its scores."""
+    path = add_known_gate(make_known_model(folder, version=version))
+    description = json.loads((path / "candor.json").read_text())
+    faults = description["quality"]["faults"]
+    faults[0]["threshold"] = threshold
+    for fault, name in zip(faults, names, strict=False):
+        fault["name"] = name
+    (path / "candor.json").write_text(json.dumps(description))
+    return load_package(path)
+
+
+def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered_scores_itself(tmp_path: Path) -> None:
+    strict, mild = gated(tmp_path / "1", "1.0.0", 0.5), gated(tmp_path / "2", "2.0.0", 0.9)
+    stricter = gated(tmp_path / "3", "3.0.0", 0.25)
+    renamed = gated(tmp_path / "4", "4.0.0", 0.5, names=("upside_down",))
+    ungated = load_package(make_known_model(tmp_path / "5", version="5.0.0"))
+    packages = (strict, mild, stricter, renamed, ungated)
+    assert len({package.model.sha256 for package in packages}) == 1
+    settings = make_data_folder(tmp_path / "data")
+    store = open_store(settings)
+    uid = image().sop_instance_uid
+    prediction = infer(OnnxModel.load(strict, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), uid)
+    quality = Quality(
+        sha256=strict.quality.sha256,
+        scores={"rotated": 0.7, "child": 0.0, "unlike": 0.1},
+        fault="rotated",
+        reason="it is upside down (quality gate: probability 0.7, refused above 0.5)",
+    )
+    store.predictions.remember(replace(prediction, quality=quality))
+    runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+    try:
+        room = ReadingRoom(store, packages, runner, Desk(1), settings)
+        for package, words in ((strict, "refused above 0.5"), (stricter, "refused above 0.25")):
+            with pytest.raises(InvalidStudy, match=words):
+                room.infer(Choice(package=package, instance=image()))
+        judged = room.infer(Choice(package=mild, instance=image()))
+        assert judged.quality == Quality(sha256=quality.sha256, scores=quality.scores)
+        assert room.infer(Choice(package=ungated, instance=image())).quality is None
+        assert room._find(Choice(package=renamed, instance=image())) is None, "its gate's scores have other names"
+    finally:
+        runner.close()
+        store.close()
 
 
 def test_a_version_with_the_same_weights_and_another_calibration_gets_its_own_probabilities(tmp_path: Path) -> None:
