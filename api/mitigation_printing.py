@@ -54,14 +54,18 @@ def _cells(effect: Effect) -> tuple[str, ...]:
         f"{threshold} -> {effect.threshold_after:.4f}" if effect.changes else threshold,
         f"{_rate(before.sensitivity)} -> {_rate(after.sensitivity)}",
         f"{_rate(before.specificity)} -> {_rate(after.specificity)}",
-        str(effect.positives),
-        str(effect.negatives),
+        _count(effect.positives),
+        _count(effect.negatives),
         escape(effect.note),
     )
 
 
 def _rate(rate: tuple[float, float, float] | None) -> str:
     return escape(rate_in_words(rate[0], rate[1:])) if rate else "-"
+
+
+def _count(number: int | None) -> str:
+    return "-" if number is None else str(number)
 
 
 def _day(at: float) -> str:

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.pseudonym import fraction
 from core.statistics import Estimate, wilson
+from fairness.audit import SUPPRESSED
 from fairness.cohorts import ALL, cohort_name
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
+from fairness.suppression import SMALLEST_CELL
 
+FEW = f"{SUPPRESSED}: fewer than {SMALLEST_CELL} patients with or without the finding"
+TOLD_FROM_ALL = f"{SUPPRESSED}: a cohort of fewer than {SMALLEST_CELL} patients could be told from it"
 ENOUGH = 60  # of positives and of negatives: half of them to choose on, half to measure on
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -65,14 +69,33 @@ def _effects(given: Verified, by: str) -> Iterator[Effect]:
         thresholds[value] = _threshold(given, members, target)
         if thresholds[value] is not None:
             flags_after[members] = _measured(given, members, target)
-    yield _effect(given, ALL, np.ones(len(cohorts), bool), flags_before, flags_after, None)
-    for value, threshold in thresholds.items():
-        yield _effect(given, cohort_name({by: value}), cohorts == value, flags_before, flags_after, threshold)
+    everybody = np.ones(len(cohorts), bool)
+    groups: list[tuple[str, Mask, float | None]] = [(ALL, everybody, None)]
+    groups += [(cohort_name({by: value}), cohorts == value, threshold) for value, threshold in thresholds.items()]
+    few = {cohort for cohort, members, _ in groups if _is_few(given, members)}
+    for cohort, members, threshold in groups:
+        effect = _effect(given, cohort, members, flags_before, flags_after, threshold)
+        if cohort in few:
+            yield _withheld(effect, FEW)
+        else:
+            yield _withheld(effect, TOLD_FROM_ALL) if few and cohort == ALL else effect
+
+
+def _is_few(given: Verified, members: Mask) -> bool:
+    """Whether under 11 patients, not studies, are positive or negative."""
+    patients = np.array(given.patients, dtype=np.str_)
+    people = [len(np.unique(patients[members & (given.truths == truth)])) for truth in (True, False)]
+    return min(people) < SMALLEST_CELL
+
+
+def _withheld(effect: Effect, why: str) -> Effect:
+    nothing = Rates(sensitivity=None, specificity=None)
+    return replace(effect, before=nothing, after=nothing, positives=None, negatives=None, note=why)
 
 
 def _threshold(given: Verified, members: Mask, target: float) -> float | None:
     positives, negatives = members & given.truths, members & ~given.truths
-    if min(positives.sum(), negatives.sum()) < ENOUGH:
+    if min(positives.sum(), negatives.sum()) < ENOUGH or _is_few(given, members):
         return None
     return threshold_for(given.probabilities[positives], target)
 

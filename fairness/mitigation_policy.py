@@ -27,7 +27,7 @@ class Effect:
     """What a policy does to one finding in one cohort; `cohort` "all" has no threshold of its own.
 
     `changes` is False where there is too little data: such a cohort keeps the threshold of all. `note`: what the
-    rates must say about themselves (`fairness.truth`).
+    rates must say about themselves (`fairness.truth`), or why they and the counts are withheld.
     """
 
     finding: str
@@ -36,8 +36,8 @@ class Effect:
     threshold_after: float
     before: Rates
     after: Rates
-    positives: int
-    negatives: int
+    positives: int | None
+    negatives: int | None
     changes: bool
     note: str = ""
 

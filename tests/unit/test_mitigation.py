@@ -10,14 +10,16 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, update
 
+from api.mitigation_printing import print_policy
 from core.clock import SettableClock
 from core.domain import ReportStatus
 from core.errors import ConfigurationError
 from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
 from core.store.audit_tables import readings, truths
+from core.store.operating_policies import StoredPolicy
 from core.store.store import Store
 from fairness.mitigation import ENOUGH, Verified, propose, threshold_for
-from fairness.mitigation_policy import policy_from
+from fairness.mitigation_policy import Rates, policy_from
 from pipeline.mitigation import propose_from_reads, sign_off_for_installed
 from pipeline.operating_points import line_of, points_in_force
 from tests.contract.encode_cases import MODEL
@@ -81,6 +83,50 @@ def test_a_cohort_with_too_few_keeps_the_threshold_of_all():
     assert not any(effect.changes for effect in found.values())
     assert {effect.threshold_after for effect in found.values()} == {0.5}
     assert found["view=AP"].before == found["view=AP"].after
+
+
+def with_few(given, number, patients):
+    """The first positives in AP are in LL instead, so many studies of so many patients; and all negatives stay."""
+    chosen = np.flatnonzero(given.truths & (np.array(given.cohorts) == "AP"))[:number]
+    cohorts, names = list(given.cohorts), list(given.patients)
+    for place, study in enumerate(chosen.tolist()):
+        cohorts[study], names[study] = "LL", f"few{place % patients}"
+    negatives = np.flatnonzero(~given.truths & (np.array(given.cohorts) == "AP"))[:100]
+    for study in negatives.tolist():
+        cohorts[study] = "LL"
+    return replace(given, cohorts=cohorts, patients=names)
+
+
+@pytest.mark.parametrize(("number", "patients"), [(3, 3), (10, 10), (70, 10), (0, 1)])
+def test_rates_and_counts_of_few_patients_are_withheld_and_cannot_be_told_from_those_of_all(number, patients):
+    policy = propose([with_few(samples(), number, patients)], "view")
+    found = effects(policy)
+    for cohort in ("view=LL", "all"):
+        effect = found[cohort]
+        assert (effect.positives, effect.negatives, effect.changes) == (None, None, False)
+        assert {effect.before, effect.after} == {Rates(sensitivity=None, specificity=None)}
+        assert effect.note.startswith("suppressed: ")
+    assert found["view=LL"].note == "suppressed: fewer than 11 patients with or without the finding"
+    assert found["view=AP"].changes
+    assert found["view=AP"].positives > 100
+    stored = next(one for one in policy.as_document()["effects"] if one["cohort"] == "view=LL")
+    assert (stored["positives"], stored["negatives"]) == (None, None)
+    assert policy_from(policy.as_document()) == policy
+
+
+def test_eleven_patients_are_shown():
+    found = effects(propose([with_few(samples(), 11, 11)], "view"))
+    assert (found["view=LL"].positives, found["all"].note) == (11, "")
+
+
+def test_withheld_effects_are_printed_as_such(capsys, monkeypatch):
+    document = propose([with_few(samples(), 3, 3)], "view").as_document()
+    monkeypatch.setenv("COLUMNS", "300")
+    times = {"proposed_at": NOW, "signed_at": None, "ended_at": None}
+    print_policy(StoredPolicy(policy_id=1, model_sha256="ab", document=document, signed_by="", reason="", **times))
+    said = " ".join(capsys.readouterr().out.split())
+    assert said.count("suppressed: fewer than 11 patients") == 1
+    assert "None" not in said
 
 
 @pytest.mark.parametrize(("sensitivity", "threshold"), [(1.0, 0.1), (0.5, 0.3), (0.51, 0.2), (0.0, 0.4)])
