@@ -1,9 +1,9 @@
 """The gates of a registration: for whom does the model fail (fairness audit), and may its maps be shown (explanation)?
 
 Both read what the maker put into the package, and only where it is of these very weights. The gate for maps is run here
-where the maker did not, or where the site has data of its own; what it found then stands in the record, not in the
-package, whose bytes are the maker's. What the policy of the site blocks is not registered; maps that failed are
-withheld, and the model may run without them.
+unless a maker whom the site trusts signed what it found, or where the site has data of its own; the result then stands
+in the record, not in the package, whose bytes are the maker's. What the policy of the site blocks is not registered;
+maps that failed are withheld, and the model may run without them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from core.settings import Settings
-from explain.gate_result import read_result
+from explain.gate_result import objection, read_result
 from fairness.audit import Audit, audit_from
 from fairness.audit_signature import verify
 from fairness.policy import Level, judge, load_policy
@@ -30,7 +30,7 @@ def gates_of(package: ModelPackage, settings: Settings, data: Path | None = None
     """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values.
 
     `data`: a labelled set to run both on, whatever the package says of itself. Without `may_run` nothing is run that
-    takes longer than reading.
+    takes longer than reading: the package's word is taken for its maps, signed or not.
     """
     return {FAIRNESS: _fairness(package, settings, data), EXPLANATION: _explanation(package, data, may_run=may_run)}
 
@@ -82,17 +82,16 @@ def _explanation(package: ModelPackage, data: Path | None, *, may_run: bool) -> 
     if package.maps_name is None:
         return _found(Level.OK, ["the model gives no maps"])
     document, made_here = (None if data else read_result(package)), False
-    if may_run and (document is None or document["sha256"] != package.model.sha256):
+    if may_run and (document is None or not package.signed_by or objection(document, package)):
         from api.explanation_gate import gate
 
         document, made_here = gate(package, data).document(), True
     if document is None:
         return _found(Level.WARN, ["the package holds no result of this gate: its maps are withheld"], passed=False)
-    if document["sha256"] != package.model.sha256:
-        return _found(Level.WARN, ["the gate was passed by other weights: maps are withheld"], passed=False)
+    if other := objection(document, package):
+        return _found(Level.WARN, [f"the gate was passed by {other}: maps are withheld"], passed=False)
     passed = bool(document["passed"])
-    failed = ", ".join(document["failed"]) or "because nothing was tested"
-    words = [] if passed else [f"failed {failed}: its maps are withheld"]
+    words = [] if passed else [f"failed {', '.join(document['failed'])}: its maps are withheld"]
     level = Level.OK if passed else Level.WARN
     return _found(level, words, passed=passed, made_here=made_here, document=document)
 

@@ -42,7 +42,7 @@ def register(
 
     `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
     never begins to read for people by itself. Registering the same bytes again changes nothing. `data`: a labelled set
-    to run the gates on; without `may_run_gates` only what the maker found is read.
+    to run the gates on; without `may_run_gates` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, or the site's policy blocks it.

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from explain import gate_tests
-from explain.gate_result import GateResult, GateTest, withheld_reason, write_result
+from explain.gate_result import METHOD, GateResult, GateTest, withheld_reason, write_result
 from explain.watching import UNWATCHED, Floats, Watch
 from models.packages import ModelPackage
 
@@ -76,7 +76,7 @@ def run(
     evidence: GateSet,
     *,
     maker: MapMaker = class_activation_maps,
-    method: str = "class_activation",
+    method: str = METHOD,
     threads: int = 1,
     seed: int = 1,
     watch: Watch = UNWATCHED,

@@ -20,6 +20,10 @@ FAITHFULNESS = "faithfulness"
 PLANTED_LESION = "planted lesion"
 STABILITY = "stability"
 LOCALISATION = "localisation"
+TESTS = (RANDOMISATION, CLASS_SENSITIVITY, FAITHFULNESS, PLANTED_LESION, STABILITY, LOCALISATION)
+
+METHOD = "class_activation"
+"""What the maps of reports are made by: a gate that was passed by another method says nothing of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +82,10 @@ def write_result(result: GateResult, folder: Path) -> Path:
 
 
 def read_result(package: ModelPackage) -> dict[str, Any] | None:
-    """The stored document of a package, or None when it has none.
+    """The stored document of a package, or None when it has none; `passed` and `failed` are told anew from its tests.
 
-    Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
+    A test that is not there, or was not made where the gate would have made it, counts as failed: a summary is no
+    proof. Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
     verified.
     """
     if RESULT.as_posix() not in package.files:
@@ -88,10 +93,11 @@ def read_result(package: ModelPackage) -> dict[str, Any] | None:
     text = package.read(RESULT)
     try:
         document = json.loads(text)
-        if document["schema"] != SCHEMA or not isinstance(document["passed"], bool):
+        if document["schema"] != SCHEMA:
             raise ValueError("of another schema")
-        return dict(document, sha256=str(document["sha256"]), failed=[str(name) for name in document["failed"]])
-    except (ValueError, KeyError, TypeError) as error:
+        failed = _failed(document["tests"], package)
+        return dict(document, sha256=str(document["sha256"]), passed=not failed, failed=failed)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ConfigurationError(f"{RESULT} of {package.model.name} is no result of a gate for explanations") from error
 
 
@@ -108,8 +114,27 @@ def withheld_reason(package: ModelPackage) -> str:
         return "the result of this model's gate for explanations cannot be read"
     if document is None:
         return "this model has not been through the gate for explanations"
-    if document["sha256"] != package.model.sha256:
-        return "this model's gate for explanations was passed by other weights"
+    if other := objection(document, package):
+        return f"this model's gate for explanations was passed by {other}"
     if not document["passed"]:
-        return f"this model's explanations failed the gate: {', '.join(document['failed']) or 'nothing was tested'}"
+        return f"this model's explanations failed the gate: {', '.join(document['failed'])}"
     return ""
+
+
+def objection(document: dict[str, Any], package: ModelPackage) -> str:
+    """What else than the maps of this package a result is about, to follow "passed by"; "" when it is about them."""
+    if document["sha256"] != package.model.sha256:
+        return "other weights"
+    return "" if document.get("method") == METHOD else "maps of another method"
+
+
+def _failed(tests: list[dict[str, Any]], package: ModelPackage) -> list[str]:
+    """Names of the tests that failed, and of those without which nothing is passed."""
+    ends = {test["name"]: test["passed"] for test in tests}
+    if len(ends) < len(tests) or not all(end is None or isinstance(end, bool) for end in ends.values()):
+        raise ValueError("each test ends once, and in one of three ways")
+    spared = {LOCALISATION}  # without enough readers' boxes
+    if len(package.model.findings) < 2:
+        spared.add(CLASS_SENSITIVITY)
+    unmade = [name for name in TESTS if ends.get(name) is None and not (name in ends and name in spared)]
+    return [name for name, end in ends.items() if end is False] + [f"{name} (not made)" for name in unmade]

@@ -43,8 +43,7 @@ ATTACKS = {
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
 def test_a_bad_model_beside_a_good_one_is_refused_and_the_study_is_read(house, archive, attack):
     key = new_key(house.folder / "maker.key")
-    text = (house.data / "candor.toml").read_text()
-    (house.data / "candor.toml").write_text(f'trusted_model_keys = ["{key}"]\n{text}')
+    house.trust(key)
     package = make_known_model(house.folder / "bad", name=NAME)
     sign_package(package, house.folder / "maker.key")
     house.register(package, state=ModelState.LIVE)

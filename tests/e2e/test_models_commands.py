@@ -41,8 +41,7 @@ def test_a_makers_package_from_the_key_to_the_registry_and_out_of_it(house, make
     code, said = fails(house, "models", "register", str(package))
     assert code == 6
     assert "trusted_model_keys does not hold" in said
-    settings = house.data / "candor.toml"
-    settings.write_text(f'trusted_model_keys = ["{key}"]\n{settings.read_text()}')
+    house.trust(key)
     registered = json.loads(house.run("models", "register", str(package), "--json").stdout)
     assert (registered["state"], registered["signed_by"]) == ("shadow", key)
 

@@ -94,10 +94,12 @@ def test_shuffling_all_layers_leaves_nothing_but_the_distribution(package):
     assert randomised(weights, 0.0, seed=1) != randomised(weights, 0.1, seed=1)
 
 
-def result_for(sha256, **changes):
-    test = GateTest(name=names.STABILITY, passed=changes.pop("ok", True), words="")
-    facts = {"model": "m", "version": "1", "sha256": sha256, "method": "class_activation", "images": "", "weaker": ""}
-    return GateResult(**facts, tests=(test,), **changes)
+def result_for(sha256, **ends):
+    """Of a gate that every test passed, but for those that ended otherwise; `_` stands for a blank in their names."""
+    ends = dict.fromkeys(names.TESTS, True) | {name.replace("_", " "): end for name, end in ends.items()}
+    tests = tuple(GateTest(name=name, passed=end, words="") for name, end in ends.items())
+    facts = {"model": "m", "version": "1", "sha256": sha256, "method": names.METHOD, "images": "", "weaker": ""}
+    return GateResult(**facts, tests=tests)
 
 
 @pytest.fixture
@@ -126,14 +128,82 @@ def test_maps_are_withheld_when_other_weights_passed(folder):
 
 
 def test_maps_are_withheld_when_a_test_failed_and_it_is_named(folder):
-    write_result(result_for(without_result(folder).model.sha256, ok=False), folder)
+    write_result(result_for(without_result(folder).model.sha256, stability=False), folder)
     assert names.STABILITY in withheld_reason(load_package(folder))
 
 
 def test_nothing_tested_is_nothing_passed(folder):
     result = dataclasses.replace(result_for(without_result(folder).model.sha256), tests=())
     write_result(result, folder)
-    assert "nothing was tested" in withheld_reason(load_package(folder))
+    assert "stability (not made)" in withheld_reason(load_package(folder))
+
+
+def test_a_summary_without_tests_proves_nothing(folder):
+    document = result_for(without_result(folder).model.sha256).document() | {"tests": [], "passed": True, "failed": []}
+    write_document(folder, document)
+    assert "planted lesion (not made)" in withheld_reason(load_package(folder))
+    del document["tests"]
+    write_document(folder, document)
+    assert "cannot be read" in withheld_reason(load_package(folder))
+
+
+def test_what_failed_is_told_from_the_tests_and_not_from_the_summary(folder):
+    result = result_for(without_result(folder).model.sha256, stability=False)
+    write_document(folder, result.document() | {"passed": True, "failed": []})
+    found = read_result(load_package(folder))
+    assert (found["passed"], found["failed"]) == (False, ["stability"])
+
+
+def write_document(folder, document):
+    (folder / RESULT).parent.mkdir(exist_ok=True)
+    (folder / RESULT).write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("name", names.TESTS)
+def test_each_test_must_be_there(folder, name):
+    document = result_for(without_result(folder).model.sha256).document()
+    document["tests"] = [test for test in document["tests"] if test["name"] != name]
+    write_document(folder, document)
+    assert withheld_reason(load_package(folder)).endswith(f"the gate: {name} (not made)")
+
+
+def test_only_what_the_gate_leaves_out_may_be_left_out(folder):
+    sha256 = without_result(folder).model.sha256
+    for name in names.TESTS:
+        write_result(result_for(sha256, **{name: None}), folder)
+        spared = name in (names.CLASS_SENSITIVITY, names.LOCALISATION)  # the known model has one finding
+        assert (withheld_reason(load_package(folder)) == "") == spared
+    description = json.loads((folder / "candor.json").read_text())
+    other = {"name": "other", "code": {"value": "OTHER", "scheme": "99TEST", "meaning": "Other"}}
+    description["findings"].append({**description["findings"][0], **other})
+    (folder / "candor.json").write_text(json.dumps(description))
+    write_result(result_for(sha256, class_sensitivity=None), folder)
+    assert "class sensitivity (not made)" in withheld_reason(load_package(folder))
+
+
+def test_the_maps_of_another_method_prove_nothing_of_these(folder):
+    result = dataclasses.replace(result_for(without_result(folder).model.sha256), method="grad_cam")
+    write_result(result, folder)
+    assert "passed by maps of another method" in withheld_reason(load_package(folder))
+
+
+@pytest.mark.parametrize("end", [1, "yes", [True]])
+def test_a_test_ends_in_one_of_three_ways(folder, end):
+    write_result(result_for(without_result(folder).model.sha256, stability=end), folder)
+    assert "cannot be read" in withheld_reason(load_package(folder))
+
+
+def test_a_test_that_stands_there_twice_is_not_taken_at_its_better_end(folder):
+    document = result_for(without_result(folder).model.sha256, stability=False).document()
+    document["tests"] = [*document["tests"], {"name": "stability", "passed": True, "words": ""}]
+    write_document(folder, document)
+    assert "cannot be read" in withheld_reason(load_package(folder))
+
+
+def test_the_shipped_model_passes_by_its_tests():
+    package = load_package(ZOO / "chest_radiograph")
+    assert withheld_reason(package) == ""
+    assert {test["name"] for test in read_result(package)["tests"]} == set(names.TESTS)
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 99, "passed": true, "sha256": ""}'])
@@ -147,7 +217,7 @@ def test_a_result_that_cannot_be_read_withholds_the_maps_and_stops_nothing(folde
 
 
 def test_a_result_exchanged_after_it_was_verified_withholds_the_maps(folder):
-    write_result(result_for(without_result(folder).model.sha256, ok=False), folder)
+    write_result(result_for(without_result(folder).model.sha256, stability=False), folder)
     package = load_package(folder)
     document = json.loads((folder / RESULT).read_text()) | {"passed": True, "failed": []}
     (folder / RESULT).write_text(json.dumps(document))
