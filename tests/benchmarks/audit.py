@@ -1,4 +1,4 @@
-"""How long an audit takes: `python -m tests.benchmarks.audit [IMAGES] [FINDINGS]`, by default a million and 14.
+"""How long an audit takes: `PYTHONPATH=. python -m tests.benchmarks.audit [IMAGES] [FINDINGS]` (a million and 14).
 
 64 cohorts (four attributes and their intersections), five images a patient, 2,000 redrawn samples. Prints wall and
 processor seconds, and the largest memory the process came to.
