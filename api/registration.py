@@ -45,7 +45,7 @@ def register(
     to run the gates on; without `may_run_gates` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
-    ConfigurationError when it is incomplete, does not run, or the site's policy blocks it.
+    ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
     """
     load_package(folder, settings.trusted_model_keys)  # before anything is copied
     with _copied(folder, settings) as copy:
@@ -56,6 +56,10 @@ def register(
         record = _record(package, state or _first_state(package, settings, store))
         _refuse_other_bytes(record, store)
         if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
+            if data:
+                raise ConfigurationError(
+                    f"{record.title} is registered, and its gates were judged then; --images is for a new version"
+                )
             _move(copy, settings.models_folder / record.name / record.version, package)
             return store.models.add(record)
         gates = gates_of(package, settings, data, may_run=may_run_gates)

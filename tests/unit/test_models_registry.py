@@ -92,6 +92,15 @@ def test_the_same_bytes_again_change_nothing_and_other_bytes_are_refused(house, 
     assert not list((settings.data_dir / "models").glob(".incoming*"))
 
 
+def test_images_for_a_version_that_is_registered_are_not_passed_over_in_silence(house, tmp_path: Path) -> None:
+    settings, store = house
+    folder = make_known_model(tmp_path / "packages")
+    first = register(folder, settings, store)
+    with pytest.raises(ConfigurationError, match=r"bright_patch 1\.0\.0 is registered, .* --images is for a new"):
+        register(folder, settings, store, data=tmp_path)
+    assert register(folder, settings, store) == first
+
+
 def test_a_shipped_version_can_be_neither_registered_nor_replaced(house, tmp_path: Path) -> None:
     settings, store = house
     with pytest.raises(ConfigurationError, match="ships with Candor"):
