@@ -11,7 +11,7 @@ import math
 from core.domain import Image, Instance, Quality
 from core.errors import InvalidStudy
 from models.packages import ModelPackage
-from models.quality import Fault, QualityModel
+from models.quality import Fault, QualityGate, QualityModel
 
 CHILD = "child"
 NO_GATE = "The image was not checked for faults: this model comes without a quality gate"
@@ -25,10 +25,21 @@ def assess(model: QualityModel, image: Image) -> Quality:
     scores = model.scores(image.pixels)
     if not all(math.isfinite(score) for score in scores.values()):
         raise InvalidStudy("the quality gate's answer for this image is not a number, so nothing can be said of it")
-    worst = model.gate.worst(scores)
-    if worst is None:
-        return Quality(sha256=model.gate.sha256, scores=scores)
-    return Quality(sha256=model.gate.sha256, scores=scores, fault=worst.name, reason=_words(worst, scores[worst.name]))
+    return _judged(model.gate, scores)
+
+
+def judged_again(gate: QualityGate | None, remembered: Quality | None) -> Quality | None:
+    """Remembered scores by the thresholds and in the words of `gate`: they are of the weights, faults of the version.
+
+    None without a gate. Raises LookupError when they are not its scores: other weights, other names, none remembered.
+    """
+    if gate is None:
+        return None
+    if remembered is None or remembered.sha256 != gate.sha256:
+        raise LookupError("this gate did not look at the image")
+    if list(remembered.scores) != [fault.name for fault in gate.faults]:
+        raise LookupError("this gate gives its scores other names")
+    return _judged(gate, remembered.scores)
 
 
 def refuse_faulty(quality: Quality | None, instance: Instance) -> None:
@@ -48,6 +59,13 @@ def refuse_faulty(quality: Quality | None, instance: Instance) -> None:
 def gate_limitations(package: ModelPackage) -> tuple[str, ...]:
     """What a report must say of the gate: something only where there is none."""
     return () if package.quality else (NO_GATE,)
+
+
+def _judged(gate: QualityGate, scores: dict[str, float]) -> Quality:
+    worst = gate.worst(scores)
+    if worst is None:
+        return Quality(sha256=gate.sha256, scores=scores)
+    return Quality(sha256=gate.sha256, scores=scores, fault=worst.name, reason=_words(worst, scores[worst.name]))
 
 
 def _words(fault: Fault, score: float) -> str:

@@ -20,8 +20,7 @@ from core.settings import Settings
 from core.store.store import Store
 from explain.gate_result import withheld_reason
 from inference.findings import to_findings
-from inference.quality import refuse_faulty
-from inference.quality_again import judged_again
+from inference.quality import judged_again, refuse_faulty
 from inference.select import Choice, select
 from models.packages import ModelPackage
 from pipeline.desk import Desk
