@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 app = typer.Typer()
+Told = Callable[..., None]  # what is done, how much of it, of how much in all, a note
 train_app = typer.Typer(no_args_is_help=True, help="Train a model that ships with Candor.")
 app.add_typer(train_app, name="train", rich_help_panel="Make models")
 
@@ -35,8 +36,9 @@ def chest_radiograph(
         int, typer.Option(min=0, metavar="N", help="One cycle of so many steps; 0: the recipe's own.")
     ] = 0,
     network_size: Annotated[
-        int, typer.Option(min=32, metavar="PX", help="Pixels the graph resizes to; a multiple of 32.")
-    ] = 256,
+        int,
+        typer.Option(min=0, metavar="PX", help="Pixels the graph resizes to, a multiple of 32; 0: the recipe's own."),
+    ] = 0,
 ) -> None:
     """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
     from api.evaluate import audit_held_out, evaluate, put_into_package
@@ -44,12 +46,7 @@ def chest_radiograph(
     from datasets.training import retrain
     from models.packages import load_package
 
-    with _progress() as bar:
-        task = bar.add_task("training")
-
-        def trained(done: int, total: int, loss: float) -> None:
-            bar.update(task, completed=done, total=total, description=f"training, loss {loss:.2f}")
-
+    with _progress() as told:
         folder = retrain(
             data,
             out,
@@ -58,10 +55,10 @@ def chest_radiograph(
             seed=seed,
             steps=steps,
             network_size=network_size,
-            progress=trained,
+            progress=_with_loss(told),
         )
         package, found = load_package(folder), out / "evaluation"
-        figures = evaluate(package, data, found, threads=2, told=_teller(bar))
+        figures = evaluate(package, data, found, threads=2, told=told)
     print_evaluation(figures)
     audit_held_out(package, found)
     put_into_package(folder, found)
@@ -89,16 +86,11 @@ def quality(
 
     if (data is None) == (adopt is None):
         raise ConfigurationError("give either --data, to train a gate, or --adopt, to take that of another package")
-    with _progress() as bar:
-        task = bar.add_task("training")
-
-        def trained(done: int, total: int, loss: float) -> None:
-            bar.update(task, completed=done, total=total, description=f"training, loss {loss:.2f}")
-
+    with _progress() as told:
         if adopt:
             figures = adopt_gate(adopt, out)
         elif data:
-            figures = train_gate(data, out, seed=seed, steps=steps, progress=trained)
+            figures = train_gate(data, out, seed=seed, steps=steps, progress=_with_loss(told))
     print_gate(figures)
     typer.echo(f"written to {out}: models/quality.onnx, docs/quality.json and the section of candor.json")
 
@@ -120,8 +112,8 @@ def evaluate(
     from models.registry import load_registry
 
     package = find_package(model, load_registry())
-    with _progress() as bar:
-        figures = run(package, data, out, threads=threads, told=_teller(bar))
+    with _progress() as told:
+        figures = run(package, data, out, threads=threads, told=told)
     print_evaluation(figures)
     audit_held_out(package, out)
     if update:
@@ -130,22 +122,42 @@ def evaluate(
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Iterator[Told]:
+    """A bar per kind of work on a terminal; elsewhere, as in a log file, a line per twentieth of it."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _lines()
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        yield bar
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _bars(bar)
 
 
-def _teller(bar: Progress) -> Callable[[str, int, int], None]:
-    """A bar per kind of work, as it begins."""
+def _with_loss(told: Told) -> Callable[[int, int, float], None]:
+    return lambda done, total, loss: told("training", done, total, f", loss {loss:.2f}")
+
+
+def _bars(bar: Progress) -> Told:
     tasks: dict[str, TaskID] = {}
 
-    def told(what: str, done: int, total: int) -> None:
+    def told(what: str, done: int, total: int, note: str = "") -> None:
         if what not in tasks:
             tasks[what] = bar.add_task(what)
-        bar.update(tasks[what], completed=done, total=total)
+        bar.update(tasks[what], completed=done, total=total, description=f"{what}{note}")
+
+    return told
+
+
+def _lines() -> Told:
+    said: dict[str, int] = {}
+
+    def told(what: str, done: int, total: int, note: str = "") -> None:
+        twentieth = 20 * done // max(total, 1)
+        if said.get(what) != twentieth:
+            said[what] = twentieth
+            typer.echo(f"{what}: {done:,} of {total:,}{note}", err=True)
 
     return told

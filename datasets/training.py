@@ -20,14 +20,15 @@ def retrain(
     version: str = "0.0.0",
     seed: int = 1,
     steps: int = 0,
-    network_size: int = 224,
+    network_size: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> Path:
     """Train `chest_radiograph` on the radiographs under `data` and write its package; returns `out`/package.
 
     Goes on from the last checkpoint in `out`. `predictions`: another model's table that softens text-mined labels (see
-    `nih_chest.load`). `steps` 0: the recipe's own cycles, else one cycle of so many. `progress` is told steps done,
-    steps in all, and the loss. Raises ConfigurationError where the data or the packages for training are missing.
+    `nih_chest.load`). `steps` 0: the recipe's own cycles, else one cycle of so many; `network_size` 0: the recipe's
+    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where the data or the
+    packages for training are missing, or the size is no multiple of 32.
     """
     try:
         from models.training.chest_radiograph import Recipe, train
@@ -41,9 +42,15 @@ def retrain(
     recipe = Recipe(findings=nih_chest.FINDINGS, seed=seed)
     if steps:
         recipe = dataclasses.replace(recipe, cycles=(steps,))
+    if network_size % 32:
+        raise ConfigurationError(
+            f"--network-size {network_size} is no multiple of 32; the recipe's own is {recipe.network_size}"
+        )
+    if network_size:
+        recipe = dataclasses.replace(recipe, network_size=network_size)
     told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
     network = train(_of_split(examples, "train"), recipe, out, told)
-    package = write_package(network, recipe, examples, size=network_size, version=version, out=out / "package")
+    package = write_package(network, recipe, examples, version=version, out=out / "package")
     if (ZOO / NAME / FIGURES).exists():
         adopt_gate(ZOO / NAME, package)  # the images that the model is made for are the same
     return package

@@ -33,9 +33,10 @@ _PROSE = Path(__file__).with_name("chest_radiograph.json")  # intended use, what
 
 
 def write_package(
-    network: ChestNetwork, recipe: Recipe, examples: Sequence[Example], *, size: int, version: str, out: Path
+    network: ChestNetwork, recipe: Recipe, examples: Sequence[Example], *, version: str, out: Path
 ) -> Path:
-    """Calibrate `network` at network size `size`, choose what ships, export it; returns the folder `out`."""
+    """Calibrate `network`, choose what ships, export it; returns the folder `out`."""
+    size = recipe.network_size
     held_out = score(network, recipe.findings, [e for e in examples if e.split != "train" and e.tier >= 128], size)
     validation, test = held_out.of_split("validation"), held_out.of_split("test")
     labelled = [name for name in recipe.findings if evaluation.is_labelled(validation, name)]
@@ -48,7 +49,7 @@ def write_package(
     differences = export(network, size=size, chosen=columns, path=path)
     compared = [example.read() for example in held_out.examples[:_COMPARED]]
     training = {
-        "recipe": {**dataclasses.asdict(recipe), "network_size": size},
+        "recipe": dataclasses.asdict(recipe),
         "opset": OPSET,
         "data": _data_counts(examples),
         "largest_differences_from_torch": differences,

@@ -27,16 +27,18 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     out = tmp_path_factory.mktemp("run")
     short = ("--steps", "16", "--network-size", "160", "--version", "9.9.9")
     done = candor("train", "chest_radiograph", "--data", str(data), "--out", str(out), *short)
     assert done.returncode == 0, done.stderr
-    return out, done.stdout
+    return out, done
 
 
-def test_the_package_that_was_trained_loads_and_says_what_was_printed(trained: tuple[Path, str]) -> None:
-    out, printed = trained
+def test_the_package_that_was_trained_loads_and_says_what_was_printed(
+    trained: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    out, done = trained
     package = load_package(out / "package")
     figures = json.loads((out / "package" / "docs" / "evaluation.json").read_text())
     assert package.model.version == "9.9.9"
@@ -45,14 +47,21 @@ def test_the_package_that_was_trained_loads_and_says_what_was_printed(trained: t
     assert figures["recipe"]["cycles"] == [16]
     assert figures["shipped"], "a bright square in noise is learnt in a few steps"
     for name, entry in figures["findings"].items():
-        assert name in printed
+        assert name in done.stdout
         value, low, high = entry["test_512"]["all"]["auroc"]
         assert 0 <= low <= value <= high <= 1
     assert not list((out / "package").rglob("predictions.csv")), "a package must not name patients"
+    assert "training: 16 of 16, loss " in done.stderr, "long work shows progress in a log file too"
+
+
+def test_a_size_that_the_network_cannot_take_is_refused_before_it_trains(data: Path, tmp_path: Path) -> None:
+    done = candor("train", "chest_radiograph", "--data", str(data), "--out", str(tmp_path), "--network-size", "225")
+    assert done.returncode == 2
+    assert "225 is no multiple of 32; the recipe's own is 224" in done.stderr
 
 
 def test_an_evaluation_of_the_same_package_finds_the_same_figures(
-    trained: tuple[Path, str], data: Path, tmp_path: Path
+    trained: tuple[Path, subprocess.CompletedProcess[str]], data: Path, tmp_path: Path
 ) -> None:
     out, _ = trained
     done = candor("evaluate", str(out / "package"), "--data", str(data), "--out", str(tmp_path))
