@@ -190,7 +190,7 @@ def _check_frozen(examples: Iterable[LabelledRadiograph], frozen: Mapping[str, S
 
 
 def _softened(examples: Iterable[LabelledRadiograph], predictions: Path) -> tuple[LabelledRadiograph, ...]:
-    said = {row["Image Index"]: _said(row) for row in rows_of(predictions)}
+    said = said_of(predictions)
     usual = {name: sum(row[name] for row in said.values()) / len(said) for name in _TEXT_MINED}
     return tuple(
         replace(example, targets=_blended(example.targets, said[example.name], usual))
@@ -200,8 +200,12 @@ def _softened(examples: Iterable[LabelledRadiograph], predictions: Path) -> tupl
     )
 
 
+def said_of(predictions: Path) -> dict[str, dict[str, float]]:
+    """By image name, a published model's probability of each text-mined finding of ours."""
+    return {row["Image Index"]: _said(row) for row in rows_of(predictions)}
+
+
 def _said(row: Mapping[str, str]) -> dict[str, float]:
-    """The other model's probability of each text-mined finding of ours."""
     return {
         name: 1.0 - math.prod(1.0 - float(row[f"prob_{label}"]) for label in mined)
         for name, mined in _TEXT_MINED.items()
