@@ -1,7 +1,7 @@
 """What each part of the recipe bought, and what more data would: `python -m datasets.ablation --data DIR --out FILE`.
 
 Short runs at low resolution, each with one thing changed, judged by AUROC on validation patients; test patients are
-not looked at. Differences of a hundredth are within the luck of one seed.
+not looked at. The same run with another seed tells how much of a difference is luck.
 """
 
 from __future__ import annotations
@@ -16,66 +16,112 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from core.statistics import auroc_difference
 from datasets import chest, nih_chest
 from datasets.nih_chest import LabelledRadiograph
 
 if TYPE_CHECKING:
+    from models.evaluation import Scored
     from models.training.chest_radiograph import Recipe
+    from models.training.network import ChestNetwork
 
 JUDGED = ("any_abnormality", "lung_opacity", "effusion", "cardiomegaly", "edema", "pneumothorax")
-SHARES = (0.125, 0.25, 0.5, 1.0)  # of the training patients; the last is the recipe itself
+SHARES = (0.125, 0.25, 0.5)  # of the training patients, beside all of them
+CHANGES: dict[str, dict[str, Any]] = {
+    "another seed": {"seed": 2},
+    "without the boxes": {"box_weight": 0.0},
+    "without teaching itself": {"self_teaching": 0.0, "self_teaching_weight": 0.0},
+    "without frozen first blocks": {"frozen_blocks": 0},
+    "without the average of weights": {"ema_decay": 0.0},
+    "with mixup": {"mixup": 0.2},
+}
 _SIZE = 128
 
 
-def compare(data: Path, predictions: Path | None, cycles: tuple[int, ...]) -> Iterator[dict[str, Any]]:
-    """The figures so far, after each run: AUROC of the judged findings per share of the patients and per variant."""
-    from models.training.chest_radiograph import Recipe
+class Ablation:
+    """Trains the variants and judges each; `figures` grows run by run."""
 
-    examples = chest.load(data, predictions)
-    recipe = Recipe(findings=nih_chest.FINDINGS, cycles=cycles, sizes=(_SIZE,))
-    schedule = f"{' + '.join(map(str, cycles))} steps of {recipe.batch} images at {_SIZE} px, seed {recipe.seed}"
-    figures: dict[str, Any] = {"schedule": schedule, "learning_curve": {}, "variants": {}}
-    for share in SHARES:
-        figures["learning_curve"][f"{share:.1%}"] = _judged(f"{share:.1%}", recipe, _share(examples, share))
-        yield figures
-    changes: dict[str, dict[str, Any]] = {
-        "without the boxes": {"box_weight": 0.0},
-        "without teaching itself": {"cycles": (sum(cycles),)},
-        "without frozen first blocks": {"frozen_blocks": 0},
-    }
-    for name, change in changes.items():
-        figures["variants"][name] = _judged(name, dataclasses.replace(recipe, **change), examples)
-        yield figures
-    name = "without another model's predictions"
-    figures["variants"][name] = _judged(name, recipe, chest.load(data))
-    yield figures
+    def __init__(self, data: Path, predictions: Path | None, cycles: tuple[int, ...]) -> None:
+        from models.training.chest_radiograph import Recipe
+
+        self.data = data
+        self.examples = chest.load(data, predictions)
+        self.recipe = Recipe(findings=nih_chest.FINDINGS, cycles=cycles, sizes=(_SIZE,))
+        schedule = f"{' + '.join(map(str, cycles))} steps of {self.recipe.batch} images at {_SIZE} px"
+        self.figures: dict[str, Any] = {"schedule": schedule, "learning_curve": {}, "variants": {}}
+        self._whole: Scored | None = None
+
+    def run(self) -> Iterator[dict[str, Any]]:
+        """The figures so far, after each run: the recipe itself, less data, one change at a time."""
+        network = self._train("100.0%", self.recipe, self.examples)
+        whole = self._whole = self._scored(network)
+        self._keep("learning_curve", "100.0%", whole)
+        self.figures["learning_curve"]["100.0%"]["images"] = len(_training(self.examples))
+        self._keep("variants", "without mirrored images", self._scored(network, mirrored=False))
+        yield self.figures
+        for name, change in CHANGES.items():
+            scored = self._scored(self._train(name, dataclasses.replace(self.recipe, **change), self.examples))
+            self._keep("variants", name, scored)
+            if name == "another seed":
+                self._keep("variants", "both seeds together", _together(whole, scored))
+            yield self.figures
+        name = "without another model's predictions"
+        self._keep("variants", name, self._scored(self._train(name, self.recipe, chest.load(self.data))))
+        yield self.figures
+        for share in SHARES:
+            part = [example for example in self.examples if _position(example.patient) < share]
+            scored = self._scored(self._train(f"{share:.1%}", self.recipe, part))
+            self._keep("learning_curve", f"{share:.1%}", scored)
+            self.figures["learning_curve"][f"{share:.1%}"]["images"] = len(_training(part))
+            yield self.figures
+
+    def _train(self, name: str, recipe: Recipe, examples: Sequence[LabelledRadiograph]) -> ChestNetwork:
+        from models.training.chest_radiograph import train
+
+        with tempfile.TemporaryDirectory() as folder:
+            return train(_training(examples), recipe, Path(folder), lambda done, _: _say(name, done, recipe.steps))
+
+    def _scored(self, network: ChestNetwork, *, mirrored: bool = True) -> Scored:
+        from models.training.packaging import score
+
+        validation = [example for example in self.examples if example.split == "validation" and example.tier >= _SIZE]
+        return score(network, self.recipe.findings, validation, _SIZE, mirrored=mirrored)
+
+    def _keep(self, kind: str, name: str, scored: Scored) -> None:
+        from models import evaluation
+
+        members = scored.at(512, 128)
+        self.figures[kind][name] = {
+            "auroc": {f: evaluation.discrimination(scored, f, members)["auroc"] for f in JUDGED},
+            "ahead": {f: self._ahead(scored, f) for f in JUDGED},
+            "times_chance": evaluation.localisation(scored, "lung_opacity", members).get("times_chance"),
+        }
+
+    def _ahead(self, scored: Scored, finding: str) -> list[float | None]:
+        """AUROC minus that of the recipe itself, on the same images."""
+        from models.evaluation import truths_of
+
+        assert self._whole is not None
+        truths, known = truths_of(scored.examples, finding)
+        return auroc_difference(
+            truths[known], scored.column(finding)[known], self._whole.column(finding)[known]
+        ).as_list(3)
 
 
-def _share(examples: Sequence[LabelledRadiograph], share: float) -> tuple[LabelledRadiograph, ...]:
-    """All held-out images, and those of a share of the training patients."""
-    return tuple(example for example in examples if example.split != "train" or _position(example.patient) < share)
+def _together(first: Scored, second: Scored) -> Scored:
+    half = np.float32(0.5)
+    logits, maps = half * (first.logits + second.logits), half * (first.maps + second.maps)
+    return dataclasses.replace(first, logits=logits, maps=maps)
+
+
+def _training(examples: Sequence[LabelledRadiograph]) -> list[LabelledRadiograph]:
+    return [example for example in examples if example.split == "train"]
 
 
 def _position(patient: str) -> float:
     return int(hashlib.sha256(f"candor learning curve:{patient}".encode()).hexdigest()[:8], 16) / 2**32
-
-
-def _judged(name: str, recipe: Recipe, examples: Sequence[LabelledRadiograph]) -> dict[str, Any]:
-    from models import evaluation
-    from models.training.chest_radiograph import train
-    from models.training.packaging import score
-
-    training = [example for example in examples if example.split == "train"]
-    with tempfile.TemporaryDirectory() as folder:
-        network = train(training, recipe, Path(folder), lambda done, _loss: _say(name, done, recipe.steps))
-    validation = [example for example in examples if example.split == "validation" and example.tier >= 128]
-    scored = score(network, recipe.findings, validation, _SIZE)
-    areas = {f: evaluation.discrimination(scored, f, scored.at(512, 128))["auroc"] for f in JUDGED}
-    return {
-        "images": len(training),
-        "auroc": areas,
-        "times_chance": evaluation.localisation(scored, "lung_opacity", scored.at(512, 128)).get("times_chance"),
-    }
 
 
 def _say(name: str, done: int, steps: int) -> None:
@@ -90,5 +136,5 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, required=True, help="JSON file of the figures")
     parser.add_argument("--cycles", type=int, nargs="+", default=[200, 300], help="steps of each cycle")
     arguments = parser.parse_args()
-    for figures in compare(arguments.data, arguments.predictions, tuple(arguments.cycles)):
+    for figures in Ablation(arguments.data, arguments.predictions, tuple(arguments.cycles)).run():
         arguments.out.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -36,7 +37,9 @@ class Recipe:
 
     `cycles`: steps of each cosine cycle, the rate starting anew with each (Loshchilov 2017). `sizes`: network sizes
     in px, equal shares of each cycle. `self_teaching`: share of the network's own word in a text-mined label from the
-    second cycle on; what nobody said of an image it then says alone, at the weight `self_teaching_weight`.
+    second cycle on; what nobody said of an image it then says alone, at the weight `self_teaching_weight`. `mixup`:
+    parameter of the beta distribution of how much of another image each is mixed with (Zhang et al., mixup, ICLR 2018);
+    0: none, which docs/training.md gives the figures for.
     `network_size`: px that the shipped graph resizes to; of 224, 256 and 288 the best on validation patients.
     """
 
@@ -52,6 +55,7 @@ class Recipe:
     frozen_blocks: int = 3
     box_weight: float = 0.3
     ema_decay: float = 0.997
+    mixup: float = 0.0
     self_teaching: float = 0.4
     self_teaching_weight: float = 0.3
     checkpoint_every: int = 50
@@ -109,9 +113,10 @@ class Pool:
         size = size_at(self.recipe, step)
         views = [self._view(int(index), size, random) for index in chosen]
         images, masks, boxed = zip(*views, strict=True)
-        return Batch(
+        batch = Batch(
             torch.cat(images), self.values[chosen], self.weights[chosen], torch.cat(masks), torch.tensor(boxed)
         )
+        return mixed(batch, self.recipe.mixup, step) if self.recipe.mixup else batch
 
     def soften(self, teacher: ChestNetwork) -> None:
         """Mix what `teacher` says into every label that no radiologist gave; what is unknown becomes its word alone."""
@@ -168,6 +173,23 @@ def train(
     return averaged
 
 
+def mixed(batch: Batch, parameter: float, seed: int) -> Batch:
+    """The images without a box each mixed with another of them, their targets in the same shares.
+
+    The loss is linear in a target, so it is what mixing the losses of both would give. Boxed images stay as they are:
+    a box says nothing of where another image's finding lies.
+    """
+    share = float(np.random.default_rng(seed).beta(parameter, parameter))
+    free = torch.nonzero(batch.boxed < 0).flatten()
+    images, targets, weights = batch.images.clone(), batch.targets.clone(), batch.weights.clone()
+    both = share * weights[free] + (1 - share) * weights[free.flip(0)]
+    known = targets * weights
+    targets[free] = (share * known[free] + (1 - share) * known[free.flip(0)]) / both.clamp(min=1e-6)
+    weights[free] = both
+    images[free] = share * images[free] + (1 - share) * images[free.flip(0)]
+    return replace(batch, images=images, targets=targets, weights=weights)
+
+
 def _moving_average(decay: float) -> Callable[..., None]:
     average: Callable[..., None] = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return average
@@ -189,16 +211,20 @@ def rate_at(recipe: Recipe, step: int) -> float:
 
 
 def predict(
-    network: ChestNetwork, pixels: Pixels | Sequence[NDArray[np.uint8]], size: int
+    network: ChestNetwork, pixels: Pixels | Sequence[NDArray[np.uint8]], size: int, *, mirrored: bool = True
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`, as the shipped graph makes them."""
+    """Logits (N, K) and maps (N, K, h, w) of whole images at network size `size`.
+
+    `mirrored`: as the mean with what the mirrored images give, which the shipped graph makes.
+    """
+    ask = partial(both_ways, network) if mirrored else network
     maps = []
     device = next(network.parameters()).device
     with torch.inference_mode():
         for start in range(0, len(pixels), 16):
             part = [pixels[index] for index in range(start, min(start + 16, len(pixels)))]
             images = torch.cat([resized(array, size) for array in part])
-            maps.append(both_ways(network, images.to(device)).cpu().numpy())
+            maps.append(ask(images.to(device)).cpu().numpy())
     stacked = np.concatenate(maps)
     return stacked.mean((2, 3)), stacked
 

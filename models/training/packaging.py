@@ -64,9 +64,11 @@ def write_package(
     return out
 
 
-def score(network: ChestNetwork, findings: Sequence[str], examples: Sequence[Example], size: int) -> Scored:
-    """Scores and maps of `examples` at network size `size`."""
-    logits, maps = predict(network, Pixels(examples, budget_bytes=0), size)
+def score(
+    network: ChestNetwork, findings: Sequence[str], examples: Sequence[Example], size: int, *, mirrored: bool = True
+) -> Scored:
+    """Scores and maps of `examples`, as `predict` makes them."""
+    logits, maps = predict(network, Pixels(examples, budget_bytes=0), size, mirrored=mirrored)
     return Scored(examples, findings, logits, maps)
 
 

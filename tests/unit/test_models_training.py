@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch", reason="torch is needed to train")
 pytest.importorskip("efficientnet_lite_pytorch", reason="the backbone comes with the extra `train`")
 
 from datasets.nih_chest import Box, Target  # noqa: E402
-from models.training.chest_radiograph import Pool, Recipe, predict, rate_at, size_at, train  # noqa: E402
+from models.training.chest_radiograph import Batch, Pool, Recipe, mixed, predict, rate_at, size_at, train  # noqa: E402
 from models.training.examples import box_mask, read_pixels  # noqa: E402
 from models.training.export import export  # noqa: E402
 from models.training.network import ChestNetwork  # noqa: E402
@@ -136,3 +136,21 @@ def test_from_the_second_cycle_on_the_network_softens_what_no_radiologist_said(e
     assert ((said > 0) & (said < 1)).all()
     assert torch.equal(pool.values[:, 0], pool.labels[:, 0])  # radiologists are not corrected
     assert torch.equal(pool.weights[4:, 1], torch.full((4,), RECIPE.self_teaching_weight))  # unknown before
+
+
+def test_mixup_leaves_boxed_images_alone_and_keeps_the_loss_between_both() -> None:
+    batch = Batch(
+        torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1).expand(3, 1, 32, 32),
+        torch.tensor([[1.0], [0.0], [1.0]]),
+        torch.tensor([[1.0], [0.5], [1.0]]),
+        torch.zeros(3, 1, 32, 32),
+        torch.tensor([-1, -1, 0]),
+    )
+    found = mixed(batch, 0.4, seed=3)
+    share = float(2 - found.images[0, 0, 0, 0])  # of image 0 in itself
+    assert 0 < share < 1
+    assert float(found.images[1, 0, 0, 0]) == pytest.approx(1 + share)
+    assert torch.equal(found.images[2], batch.images[2])
+    assert found.targets[2] == 1
+    assert float(found.weights[0]) == pytest.approx(share + 0.5 * (1 - share))
+    assert float(found.weights[0] * found.targets[0]) == pytest.approx(share)
