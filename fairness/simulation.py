@@ -16,13 +16,16 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
-from core.statistics import bins_sorted
+from core.statistics import bins_sorted, wilson
 from fairness.audit import Audit, Provenance
 from fairness.audit_run import Request, run_audit
 from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
 
 SEED = 20261124
 AUDITS = 200
+FAIR_TIMES = (
+    10  # as many audits without a gap: how often they alarm lies near its bound, and 200 cannot tell .035 from .05
+)
 DRAWS = 300
 FINDING = "effusion"
 Random = np.random.Generator
@@ -30,12 +33,21 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table in docs/fairness.md: a share of `trials`, and what it ought to be."""
+    """One line of the table in docs/fairness.md: how often of `trials`, and what it ought to be."""
 
     question: str
-    share: float
+    times: int
     trials: int
     wanted: str
+
+    @property
+    def share(self) -> float:
+        return self.times / self.trials
+
+    def __str__(self) -> str:
+        sure = wilson(self.times, self.trials)
+        share = f"{self.share:.3f} [{sure.low:.3f}, {sure.high:.3f}]"
+        return f"| {self.question} | {share} | {self.trials:,} | {self.wanted} |"
 
 
 def simulate(audits: int = AUDITS, seed: int = SEED, kinds: Sequence[int] = (0, 1, 2, 3, 4)) -> Iterator[Line]:
@@ -62,13 +74,13 @@ def simulate(audits: int = AUDITS, seed: int = SEED, kinds: Sequence[int] = (0, 
     for kind in kinds:
         if kind < len(questions):
             question, wanted, holds = questions[kind]
-            yield _share(question, audits, wanted, holds)
+            yield _line(question, FAIR_TIMES * audits if kind < 2 else audits, wanted, holds)
         else:
             yield from coverage(audits, randoms[kind])
 
 
-def _share(question: str, audits: int, wanted: str, holds: Callable[[], bool]) -> Line:
-    return Line(question, sum(holds() for _ in range(audits)) / audits, audits, wanted)
+def _line(question: str, audits: int, wanted: str, holds: Callable[[], bool]) -> Line:
+    return Line(question, sum(holds() for _ in range(audits)), audits, wanted)
 
 
 def _finds(audit: Audit, cohort: str) -> bool:
@@ -126,7 +138,7 @@ def coverage(audits: int, random: Random) -> Iterator[Line]:
             if row.metric in truth and row.value is not None and row.low is not None and row.high is not None:
                 held[row.metric].append(row.low <= truth[row.metric] <= row.high)
     for metric, found in held.items():
-        yield Line(f"95 % interval of {metric} holds the truth", float(np.mean(found)), len(found), "0.93 to 0.97")
+        yield Line(f"95 % interval of {metric} holds the truth", sum(found), len(found), "0.93 to 0.97")
 
 
 def _model(random: Random, count: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -178,12 +190,15 @@ def _audit(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table of docs/fairness.md; arguments: the number of audits of each kind, and which kinds (0 to 4)."""
+    """Print the table of docs/fairness.md.
+
+    Arguments: the number of audits of each kind (ten times as many of those without a gap), and which kinds (0 to 4).
+    """
     audits = int(arguments[0]) if arguments else AUDITS
     kinds = [int(kind) for kind in arguments[1:]] or range(5)
-    sys.stdout.write("| question | share | of | wanted |\n| --- | --- | --- | --- |\n")
+    sys.stdout.write("| question | share, 95 % interval | of | wanted |\n| --- | --- | --- | --- |\n")
     for line in simulate(audits, kinds=kinds):
-        sys.stdout.write(f"| {line.question} | {line.share:.3f} | {line.trials:,} | {line.wanted} |\n")
+        sys.stdout.write(f"{line}\n")
         sys.stdout.flush()
 
 

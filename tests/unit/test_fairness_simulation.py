@@ -14,8 +14,8 @@ THRESHOLD = 0.4
 
 
 def test_fair_audits_seldom_raise_an_alarm_and_a_planted_gap_is_mostly_found() -> None:
-    fair, found = simulate(audits=20, kinds=(0, 2))
-    assert fair.share <= 0.15
+    fair, found = simulate(audits=10, kinds=(0, 2))
+    assert fair.share <= 0.10  # 100 audits; in docs/fairness.md 2,000
     assert found.share >= 0.80
 
 
