@@ -59,6 +59,17 @@ class Placements:
         """DeLong's variance of the area."""
         return sum(float(part.var(ddof=1)) / len(part) for part in (self.of_positives, self.of_negatives))
 
+    def pull(self, truths: Truths) -> NDArray[np.float64]:
+        """How far each image pulls the area: summed over redrawn images it is by how much their area differs.
+
+        In the order of `truths`. Where patients have several images, the sums of a patient's make the variance
+        (Obuchowski, Biometrics 1997).
+        """
+        pull = np.empty(len(truths))
+        for members, part in ((truths, self.of_positives), (~truths, self.of_negatives)):
+            pull[members] = (part - self.area) / len(part)
+        return pull
+
 
 def auroc(truths: Truths, scores: Floats) -> Estimate:
     """Area under the ROC curve with DeLong's interval; needs at least two positives and two negatives."""

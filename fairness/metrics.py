@@ -25,6 +25,7 @@ from core.statistics import (
     debiased_calibration_error,
     debiasing_slopes,
     newcombe,
+    placements_sorted,
     two_proportions_p,
     wilson,
 )
@@ -155,17 +156,26 @@ class Members:
                 wrong = (flagged[trial] != wanted).astype(np.float64)
                 columns.append(resampling.per_group(self.rows[trial], wrong))
                 columns.append(resampling.per_group(self.rows[trial], np.ones(len(wrong))))
+            columns.append(resampling.per_group(self.rows, self._pull()))
         return np.concatenate(columns, axis=1)
+
+    def _pull(self) -> NDArray[np.float64]:
+        """How far each image pulls the AUROC; 0 where there are too few for one."""
+        if min(self.counts.positives, self.counts.negatives) < ENOUGH:
+            return np.zeros(len(self.rows))
+        return placements_sorted(self.truths, self.probabilities).pull(self.truths)
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A cohort in every bootstrap sample: images, squared errors, residuals per bin, errors and trials per rate."""
+    """A cohort in every bootstrap sample: images, squared errors, residuals per bin, errors and trials per rate, and
+    by how much the AUROC differs (to first order).
+    """
 
     images: NDArray[np.float64] = field(repr=False)
     squares: NDArray[np.float64] = field(repr=False)
     residuals: NDArray[np.float64] = field(repr=False)
-    rates: NDArray[np.float64] = field(repr=False)  # FN, positives, FP, negatives; no columns unless patients repeat
+    rates: NDArray[np.float64] = field(repr=False)  # FN, positives, FP, negatives, AUROC; none unless patients repeat
 
     @classmethod
     def of(cls, draws: NDArray[np.float64], bins: int) -> Drawn:
@@ -204,7 +214,7 @@ def figures_with_truth(members: Members, drawn: Drawn) -> Iterator[Figure]:
         fewer = "positives" if counts.positives <= counts.negatives else "negatives"
         yield Figure("auroc", note=_too_few(min(counts.positives, counts.negatives), fewer))
     else:
-        yield Figure("auroc", auroc_sorted(members.truths, members.probabilities))
+        yield _clustered_area(auroc_sorted(members.truths, members.probabilities), drawn)
     yield _clustered(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
     yield _clustered(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
     prevalence = f"prevalence {counts.positives / max(truth_known, 1):.4f}"
@@ -267,7 +277,18 @@ def _clustered(figure: Figure, drawn: Drawn) -> Figure:
         return figure
     errors, trials = drawn.errors(of_positives=figure.metric == "sensitivity")
     low, high = _middle_95(1.0 - errors / np.where(trials > 0, trials, np.nan))
-    return Figure(figure.metric, figure.estimate, f"patients repeat: {low:.4f} to {high:.4f} by redrawing them")
+    return Figure(figure.metric, figure.estimate, _by_redrawing(low, high))
+
+
+def _clustered_area(area: Estimate, drawn: Drawn) -> Figure:
+    if not drawn.rates.size or math.isnan(area.value):
+        return Figure("auroc", area)
+    half = _Z95 * float(drawn.rates[:, -1].std())
+    return Figure("auroc", area, _by_redrawing(max(0.0, area.value - half), min(1.0, area.value + half)))
+
+
+def _by_redrawing(low: float, high: float) -> str:
+    return f"patients repeat: {low:.4f} to {high:.4f} by redrawing them"
 
 
 def _clustered_gap(metric: str, own: tuple[int, int], other: tuple[int, int], drawn: Drawn, all_drawn: Drawn) -> Gap:

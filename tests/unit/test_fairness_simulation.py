@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from fairness.audit import Audit, Provenance, Threshold
+from fairness.audit import Audit, Provenance, Row, Threshold
 from fairness.audit_run import Request, run_audit
 from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.simulation import simulate
@@ -66,3 +67,27 @@ def test_rates_by_cohort_are_those_of_fairlearn() -> None:
             row = audit.row("edema", metric, f"group={group}")
             assert row is not None
             assert row.value == pytest.approx(frame.by_group[metric][group], abs=1e-9)
+
+
+def test_an_auroc_says_how_sure_it_is_when_patients_repeat() -> None:
+    """Three copies of an image tell no more than one: by patients the interval is that of the images alone."""
+    random = np.random.default_rng(9)
+    truths = random.random(600) < 0.4
+    scores = np.clip(random.normal(0.4 + 0.2 * truths, 0.2), 0, 1)
+    single, thrice = (_area(np.repeat(truths, n), np.repeat(scores, n), n) for n in (1, 3))
+    assert thrice.value == pytest.approx(single.value)
+    assert single.note == ""
+    assert (thrice.high - thrice.low) == pytest.approx((single.high - single.low) / np.sqrt(3), rel=0.01)
+    low, high = (float(word) for word in thrice.note.split()[2:5:2])
+    assert [low, high] == pytest.approx([single.low, single.high], abs=0.004)
+
+
+def _area(truths: NDArray[np.bool_], scores: NDArray[np.float64], times: int) -> Row:
+    patients = np.repeat(np.arange(600, dtype=np.int32), times)
+    source = ScoresInMemory({"edema": Scores(scores, truths.astype(np.int8))})
+    sex = Grouping(("F", "M"), (patients % 2).astype(np.int16))
+    table = AuditTable(patients=patients, attributes={"sex": sex}, source=source)
+    audit = run_audit(table, Request(by=("sex",)), Provenance(code_version="", made_at="", source="made up"))
+    row = audit.row("edema", "auroc", "all")
+    assert row is not None
+    return row
