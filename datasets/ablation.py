@@ -51,31 +51,33 @@ class Ablation:
         self.recipe = Recipe(findings=nih_chest.FINDINGS, cycles=cycles, sizes=(_SIZE,))
         schedule = f"{' + '.join(map(str, cycles))} steps of {self.recipe.batch} images at {_SIZE} px"
         self.figures: dict[str, Any] = {"schedule": schedule, "learning_curve": {}, "variants": {}}
-        self._whole: Scored | None = None
 
     def run(self) -> Iterator[dict[str, Any]]:
         """The figures so far, after each run: the recipe itself, less data, one change at a time."""
-        network = self._train("100.0%", self.recipe, self.examples)
-        whole = self._whole = self._scored(network)
-        self._keep("learning_curve", "100.0%", whole)
-        self.figures["learning_curve"]["100.0%"]["images"] = len(_training(self.examples))
-        self._keep("variants", "without mirrored images", self._scored(network, mirrored=False))
-        yield self.figures
-        for name, change in CHANGES.items():
-            scored = self._scored(self._train(name, dataclasses.replace(self.recipe, **change), self.examples))
-            self._keep("variants", name, scored)
-            if name == "another seed":
-                self._keep("variants", "both seeds together", _together(whole, scored))
-            yield self.figures
-        name = "without another model's predictions"
-        self._keep("variants", name, self._scored(self._train(name, self.recipe, chest.load(self.data))))
+        whole = self.of_share(1.0)
         yield self.figures
         for share in SHARES:
-            part = [example for example in self.examples if _position(example.patient) < share]
-            scored = self._scored(self._train(f"{share:.1%}", self.recipe, part))
-            self._keep("learning_curve", f"{share:.1%}", scored)
-            self.figures["learning_curve"][f"{share:.1%}"]["images"] = len(_training(part))
+            self.of_share(share)
             yield self.figures
+        for name, change in CHANGES.items():
+            scored = self._scored(self._train(name, dataclasses.replace(self.recipe, **change), self.examples))
+            self._compare(name, scored, whole)
+            if name == "another seed":
+                self._compare("both seeds together", _together(whole, scored), whole)
+            yield self.figures
+        name = "without another model's predictions"
+        self._compare(name, self._scored(self._train(name, self.recipe, chest.load(self.data))), whole)
+        yield self.figures
+
+    def of_share(self, share: float) -> Scored:
+        """The recipe with a share of the training patients."""
+        part = [example for example in self.examples if _position(example.patient) < share]
+        network = self._train(f"{share:.1%}", self.recipe, part)
+        scored = self._scored(network)
+        self.figures["learning_curve"][f"{share:.1%}"] = {"images": len(_training(part)), **_judged(scored)}
+        if share == 1.0:
+            self._compare("without mirrored images", self._scored(network, mirrored=False), scored)
+        return scored
 
     def _train(self, name: str, recipe: Recipe, examples: Sequence[LabelledRadiograph]) -> ChestNetwork:
         from models.training.chest_radiograph import train
@@ -89,25 +91,26 @@ class Ablation:
         validation = [example for example in self.examples if example.split == "validation" and example.tier >= _SIZE]
         return score(network, self.recipe.findings, validation, _SIZE, mirrored=mirrored)
 
-    def _keep(self, kind: str, name: str, scored: Scored) -> None:
-        from models import evaluation
-
-        members = scored.at(512, 128)
-        self.figures[kind][name] = {
-            "auroc": {f: evaluation.discrimination(scored, f, members)["auroc"] for f in JUDGED},
-            "ahead": {f: self._ahead(scored, f) for f in JUDGED},
-            "times_chance": evaluation.localisation(scored, "lung_opacity", members).get("times_chance"),
-        }
-
-    def _ahead(self, scored: Scored, finding: str) -> list[float | None]:
-        """AUROC minus that of the recipe itself, on the same images."""
+    def _compare(self, name: str, scored: Scored, whole: Scored) -> None:
+        """The figures of a variant, and its AUROC minus that of the recipe itself on the same images."""
         from models.evaluation import truths_of
 
-        assert self._whole is not None
-        truths, known = truths_of(scored.examples, finding)
-        return auroc_difference(
-            truths[known], scored.column(finding)[known], self._whole.column(finding)[known]
-        ).as_list(3)
+        ahead = {}
+        for finding in JUDGED:
+            truths, known = truths_of(scored.examples, finding)
+            pair = (other.column(finding)[known] for other in (scored, whole))
+            ahead[finding] = auroc_difference(truths[known], *pair).as_list(3)
+        self.figures["variants"][name] = {**_judged(scored), "auroc_minus_that_of_the_recipe": ahead}
+
+
+def _judged(scored: Scored) -> dict[str, Any]:
+    from models import evaluation
+
+    everyone = scored.at(*{example.tier for example in scored.examples})
+    return {
+        "auroc": {finding: evaluation.discrimination(scored, finding, everyone)["auroc"] for finding in JUDGED},
+        "times_chance": evaluation.localisation(scored, "lung_opacity", everyone).get("times_chance"),
+    }
 
 
 def _together(first: Scored, second: Scored) -> Scored:
