@@ -15,6 +15,14 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables of the fairness audit."""
+    _readings()
+    _truths()
+    _site_audits()
+    _alarms()
+    _operating_policies()
+
+
+def _readings() -> None:
     op.create_table(
         "readings",
         sa.Column("report_id", sa.String(length=48), nullable=False),
@@ -34,6 +42,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_readings_study_id"), "readings", ["study_id"], unique=False)
     op.create_index("ix_readings_model", "readings", ["model_sha256", "read_at"], unique=False)
+
+
+def _truths() -> None:
     op.create_table(
         "truths",
         sa.Column("truth_id", sa.Integer(), autoincrement=True, nullable=False),
@@ -51,6 +62,9 @@ def upgrade() -> None:
         ),
     )
     op.create_index(op.f("ix_truths_study_id"), "truths", ["study_id"], unique=False)
+
+
+def _site_audits() -> None:
     op.create_table(
         "site_audits",
         sa.Column("audit_id", sa.Integer(), autoincrement=True, nullable=False),
@@ -60,6 +74,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("audit_id", name=op.f("pk_site_audits")),
     )
     op.create_index(op.f("ix_site_audits_model_sha256"), "site_audits", ["model_sha256"], unique=False)
+
+
+def _alarms() -> None:
     op.create_table(
         "alarms",
         sa.Column("alarm_id", sa.Integer(), autoincrement=True, nullable=False),
@@ -82,6 +99,9 @@ def upgrade() -> None:
             name=op.f("uq_alarms_month_model_sha256_finding_cohort_figure"),
         ),
     )
+
+
+def _operating_policies() -> None:
     op.create_table(
         "operating_policies",
         sa.Column("policy_id", sa.Integer(), autoincrement=True, nullable=False),
