@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from api.tables import finding_column
 from core.errors import ConfigurationError
 from core.store.keys import SiteKey
 from fairness.audit import ALL, Audit, Provenance, Threshold
@@ -79,9 +80,12 @@ def thresholds_of(given: Sequence[str]) -> dict[str, Threshold]:
 def print_audit(audit: Audit, out: Path, signer: Signer) -> None:
     """A few lines for the terminal: overall figures, what survives Holm, and where the files are."""
     console, origin = Console(), audit.provenance
-    table = Table(title=f"{origin.rows:,} studies of {origin.patients:,} patients, all cohorts together")
-    for name in ("finding", "positives", "AUROC", "sensitivity", "specificity", "threshold"):
-        table.add_column(name, justify="left" if name == "finding" else "right")
+    table = Table(
+        finding_column(audit.findings),
+        title=f"{origin.rows:,} studies of {origin.patients:,} patients, all cohorts together",
+    )
+    for name in ("positives", "AUROC", "sensitivity", "specificity", "threshold"):
+        table.add_column(name, justify="right")
     chosen = {threshold.finding: threshold for threshold in origin.thresholds}
     for finding in audit.findings:
         cells = [_figure(audit, finding, metric) for metric in ("auroc", "sensitivity", "specificity")]

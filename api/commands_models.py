@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.command_options import DEFAULT_DATA, Data, Json, opened, print_json
 from core.registration import ModelState
+
+if TYPE_CHECKING:
+    from core.store.store import Store
+    from models.registry import Registry
 
 models = typer.Typer(help="The model registry: what runs here, and the proof of it.", no_args_is_help=True)
 
@@ -17,13 +21,25 @@ Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VE
 Folder = Annotated[Path, typer.Argument(help="A model package.", metavar="FOLDER")]
 
 
+def _installed(data: Path) -> tuple[Registry, Store | None]:
+    """The versions of the data folder, and its store; where nobody made one yet or named one, what ships."""
+    from models.registry import load_registry
+    from pipeline.site_models import site_registry
+
+    if data == DEFAULT_DATA and not data.exists():
+        typer.echo(f"There is no data folder {data} yet (candor init makes one); what ships with Candor:", err=True)
+        return load_registry(), None
+    settings, store = opened(data)
+    return site_registry(settings, store), store
+
+
 @models.command("list")
 def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """List every version with its state: live, shadow, retired, or refused and why."""
-    settings, store = opened(data)
+    registry, _ = _installed(data)
     from api.model_listing import listing, print_listing
 
-    found = listing(settings, store)
+    found = listing(registry)
     print_json(found) if as_json else print_listing(found)
 
 
@@ -36,11 +52,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one version: what it is for, its figures, its signed record, and where its card lies."""
-    settings, store = opened(data)
+    registry, store = _installed(data)
     from api.model_listing import details, print_details
-    from pipeline.site_models import site_registry
 
-    entry = site_registry(settings, store).entry(name, version)
+    entry = registry.entry(name, version)
     if card:
         typer.echo(entry.package.read(entry.package.card.relative_to(entry.package.folder)).decode("utf-8"))
     elif as_json:
@@ -56,10 +71,10 @@ def verify(
     as_json: Json = False,
 ) -> None:
     """Check every hash and signature and run each model once; exit code 6 when anything is refused."""
-    settings, store = opened(data)
+    registry, _ = _installed(data)
     from api.model_listing import print_listing, verified
 
-    found = verified(settings, store, name)
+    found = verified(registry, name)
     print_json(found) if as_json else print_listing(found)
     if any(row["state"] == "refused" for row in found):
         raise typer.Exit(6)

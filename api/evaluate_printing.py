@@ -7,6 +7,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from api.tables import finding_column
+
 
 def print_evaluation(figures: dict[str, Any], console: Console | None = None) -> None:
     """Print what `evaluation.json` holds; brackets are 95 % intervals."""
@@ -23,8 +25,8 @@ def print_evaluation(figures: dict[str, Any], console: Console | None = None) ->
 
 
 def _findings(figures: dict[str, Any]) -> Table:
-    columns = ("finding", "+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
-    table = Table(*columns, title="Adults, at least 512 px")
+    columns = ("+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
+    table = Table(finding_column(figures["findings"]), *columns, title="Adults, at least 512 px")
     for name, entry in figures["findings"].items():
         everyone = entry["test_512"]["all"]
         precision = everyone["average_precision"]
@@ -42,7 +44,8 @@ def _findings(figures: dict[str, Any]) -> Table:
 
 def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
     """A row per finding and cohort: narrow enough for any terminal."""
-    table = Table("finding", "cohort", "+ / -", "AUROC", "sensitivity", "specificity", title=title)
+    columns = ("cohort", "+ / -", "AUROC", "sensitivity", "specificity")
+    table = Table(finding_column(figures["findings"]), *columns, title=title)
     for finding, entry in figures["findings"].items():
         for name, cohort in entry[key].items():
             counts = f"{cohort['positives']} / {cohort['negatives']}"

@@ -11,30 +11,27 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from api.tables import finding_column
 from core.errors import CandorError, ConfigurationError
 from core.registration import Registration
-from core.settings import Settings
 from core.store.store import Store
 from models.packages import CARD, ModelPackage
-from models.registry import Entry, Refused
-from pipeline.site_models import site_registry
+from models.registry import Entry, Refused, Registry
 
 Row = dict[str, Any]
 EVALUATION = "docs/evaluation.json"
 
 
-def listing(settings: Settings, store: Store) -> list[Row]:
+def listing(registry: Registry) -> list[Row]:
     """One row for each version, verified now; `error` says why one is refused."""
-    registry = site_registry(settings, store)
     return [_row(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
 
 
-def verified(settings: Settings, store: Store, name: str | None) -> list[Row]:
+def verified(registry: Registry, name: str | None) -> list[Row]:
     """The rows of `name`, or of all, after each version that verifies was also run once.
 
     Raises ConfigurationError when there is nothing of that name.
     """
-    registry = site_registry(settings, store)
     rows = [_run(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
     mine = [row for row in rows if name in (None, row["name"])]
     if not mine:
@@ -42,10 +39,10 @@ def verified(settings: Settings, store: Store, name: str | None) -> list[Row]:
     return mine
 
 
-def details(entry: Entry, store: Store) -> dict[str, Any]:
-    """Everything about one version: what it is, and the signed record with the key that it is checked with."""
+def details(entry: Entry, store: Store | None) -> dict[str, Any]:
+    """Everything about one version: what it is, and the site's signed record with the key that it is checked with."""
     title = f"{entry.package.model.name} {entry.package.model.version}"
-    record = next((kept for kept in store.models.records() if kept.title == title), None)
+    record = next((kept for kept in store.models.records() if kept.title == title), None) if store else None
     accepts = {key: sorted(v) if isinstance(v, frozenset) else v for key, v in asdict(entry.package.accepts).items()}
     return {
         **_row(entry),
@@ -59,7 +56,7 @@ def details(entry: Entry, store: Store) -> dict[str, Any]:
         "card": _card(entry.package),
         "record": record.document if record else None,
         "record_signature": record.signature if record else None,
-        "site_public_key": base64.b64encode(store.models.public_key).decode("ascii"),
+        "site_public_key": base64.b64encode(store.models.public_key).decode("ascii") if store else None,
     }
 
 
@@ -151,7 +148,8 @@ def _card(package: ModelPackage) -> str:
 def _findings_table(package: ModelPackage) -> Table:
     """The operating points, and what became of them on test patients where the package says so."""
     tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
-    table = Table("finding", "threshold", "sensitivity", "specificity", "AUROC, test patients")
+    names = finding_column(finding.name for finding in package.model.findings)
+    table = Table(names, "threshold", "sensitivity", "specificity", "AUROC, test patients")
     for finding in package.model.findings:
         point = finding.operating_point
         area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 
@@ -16,6 +17,27 @@ def fails(house, *arguments):
     )
     assert "Traceback" not in answer.stderr
     return answer.returncode, answer.stderr + answer.stdout
+
+
+def test_without_a_data_folder_one_sees_what_ships(tmp_path):
+    def candor(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "api", "models", *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    (row,) = json.loads(candor("list", "--json").stdout)
+    assert (row["name"], row["state"], row["origin"]) == ("chest_radiograph", "live", "shipped")
+    shown = candor("show", "chest_radiograph")
+    assert "any_abnormality" in shown.stdout, "whole names, in a terminal of 80 columns"
+    assert "what ships with Candor" in shown.stderr
+    named = candor("show", "chest_radiograph", "--data", "nowhere")
+    assert named.returncode == 2
+    assert "candor init" in named.stderr
 
 
 @pytest.fixture
