@@ -11,9 +11,8 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
-from api.tables import finding_column
 from core.errors import ConfigurationError
 from core.store.keys import SiteKey
 from fairness.audit import ALL, Audit, Provenance, Threshold
@@ -81,7 +80,7 @@ def print_audit(audit: Audit, out: Path, signer: Signer) -> None:
     """A few lines for the terminal: overall figures, what survives Holm, and where the files are."""
     console, origin = Console(), audit.provenance
     table = Table(
-        finding_column(audit.findings),
+        Column("finding", no_wrap=True),
         title=f"{origin.rows:,} studies of {origin.patients:,} patients, all cohorts together",
     )
     for name in ("positives", "AUROC", "sensitivity", "specificity", "threshold"):

@@ -7,9 +7,8 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
-from api.tables import finding_column
 from core.domain import ReportStatus
 from core.errors import ConfigurationError
 from core.readings import Reading
@@ -58,7 +57,7 @@ def print_comparison(found: dict[str, Any]) -> None:
     for status, count in found["not_read_by_shadow"].items():
         console.print(f"  the shadow version did not read {count}: {status.replace('_', ' ')}")
     columns = ("studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
-    table = Table(finding_column(entry["finding"] for entry in found["findings"]), *columns)
+    table = Table(Column("finding", no_wrap=True), *columns)
     for entry in found["findings"]:
         rate = entry["flag_rate"]
         table.add_row(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-
-from api.tables import finding_column
+from rich.table import Column, Table
 
 
 def print_evaluation(figures: dict[str, Any], console: Console | None = None) -> None:
@@ -26,7 +24,7 @@ def print_evaluation(figures: dict[str, Any], console: Console | None = None) ->
 
 def _findings(figures: dict[str, Any]) -> Table:
     columns = ("+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
-    table = Table(finding_column(figures["findings"]), *columns, title="Adults, at least 512 px")
+    table = Table(Column("finding", no_wrap=True), *columns, title="Adults, at least 512 px")
     for name, entry in figures["findings"].items():
         everyone = entry["test_512"]["all"]
         precision = everyone["average_precision"]
@@ -44,8 +42,15 @@ def _findings(figures: dict[str, Any]) -> Table:
 
 def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
     """A row per finding and cohort: narrow enough for any terminal."""
-    columns = ("cohort", "+ / -", "AUROC", "sensitivity", "specificity")
-    table = Table(finding_column(figures["findings"]), *columns, title=title)
+    columns = (
+        Column("finding", no_wrap=True),
+        Column("cohort", overflow="fold"),
+        "+ / -",
+        "AUROC",
+        "sensitivity",
+        "specificity",
+    )
+    table = Table(*columns, title=title)
     for finding, entry in figures["findings"].items():
         for name, cohort in entry[key].items():
             counts = f"{cohort['positives']} / {cohort['negatives']}"

@@ -9,9 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from api.tables import finding_column
 from core.errors import CandorError, ConfigurationError
 from core.registration import Registration
 from core.store.store import Store
@@ -148,8 +147,7 @@ def _card(package: ModelPackage) -> str:
 def _findings_table(package: ModelPackage) -> Table:
     """The operating points, and what became of them on test patients where the package says so."""
     tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
-    names = finding_column(finding.name for finding in package.model.findings)
-    table = Table(names, "threshold", "sensitivity", "specificity", "AUROC, test patients")
+    table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
     for finding in package.model.findings:
         point = finding.operating_point
         area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from models.card_blocks import (
@@ -22,7 +22,7 @@ from models.card_blocks import (
     number,
 )
 
-_AUDITED = ("auroc", "sensitivity", "specificity")
+_AUDITED = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
 
 
@@ -45,7 +45,7 @@ def fairness(material: Material) -> Iterator[CardSection]:
         _alarms(audit),
         Grid(
             caption="Within each cohort, with 95 % intervals",
-            columns=("finding", "cohort", "+ / -", "AUROC", "sensitivity", "specificity", "note"),
+            columns=("finding", "cohort", "+ / -", *_AUDITED.values(), "note"),
             rows=rows,
             text_columns=2,
         ),
@@ -58,8 +58,18 @@ def _audited(finding: str, cohort: str, cells: dict[tuple[str, str, str], dict[s
     found = [cells.get((finding, metric, cohort), {}) for metric in _AUDITED]
     counted = next((row for row in found if row.get("positives") is not None), {})
     counts = f"{counted['positives']} / {counted['negatives']}" if counted else "-"
-    note = next((str(row["note"]) for row in found if row.get("note")), "")
-    return [finding, cohort, counts, *(_estimate(row) for row in found), note]
+    return [finding, cohort, counts, *(_estimate(row) for row in found), _notes(found)]
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> str:
+    """What is noted of the figures of a cohort, each note once; where they differ, with what it is about."""
+    about: dict[str, list[str]] = {}
+    for metric, row in zip(_AUDITED, rows, strict=True):
+        if row.get("note"):
+            about.setdefault(row["note"], []).append(_AUDITED[metric])
+    if len(about) == 1:
+        return next(iter(about))
+    return "; ".join(f"{', '.join(metrics)}: {note}" for note, metrics in about.items())
 
 
 def _estimate(row: dict[str, Any]) -> str:
