@@ -41,6 +41,7 @@ DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/explanations.md", "docs/operations.md"),
     "docs/quality-gate.md",
     "docs/results.md",
+    "docs/training.md",
 )
 _MARK = re.compile(r"(<!-- table: ([a-z-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
@@ -65,6 +66,8 @@ def tables() -> dict[str, str]:
         "explanation-methods": _explanation_methods,
         "explanation-gate": _explanation_gate,
         "explanation-comparison": _explanation_comparison,
+        "learning-curve": _learning_curve,
+        "variants": _variants,
     }
     return {**{name: make() for name, make in makers.items()}, **_tables_of_a_running_house()}
 
@@ -107,6 +110,42 @@ def _caught() -> str:
         for row in _gate_figures()["caught"]
     ]
     return _table(("fault", "how", "made from", "images", "caught", "caught by its name"), rows)
+
+
+def _ablation() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((ROOT / "docs" / "ablation.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _learning_curve() -> str:
+    """AUROC on validation patients by share of the training patients."""
+    curve = sorted(_ablation()["learning_curve"].items(), key=lambda item: item[1]["images"])
+    findings = list(curve[0][1]["auroc"])
+    rows = [
+        [share, f"{figures['images']:,}"]
+        + [_with_interval(figures["auroc"][finding]) for finding in findings]
+        + [_with_interval(figures["times_chance"], digits=1)]
+        for share, figures in curve
+    ]
+    return _table(["patients", "images", *findings, "maps: times chance"], rows)
+
+
+def _variants() -> str:
+    """AUROC of each variant minus that of the recipe, on the same validation images."""
+    variants = _ablation()["variants"]
+    findings = list(next(iter(variants.values()))["auroc"])
+    rows = [
+        [name]
+        + [_with_interval(figures["auroc_minus_that_of_the_recipe"][finding], sign="+") for finding in findings]
+        + [_with_interval(figures["times_chance"], digits=1)]
+        for name, figures in variants.items()
+    ]
+    return _table(["variant", *findings, "maps: times chance"], rows)
+
+
+def _with_interval(figure: Sequence[float], *, digits: int = 3, sign: str = "") -> str:
+    value, low, high = (f"{part:{sign}.{digits}f}" for part in figure)
+    return f"{value} [{low}, {high}]"
 
 
 def _commands() -> str:
