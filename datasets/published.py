@@ -1,7 +1,7 @@
 """How far labels go: a published network and ours on the same held-out images, `python -m datasets.published`.
 
 Where a network that was trained on all of ChestX-ray14 does no better on the very images that ours is judged on, what
-is missed there is the labels' or the images' doing, not the recipe's. That network may have seen some of these
+is missed there is likelier the labels' or the images' doing than the recipe's. That network may have seen some of these
 patients in training, which can only flatter it.
 """
 

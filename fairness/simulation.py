@@ -23,9 +23,7 @@ from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
 
 SEED = 20261124
 AUDITS = 200
-FAIR_TIMES = (
-    10  # as many audits without a gap: how often they alarm lies near its bound, and 200 cannot tell .035 from .05
-)
+FAIR_TIMES = 10  # so many more audits without a gap: 200 cannot tell an alarm rate of .035 from the bound of .05
 DRAWS = 300
 FINDING = "effusion"
 Random = np.random.Generator
