@@ -1,8 +1,8 @@
 """How far labels go: a published network and ours on the same held-out images, `python -m datasets.published`.
 
-Where a network that was trained on all of ChestX-ray14 does no better on the very images that ours is judged on, what
-is missed there is likelier the labels' or the images' doing than the recipe's. That network may have seen some of these
-patients in training, which can only flatter it.
+Where a network of another maker and size does no better on the very images that ours is judged on, what is missed there
+is likelier the labels' or the images' doing than the recipe's. Whether it saw these patients in training is not known;
+if it did, that can only flatter it.
 """
 
 from __future__ import annotations

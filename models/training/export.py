@@ -13,9 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import IntegrityError
+from core.statistics import Floats
 from models.training.network import ChestNetwork, Shipped
 
-Floats = NDArray[np.floating]
 OPSET = 18  # the first in which Resize can average down (antialias)
 _TOLERANCE = 1e-4
 _GATES = ("logits_float64", "logits_float32", "maps_relative")

@@ -15,6 +15,21 @@ depends_on = None
 
 def upgrade() -> None:
     """Make every table of version 0.1."""
+    _associations()
+    _audit_events()
+    _audit_head()
+    _destinations()
+    _leases()
+    _predictions()
+    _quarantine()
+    _studies()
+    _instances()
+    _reports()
+    _result_objects()
+    _deliveries()
+
+
+def _associations() -> None:
     op.create_table(
         "associations",
         sa.Column("association_id", sa.String(length=36), nullable=False),
@@ -28,6 +43,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_associations_closed_at"), "associations", ["closed_at"], unique=False)
     op.create_index(op.f("ix_associations_current_study_id"), "associations", ["current_study_id"], unique=False)
+
+
+def _audit_events() -> None:
     op.create_table(
         "audit_events",
         sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
@@ -44,6 +62,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_audit_events_at"), "audit_events", ["at"], unique=False)
     op.create_index(op.f("ix_audit_events_subject"), "audit_events", ["subject"], unique=False)
+
+
+def _audit_head() -> None:
     op.create_table(
         "audit_head",
         sa.Column("head_id", sa.Integer(), autoincrement=False, nullable=False),
@@ -52,6 +73,9 @@ def upgrade() -> None:
         sa.Column("seal", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("head_id", name=op.f("pk_audit_head")),
     )
+
+
+def _destinations() -> None:
     op.create_table(
         "destinations",
         sa.Column("destination", sa.String(length=32), nullable=False),
@@ -61,6 +85,9 @@ def upgrade() -> None:
         sa.Column("last_success_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("destination", name=op.f("pk_destinations")),
     )
+
+
+def _leases() -> None:
     op.create_table(
         "leases",
         sa.Column("name", sa.String(length=64), nullable=False),
@@ -68,6 +95,9 @@ def upgrade() -> None:
         sa.Column("expires_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("name", name=op.f("pk_leases")),
     )
+
+
+def _predictions() -> None:
     op.create_table(
         "predictions",
         sa.Column("sop_instance_uid", sa.String(length=64), nullable=False),
@@ -79,6 +109,9 @@ def upgrade() -> None:
         sa.Column("predicted_at", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("sop_instance_uid", "model_sha256", name=op.f("pk_predictions")),
     )
+
+
+def _quarantine() -> None:
     op.create_table(
         "quarantine",
         sa.Column("quarantine_id", sa.Integer(), autoincrement=True, nullable=False),
@@ -91,6 +124,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("quarantine_id", name=op.f("pk_quarantine")),
     )
     op.create_index(op.f("ix_quarantine_sop_instance_uid"), "quarantine", ["sop_instance_uid"], unique=False)
+
+
+def _studies() -> None:
     op.create_table(
         "studies",
         sa.Column("study_id", sa.String(length=32), nullable=False),
@@ -121,6 +157,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("revision > settled_revision"),
     )
     op.create_index(op.f("ix_studies_state"), "studies", ["state"], unique=False)
+
+
+def _instances() -> None:
     op.create_table(
         "instances",
         sa.Column("instance_id", sa.Integer(), autoincrement=True, nullable=False),
@@ -147,6 +186,9 @@ def upgrade() -> None:
         postgresql_where=sa.text("revision IS NULL"),
     )
     op.create_index(op.f("ix_instances_study_id"), "instances", ["study_id"], unique=False)
+
+
+def _reports() -> None:
     op.create_table(
         "reports",
         sa.Column("report_id", sa.String(length=48), nullable=False),
@@ -164,6 +206,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_reports_study_id"), "reports", ["study_id"], unique=False)
     op.create_index("ix_reports_study_revision", "reports", ["study_id", "revision"], unique=True)
+
+
+def _result_objects() -> None:
     op.create_table(
         "result_objects",
         sa.Column("sop_instance_uid", sa.String(length=64), nullable=False),
@@ -177,6 +222,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sop_instance_uid", name=op.f("pk_result_objects")),
     )
     op.create_index(op.f("ix_result_objects_report_id"), "result_objects", ["report_id"], unique=False)
+
+
+def _deliveries() -> None:
     op.create_table(
         "deliveries",
         sa.Column("delivery_id", sa.Integer(), autoincrement=True, nullable=False),
