@@ -24,10 +24,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from api.files import files_under, is_dicom, received, study_of
 from api.registration import register
-from core.domain import ObjectKind, StudyState
+from core.domain.registration import ModelState
+from core.domain.report import ObjectKind
+from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
-from core.registration import ModelState
 from core.settings import DestinationSettings, Settings, only_these_variables
 from core.store.figures import Figures, SentObject, StudyTimes
 from core.store.intake import Kept

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.command_options import DEFAULT_DATA, Data, Json, opened, print_json
-from core.registration import ModelState
+from core.domain.registration import ModelState
 
 if TYPE_CHECKING:
     from core.store.store import Store

@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from core.domain import ReportStatus
+from core.domain.reading import Reading
+from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import Reading
 from core.statistics import Estimate
 from core.store.shadows import ShadowReading
 from core.store.store import Store

@@ -25,7 +25,7 @@ from api.demo_printing import Waiting, print_outcomes
 from api.processes import living
 from api.registration import register
 from api.supervisor import Supervisor, commands_of
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image as Picture
 
-from core.domain import StudyState
+from core.domain.study import StudyState
 from core.store.figures import Figures, StudyTimes
 from core.store.store import Store
 from datasets.demo import DemoStudy, PlantedRegion

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from api.audit import Asked, audit_of, audit_predictions
-from core.domain import FindingDefinition
+from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from datasets import chest

@@ -19,8 +19,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from api.processes import living
+from core.domain.explanation_job import ExplanationJob, JobState
 from core.errors import CandorError, ConfigurationError, Unavailable
-from core.explanations import ExplanationJob, JobState
 from core.settings import Settings
 from core.store.store import Store
 from pipeline.desk import Desk

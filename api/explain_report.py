@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from api.explain_report_page import Pictured, report_page
 from api.explanation_gate import ADULT_YEARS, case_of, gate, held_out_set, side_of, square_of
-from core.domain import Image
+from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap
 from datasets import chest

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from core.cohort_words import cohort_in_words, rate_in_words
 from core.store.operating_policies import StoredPolicy
+from core.wording import cohort_in_words, rate_in_words
 from fairness.mitigation_policy import Effect, policy_from
 
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from core.domain.registration import Registration
 from core.errors import CandorError, ConfigurationError
-from core.registration import Registration
 from core.store.store import Store
 from models.packages import CARD, ModelPackage
 from models.registry import Entry, Refused, Registry

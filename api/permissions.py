@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from fastapi import Request
 
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 from core.errors import CandorError
 from core.store.store import Store
 

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from api.gates import Gates, gates_of, reasons, worst
-from core.domain import AuditEvent
+from core.domain.registration import ModelState, Registration
+from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError, IntegrityError
-from core.registration import ModelState, Registration
 from core.settings import Settings
 from core.store.keys import sync_folders
 from core.store.store import Store

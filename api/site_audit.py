@@ -9,9 +9,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from core.cohort_words import cohort_in_words
 from core.settings import Settings
 from core.store.store import Store
+from core.wording import cohort_in_words
 from fairness.audit import Audit
 from fairness.audit_files import PAGE, write_audit
 from fairness.audit_signature import Signer

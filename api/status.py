@@ -12,9 +12,9 @@ from rich.table import Table
 
 from api.processes import living
 from core.clock import month_of
-from core.domain import StudyState
+from core.domain.registration import ModelState
+from core.domain.study import StudyState
 from core.errors import CandorError
-from core.registration import ModelState
 from core.settings import Settings
 from core.store.figures import Figures
 from core.store.outbox import DestinationState

@@ -13,7 +13,7 @@ from fastapi import Body, Depends, FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from api.permissions import Permission, requires
-from core.explanations import ExplanationJob
+from core.domain.explanation_job import ExplanationJob
 from core.store.store import Store
 
 _COLLECTION = "/api/studies/{study_id}/explanations"

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from core.errors import ConfigurationError
 
 PREFIX = "CANDOR_"

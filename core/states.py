@@ -6,7 +6,7 @@ supersedes the last one. Every other move is forward.
 
 from __future__ import annotations
 
-from core.domain import StudyState
+from core.domain.study import StudyState
 from core.errors import IntegrityError
 
 _OUTCOMES = frozenset({StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED})

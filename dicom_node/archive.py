@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from core.domain import Instance
+from core.domain.study import Instance
 from dicom_node.intake import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
-from core.domain import Instance, Patient
+from core.domain.study import Instance, Patient
 from dicom_node.part10 import MANUFACTURER
 from dicom_node.verified import VerifiedReport
 

@@ -6,7 +6,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_color_lut
 
-from core.domain import Image
+from core.domain.study import Image
 from core.errors import InvalidStudy
 from dicom_node.frames import Frame, read_frame
 from dicom_node.grayscale import display
@@ -17,7 +17,7 @@ _PALETTE_BITS = 16
 
 
 def decode(part10: bytes, *, frame: int = 0) -> Image:
-    """The frame (counted from 0) of a Part 10 file as displayed: see `core.domain.Image` for units and range.
+    """The frame (counted from 0) of a Part 10 file as displayed: see `core.domain.study.Image` for units and range.
 
     Raises InvalidStudy with a reason fit for a report: "the pixel data are truncated", ...
     """

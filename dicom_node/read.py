@@ -16,7 +16,7 @@ from typing import Literal, cast
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
-from core.domain import Instance, Patient
+from core.domain.study import Instance, Patient
 from core.errors import InvalidStudy
 from dicom_node.checks import check_structure
 from dicom_node.elements import Buffer

@@ -24,7 +24,7 @@ from api.data_folder import make_data_folder
 from api.metrics import exposition
 from api.quality_printing import share
 from api.web import create_app
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from core.errors import ANSWERS
 from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings
 from core.states import TRANSITIONS

@@ -6,7 +6,9 @@ the model, not where disease is.
 
 from __future__ import annotations
 
-from core.domain import Code, Prediction, Saliency
+from core.domain.code import Code
+from core.domain.explanation import Saliency
+from core.domain.model import Prediction
 from core.geometry import FloatMap
 from explain.methods import CLASS_ACTIVATION
 from explain.outline import outline

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.domain import Faithfulness, Saliency
+from core.domain.explanation import Faithfulness, Saliency
 from core.errors import ConfigurationError
 from explain import black_box, gradient_maps
 from explain.class_activation import saliency_of

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Faithfulness
+from core.domain.explanation import Faithfulness
 from explain.null_maps import null_maps
 from explain.perturbation import blurred, noisy, shifted, sized
 from explain.structure import similarity

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from core.domain import Code
+from core.domain.code import Code
 from core.errors import ConfigurationError
 
 CLASS_ACTIVATION = Code(value="130402", scheme="DCM", meaning="Class activation")

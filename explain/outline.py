@@ -6,7 +6,7 @@ import numpy as np
 from contourpy import contour_generator
 from numpy.typing import NDArray
 
-from core.domain import Region
+from core.domain.explanation import Region
 from core.geometry import FloatMap
 
 FINEST_GRID = 256

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import Image
+from core.domain.study import Image
 from core.geometry import SquareFrame, resized
 from explain.gradient_maps import GradientModel
 from explain.watching import BATCH, Floats

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from core.domain import CohortMetric
+from core.domain.report import CohortMetric
 from fairness.cohorts import ALL, cohort_name, conditions_of
 from fairness.truth import AMONG_VERIFIED
 

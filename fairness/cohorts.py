@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
-from core.readings import CohortFacts
 
 UNKNOWN = "UNKNOWN"
 ALL = "all"

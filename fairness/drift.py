@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, ks_2samp
 
 from core.clock import month_of
-from core.domain import ReportStatus
-from core.readings import Reading
+from core.domain.reading import Reading
+from core.domain.report import ReportStatus
 from core.statistics import wilson
 from fairness.cohorts import ALL, cohort_name
 from fairness.truth import Settled

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from core.cohort_words import cohort_in_words
 from core.pages import Row as Line
 from core.pages import callout, forest, paragraph
+from core.wording import cohort_in_words
 from fairness.audit import INSUFFICIENT, SUPPRESSED, Audit, Test
 from fairness.page_words import cohort_words, count, finding_words, per_cent, points, probability
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.cohort_words import cohort_in_words
+from core.wording import cohort_in_words
 
 DASH = "-"
 

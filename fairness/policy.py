@@ -26,8 +26,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from core.cohort_words import cohort_in_words
 from core.errors import ConfigurationError
+from core.wording import cohort_in_words
 from fairness.audit import INSUFFICIENT, SUPPRESSED, Audit, Row
 
 FLOORS = ("sensitivity", "specificity", "ppv", "npv", "auroc")

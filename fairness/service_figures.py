@@ -18,8 +18,8 @@ from functools import partial
 import numpy as np
 from scipy.stats import binom, ks_2samp
 
-from core.domain import ReportStatus
-from core.readings import Reading
+from core.domain.reading import Reading
+from core.domain.report import ReportStatus
 from core.statistics import wilson
 from fairness.audit import SUPPRESSED, Audit, Row
 from fairness.audit_run import GAPS, WITH_TRUTH, WITHOUT_TRUTH

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readings import Reading
+from core.domain.reading import Reading
 from fairness.audit import SUPPRESSED, Row
 from fairness.audit_table import Grouping
 from fairness.cohorts import ALL

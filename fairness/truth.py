@@ -14,9 +14,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.domain import ReportStatus
+from core.domain.reading import GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.pseudonym import fraction
-from core.readings import GroundTruth, Reading, TruthSource
 
 PRECEDENCE = tuple(TruthSource)
 AMONG_VERIFIED = "among verified"
@@ -29,8 +29,8 @@ Settled = dict[tuple[str, str], GroundTruth]
 def settled(answers: Iterable[GroundTruth]) -> Settled:
     """For each study and finding the one answer that counts: of the most trusted source its newest.
 
-    Sources in order of trust: `core.readings.TruthSource`. Of two answers of one source given at the same moment the
-    one that came in last counts.
+    Sources in order of trust: `core.domain.reading.TruthSource`. Of two answers of one source given at the same moment
+    the one that came in last counts.
     """
     found: Settled = {}
     for answer in answers:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.readings import Reading
+from core.domain.reading import Reading
 from core.statistics import Estimate, bootstrap
 from fairness.audit import ALL, Row
 from fairness.truth import Settled, is_without_flag, verification

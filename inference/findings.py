@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from core.domain import Finding, OperatingPoint, Prediction
+from core.domain.model import OperatingPoint, Prediction
+from core.domain.report import Finding
 
 
 def to_findings(prediction: Prediction, points: Mapping[str, OperatingPoint]) -> tuple[Finding, ...]:

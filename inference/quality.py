@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from core.domain import Image, Instance, Quality
+from core.domain.model import Quality
+from core.domain.study import Image, Instance
 from core.errors import InvalidStudy
 from models.packages import ModelPackage
 from models.quality import Fault, QualityGate, QualityModel

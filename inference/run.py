@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from core.domain import Image, Prediction
+from core.domain.model import Prediction
+from core.domain.study import Image
 from core.errors import InvalidStudy
 from inference.quality import assess
 from models.onnx_runtime import OnnxModel

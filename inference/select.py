@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from core.domain import Instance, ReportStatus, Study
+from core.domain.report import ReportStatus
+from core.domain.study import Instance, Study
 from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
 from models.packages import Accepts, ModelPackage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeGuard
 
-from core.cohort_words import cohort_in_words
+from core.wording import cohort_in_words
 from models.card_blocks import Block, Bullets, CardSection, Curves, Forest, Gallery, Grid, Picture, Text
 
 if TYPE_CHECKING:

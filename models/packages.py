@@ -24,7 +24,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.domain import Code, FindingDefinition, ModelVersion, OperatingPoint
+from core.domain.code import Code
+from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
 from models.contents import files_of, refuse_code, sha256_of
 from models.external_data import refuse_external_data

@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic
 from core.errors import CandorError, ConfigurationError, IntegrityError
-from core.registration import ModelState, Registration, SignedRegistration, is_authentic
 from models.contents import differences, files_of
 from models.packages import DESCRIPTION, ModelPackage, load_package
 from models.shipped import ZOO, pinned_files

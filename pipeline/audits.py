@@ -15,7 +15,9 @@ from pathlib import Path
 
 import structlog
 
-from core.domain import CohortMetric, ModelVersion, OperatingPoint, Study
+from core.domain.model import ModelVersion, OperatingPoint
+from core.domain.report import CohortMetric
+from core.domain.study import Study
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.site_audits import SiteAudit

@@ -7,7 +7,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Protocol
 
-from core.domain import Delivery
+from core.domain.delivery import Delivery
 from core.errors import DiskFull, Unavailable
 from core.settings import DestinationSettings, Settings, TlsSettings
 from core.store.keys import sync_folders

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from core.domain import Instance, Report, ReportStatus, Study
+from core.domain.reading import CohortFacts, Reading
+from core.domain.report import Report, ReportStatus
+from core.domain.study import Instance, Study
 from core.pseudonym import pseudonym
-from core.readings import CohortFacts, Reading
 
 _MOBILE = re.compile(r"\b(?:portable|mobile|bedside|mobilett|mobiledart)\b", re.IGNORECASE)
 _FIXED = re.compile(r"\b(?:fixed|upright|bucky|wall ?stand)\b", re.IGNORECASE)

@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from core.clock import month_of
-from core.readings import Reading
+from core.domain.reading import Reading
 from core.settings import Settings
 from core.store.site_audits import Alarm
 from core.store.store import Store

@@ -13,7 +13,7 @@ from itertools import groupby
 
 import structlog
 
-from core.domain import Delivery
+from core.domain.delivery import Delivery
 from core.errors import IntegrityError, InvalidStudy, Unavailable, answer_for
 from core.settings import DestinationSettings, Settings
 from core.store.store import Store

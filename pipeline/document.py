@@ -6,8 +6,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from core.cohort_words import statement_of
-from core.domain import Code, CohortMetric, Faithfulness, Finding, ModelVersion, Report, Saliency
+from core.domain.code import Code
+from core.domain.explanation import Faithfulness, Saliency
+from core.domain.model import ModelVersion
+from core.domain.report import CohortMetric, Finding, Report
+from core.wording import statement_of
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import structlog
 
+from core.domain.reading import GroundTruth, TruthSource
 from core.errors import CandorError
 from core.pseudonym import pseudonym
-from core.readings import GroundTruth, TruthSource
 from core.store.intake import Arrival, InstanceRole, Kept
 from core.store.store import Store
 from dicom_node.intake import (

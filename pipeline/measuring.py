@@ -16,7 +16,8 @@ from collections.abc import Iterable
 
 import structlog
 
-from core.domain import Faithfulness, Prediction, Saliency
+from core.domain.explanation import Faithfulness, Saliency
+from core.domain.model import Prediction
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.store import Store

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from core.domain import ModelVersion
+from core.domain.model import ModelVersion
+from core.domain.reading import Reading
 from core.errors import ConfigurationError
-from core.readings import Reading
 from core.settings import Settings
 from core.store.operating_policies import StoredPolicy
 from core.store.store import Store

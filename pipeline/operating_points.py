@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from core.domain import CohortMetric, ModelVersion, OperatingPoint
+from core.domain.model import ModelVersion, OperatingPoint
+from core.domain.report import CohortMetric
 from core.store.operating_policies import OperatingPolicyStore, StoredPolicy
 from fairness.mitigation_policy import Effect, policy_from
 

@@ -16,7 +16,9 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from core.domain import Finding, Image, Saliency
+from core.domain.explanation import Saliency
+from core.domain.report import Finding
+from core.domain.study import Image
 from models.packages import ModelPackage
 from pipeline import runner
 from pipeline.runner import Child

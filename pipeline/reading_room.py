@@ -14,7 +14,10 @@ from typing import Any
 
 import structlog
 
-from core.domain import Instance, ObjectKind, Patient, Prediction, Report, ResultObject, Saliency, Series, Study
+from core.domain.explanation import Saliency
+from core.domain.model import Prediction
+from core.domain.report import ObjectKind, Report, ResultObject
+from core.domain.study import Instance, Patient, Series, Study
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.store import Store

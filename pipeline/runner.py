@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from models.onnx_runtime import OnnxModel
     from models.quality import QualityModel
 
-from core.domain import Faithfulness, Image, ModelVersion, ObjectKind, Prediction, Report, ResultObject
+from core.domain.explanation import Faithfulness
+from core.domain.model import ModelVersion, Prediction
+from core.domain.report import ObjectKind, Report, ResultObject
+from core.domain.study import Image
 from core.errors import CandorError, Unavailable
 from core.log import configure_logging
 

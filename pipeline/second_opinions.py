@@ -14,9 +14,12 @@ from typing import Any
 
 import structlog
 
-from core.domain import AuditEvent, Finding, ObjectKind, Report, Saliency, Study
+from core.domain.explanation import Saliency
+from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
+from core.domain.report import Finding, ObjectKind, Report
+from core.domain.study import Study
+from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError, Unsupported
-from core.explanations import INTERRUPTED, ExplanationJob, JobState
 from core.settings import Settings
 from core.store.explanations import SILENT_SECONDS
 from core.store.reports import FiledReport

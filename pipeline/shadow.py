@@ -13,7 +13,7 @@ from datetime import datetime
 
 import structlog
 
-from core.domain import ReportStatus
+from core.domain.report import ReportStatus
 from core.errors import CandorError, InvalidStudy, Unavailable
 from core.store.shadows import ShadowReading
 from core.store.store import Store

@@ -18,9 +18,10 @@ from importlib.metadata import version
 import numpy as np
 import structlog
 
-from core.domain import ModelVersion, ReportStatus
+from core.domain.model import ModelVersion
+from core.domain.reading import Reading
+from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import Reading
 from core.settings import Settings
 from core.store.site_audits import SiteAudit
 from core.store.store import Store

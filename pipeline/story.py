@@ -14,7 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from core.domain import CohortMetric, OperatingPoint, Prediction, Report, ReportStatus, Saliency, Study
+from core.domain.explanation import Saliency
+from core.domain.model import OperatingPoint, Prediction
+from core.domain.report import CohortMetric, Report, ReportStatus
+from core.domain.study import Study
 from core.errors import InvalidStudy
 from explain.class_activation import explain
 from explain.gate_result import withheld_reason

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from core.domain import Faithfulness, Saliency
+from core.domain.explanation import Faithfulness, Saliency
 
 LOWEST_STABILITY = 0.8
 """SSIM, as in the registration gate: a map that small changes of the image move more says little of the image."""

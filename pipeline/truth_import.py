@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.domain import AuditEvent
+from core.domain.reading import GroundTruth, Reading, TruthSource
+from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
-from core.readings import GroundTruth, Reading, TruthSource
 from core.store.store import Store
 from fairness.truth import settled, to_be_read_blind
 

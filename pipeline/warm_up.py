@@ -6,19 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from core.domain import (
-    Finding,
-    Image,
-    Instance,
-    ModelVersion,
-    ObjectKind,
-    Patient,
-    Prediction,
-    Report,
-    ReportStatus,
-    Series,
-    Study,
-)
+from core.domain.model import ModelVersion, Prediction
+from core.domain.report import Finding, ObjectKind, Report, ReportStatus
+from core.domain.study import Image, Instance, Patient, Series, Study
 from core.geometry import SquareFrame
 from dicom_node.encode import encode
 from explain.class_activation import explain

@@ -17,7 +17,8 @@ import structlog
 from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 from dbos import error as dbos_error
 
-from core.domain import Instance, ObjectKind, Report, ReportStatus, ResultObject, Study
+from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.study import Instance, Study
 from core.errors import CandorError, Unavailable, answer_for
 from core.settings import Settings
 from core.store.reports import FiledReport

@@ -7,8 +7,9 @@ from dataclasses import asdict
 import numpy as np
 from sqlalchemy import insert
 
-from core.domain import ModelVersion, ReportStatus
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.model import ModelVersion
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.store.audit_tables import readings, truths
 from core.store.store import Store
 

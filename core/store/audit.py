@@ -1,4 +1,4 @@
-"""The audit trail in the database: rows are only ever added, each sealed to the one before (see `core.audit`).
+"""The audit trail in the database: rows are only ever added, each sealed to the one before (see `core.trail`).
 
 The head row serialises writers: an event gets its number and its place in the chain while the transaction it belongs
 to is open, so the change and its audit event are both in, or neither. On PostgreSQL the head stays locked until the
@@ -13,7 +13,14 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Column, Connection, Engine, Integer, String, Table, Text, insert, select, update
 
-from core.audit import (
+from core.clock import Clock, system_clock
+from core.domain.trail import AuditEvent
+from core.errors import IntegrityError
+from core.store.database import reading
+from core.store.keys import SiteKey
+from core.store.metadata import metadata
+from core.store.statements import insert_if_absent
+from core.trail import (
     GENESIS,
     Head,
     SealedEvent,
@@ -25,13 +32,6 @@ from core.audit import (
     seal_head,
     sign_head,
 )
-from core.clock import Clock, system_clock
-from core.domain import AuditEvent
-from core.errors import IntegrityError
-from core.store.database import reading
-from core.store.keys import SiteKey
-from core.store.metadata import metadata
-from core.store.statements import insert_if_absent
 
 audit_events = Table(
     "audit_events",

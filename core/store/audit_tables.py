@@ -21,7 +21,7 @@ readings = Table(
     Column("model_name", String(64), nullable=False),
     Column("model_version", String(32), nullable=False),
     Column("model_sha256", String(64), nullable=False),
-    Column("facts", JSON, nullable=False),  # core.readings.CohortFacts
+    Column("facts", JSON, nullable=False),  # core.domain.reading.CohortFacts
     Column("probabilities", JSON, nullable=False),
     Column("flags", JSON, nullable=False),
     Column("turnaround_seconds", Float, nullable=True),
@@ -36,7 +36,7 @@ truths = Table(
     Column("study_id", String(32), nullable=False, index=True),
     Column("finding", String(64), nullable=False),
     Column("value", Boolean, nullable=False),
-    Column("source", String(16), nullable=False),  # core.readings.TruthSource
+    Column("source", String(16), nullable=False),  # core.domain.reading.TruthSource
     Column("reader", String(32), nullable=False),  # keyed hash
     Column("ai_seen", Boolean, nullable=False),
     Column("at", Float, nullable=False),

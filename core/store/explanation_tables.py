@@ -12,7 +12,7 @@ faithfulness = Table(
     Column("sop_instance_uid", String(64), nullable=False),
     Column("device_uid", String(64), nullable=False),  # of the model version: its name, number and weights
     Column("finding", String(64), nullable=False),
-    Column("document", JSON, nullable=False),  # core.domain.Faithfulness
+    Column("document", JSON, nullable=False),  # core.domain.explanation.Faithfulness
     Column("measured_at", Float, nullable=False),
     PrimaryKeyConstraint("sop_instance_uid", "device_uid", "finding"),
 )
@@ -25,7 +25,7 @@ explanation_jobs = Table(
     Column("finding", String(64), nullable=False),
     Column("method", String(32), nullable=False),
     Column("destination", String(32), nullable=False),
-    Column("state", String(16), nullable=False, index=True),  # core.explanations.JobState
+    Column("state", String(16), nullable=False, index=True),  # core.domain.explanation_job.JobState
     Column("is_unwanted", Boolean, nullable=False),  # a cancellation that the process at work has not seen yet
     Column("passes", Integer, nullable=False),
     Column("passes_expected", Integer, nullable=False),

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
-from core.domain import Faithfulness, ModelVersion
-from core.explanations import INTERRUPTED, ExplanationJob, JobState
+from core.domain.explanation import Faithfulness
+from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
+from core.domain.model import ModelVersion
 from core.store.database import reading
 from core.store.explanation_tables import explanation_jobs, faithfulness
 from core.store.statements import insert_if_absent

@@ -7,7 +7,9 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, FromClause, Select, case, func, select
 
-from core.domain import DeliveryStatus, ObjectKind, ReportStatus, StudyState
+from core.domain.delivery import DeliveryStatus
+from core.domain.report import ObjectKind, ReportStatus
+from core.domain.study import StudyState
 from core.store.database import reading
 from core.store.intake import InstanceRole
 from core.store.tables import deliveries, instances, quarantine, reports, result_objects, studies

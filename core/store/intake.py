@@ -14,7 +14,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
-from core.domain import AuditEvent, Instance, Patient, StudyState
+from core.domain.study import Instance, Patient, StudyState
+from core.domain.trail import AuditEvent
 from core.store.audit import AuditTrail
 from core.store.database import reading
 from core.store.objects import ObjectStore, StoredObject

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError
 from core.store.audit import AuditTrail
 from core.store.audit_tables import operating_policies

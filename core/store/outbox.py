@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
-from core.domain import AuditEvent, Delivery, DeliveryStatus, ObjectKind
+from core.domain.delivery import Delivery, DeliveryStatus
+from core.domain.report import ObjectKind
+from core.domain.trail import AuditEvent
 from core.store.audit import AuditTrail
 from core.store.database import reading
 from core.store.statements import upsert

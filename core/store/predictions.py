@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from sqlalchemy import Engine, func, select, update
 
-from core.domain import ModelVersion, Prediction, Quality
+from core.domain.model import ModelVersion, Prediction, Quality
 from core.geometry import SquareFrame
 from core.store.database import reading
 from core.store.statements import insert_if_absent

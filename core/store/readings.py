@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, func, select
 
-from core.domain import ReportStatus
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.store.audit_tables import readings, truths
 from core.store.database import reading
 from core.store.statements import insert_if_absent

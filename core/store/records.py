@@ -6,7 +6,7 @@ import dataclasses
 from datetime import date, datetime
 from typing import Any
 
-from core.domain import Instance, Patient
+from core.domain.study import Instance, Patient
 
 _TUPLES = ("patient_orientation", "image_type", "flags")
 

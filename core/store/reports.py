@@ -12,7 +12,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, exists, insert, select
 
-from core.domain import AuditEvent, DeliveryStatus, ObjectKind, ReportStatus, ResultObject, StudyState
+from core.domain.delivery import DeliveryStatus
+from core.domain.report import ObjectKind, ReportStatus, ResultObject
+from core.domain.study import StudyState
+from core.domain.trail import AuditEvent
 from core.store.audit import AuditTrail
 from core.store.database import reading
 from core.store.objects import ObjectStore

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine, and_, exists, select
 
-from core.domain import ReportStatus
+from core.domain.report import ReportStatus
 from core.store.database import reading
 from core.store.statements import insert_if_absent
 from core.store.studies import Revision

@@ -14,7 +14,7 @@ from itertools import groupby
 
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
 
-from core.domain import Instance, Series, Study, StudyState
+from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.states import check_transition
 from core.store.database import reading

@@ -56,7 +56,7 @@ instances = Table(
     Column("instance_id", Integer, primary_key=True, autoincrement=True),
     Column("study_id", ForeignKey("studies.study_id"), nullable=False, index=True),
     Column("sop_instance_uid", String(64), nullable=False, unique=True),
-    Column("header", JSON, nullable=False),  # core.domain.Instance
+    Column("header", JSON, nullable=False),  # core.domain.study.Instance
     Column("role", String(16), nullable=False),  # InstanceRole
     Column("revision", Integer, nullable=True),  # the first revision that holds it; NULL: not assembled yet
     Column("association_id", String(36), nullable=False),
@@ -182,7 +182,7 @@ model_versions = Table(
     metadata,
     Column("name", String(64), nullable=False),
     Column("version", String(32), nullable=False),
-    Column("record", JSON, nullable=False),  # core.registration.Registration
+    Column("record", JSON, nullable=False),  # core.domain.registration.Registration
     Column("signature", String(128), nullable=False),  # of the record, by the site key
     PrimaryKeyConstraint("name", "version"),
 )

@@ -16,7 +16,10 @@ from collections.abc import Collection, Iterator, Mapping
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
-from core.domain import Finding, Image, ModelVersion, ObjectKind, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.model import ModelVersion
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
 from dicom_node.encode.pmap import encode_pmap, lies_in_a_frame_of_reference

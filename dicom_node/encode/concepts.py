@@ -8,7 +8,8 @@ from __future__ import annotations
 from highdicom.sr import CodedConcept
 from pydicom.dataset import Dataset
 
-from core.domain import Code, Faithfulness
+from core.domain.code import Code
+from core.domain.explanation import Faithfulness
 from dicom_node.encode.uids import CODING_SCHEME_UID
 
 PRIVATE_SCHEME = "99CANDOR"

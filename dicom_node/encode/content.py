@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from core.domain import Region
+from core.domain.explanation import Region
 from dicom_node.encode.concepts import LOWER_LIMIT, NO_UNITS, UPPER_LIMIT
 
 CONTAINS = hd.RelationshipTypeValues.CONTAINS

@@ -11,7 +11,8 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
-from core.domain import Finding, ObjectKind, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.content import outline
 from dicom_node.encode.shell import (

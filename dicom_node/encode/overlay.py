@@ -17,8 +17,11 @@ from PIL import ImageDraw, ImageFont
 from PIL.ImageFont import FreeTypeFont
 from PIL.ImageFont import ImageFont as BitmapFont
 
-from core.cohort_words import point_in_words, rate_in_words, statement_of
-from core.domain import CohortMetric, Faithfulness, Finding, Image, ModelVersion, Saliency
+from core.domain.explanation import Faithfulness, Saliency
+from core.domain.model import ModelVersion
+from core.domain.report import CohortMetric, Finding
+from core.domain.study import Image
+from core.wording import point_in_words, rate_in_words, statement_of
 from dicom_node.encode.shell import DISCLAIMER, NOT_VERIFIED, REGION_WORDS
 
 LONG_SIDE = 1024

@@ -12,7 +12,9 @@ from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage
 
-from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.model import ModelVersion
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
     REGION_WORDS,

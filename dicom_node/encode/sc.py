@@ -5,7 +5,9 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from core.domain import Finding, Image, ObjectKind, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.shell import (

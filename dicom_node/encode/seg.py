@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.model import ModelVersion
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
     REGION_WORDS,

@@ -10,7 +10,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.dataset import Dataset
 
-from core.domain import Finding, ModelVersion, ObjectKind, Report, ResultObject
+from core.domain.model import ModelVersion
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, UNPAIRED, code_item
 from dicom_node.encode.source import PATIENT_AND_STUDY
 from dicom_node.encode.uids import instance_uid, series_uid

@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
-from core.domain import Instance, Study
+from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
 
 PATIENT_AND_STUDY = (

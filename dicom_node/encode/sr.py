@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ComprehensiveSRStorage
 
-from core.domain import ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.content import (
     CONTAINS,

@@ -14,8 +14,11 @@ from functools import lru_cache
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 
-from core.cohort_words import point_in_words
-from core.domain import Code, CohortMetric, Faithfulness, Finding, ModelVersion, OperatingPoint, Report, Saliency
+from core.domain.code import Code
+from core.domain.explanation import Faithfulness, Saliency
+from core.domain.model import ModelVersion, OperatingPoint
+from core.domain.report import CohortMetric, Finding, Report
+from core.wording import point_in_words
 from dicom_node.encode import concepts
 from dicom_node.encode.content import (
     HAS_PROPERTIES,

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from uuid import UUID, uuid5
 
-from core.domain import ModelVersion, ObjectKind, Report
+from core.domain.model import ModelVersion
+from core.domain.report import ObjectKind, Report
 
 _NAMESPACE = UUID("5d0c2f3e-6a57-5f0e-9c0e-0b7a3d1f2c44")  # ours, drawn once; changing it changes every UID
 

@@ -7,7 +7,7 @@ Opacity and infiltrate are DICOM's own concepts (CID 6101, CID 6104).
 
 from __future__ import annotations
 
-from core.domain import Code
+from core.domain.code import Code
 
 CODES: dict[str, Code] = {
     "any_abnormality": Code(value="408574004", scheme="SCT", meaning="Imaging result abnormal"),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain import OperatingPoint
+from core.domain.model import OperatingPoint
 from core.statistics import fit_platt, wilson
 from models.evaluation import Scored, truths_of
 

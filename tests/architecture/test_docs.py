@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.domain import ObjectKind, ReportStatus
+from core.domain.report import ObjectKind, ReportStatus
 from core.settings import DestinationSettings, Settings, TlsSettings
 from core.states import TRANSITIONS
 from datasets.demo import demo_studies

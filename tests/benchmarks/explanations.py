@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from core.domain import Image
+from core.domain.study import Image
 from datasets.demo import demo_studies
 from dicom_node.pixels import decode
 from explain.explanation import faithfulness_of

@@ -18,7 +18,9 @@ import pydicom
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from core.domain import Finding, ObjectKind, OperatingPoint, Prediction, Report, ResultObject, Saliency
+from core.domain.explanation import Saliency
+from core.domain.model import OperatingPoint, Prediction
+from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from core.geometry import FloatMap
 from dicom_node.encode import encode
 from dicom_node.pixels import decode

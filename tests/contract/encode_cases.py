@@ -12,24 +12,11 @@ from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
 
-from core.domain import (
-    Code,
-    CohortMetric,
-    Faithfulness,
-    Finding,
-    FindingDefinition,
-    Image,
-    Instance,
-    ModelVersion,
-    OperatingPoint,
-    Patient,
-    Region,
-    Report,
-    ReportStatus,
-    Saliency,
-    Series,
-    Study,
-)
+from core.domain.code import Code
+from core.domain.explanation import Faithfulness, Region, Saliency
+from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
+from core.domain.report import CohortMetric, Finding, Report, ReportStatus
+from core.domain.study import Image, Instance, Patient, Series, Study
 
 STUDY_UID, SERIES_UID, IMAGE_UID = "1.2.826.0.1.1.1", "1.2.826.0.1.1.2", "1.2.826.0.1.1.3"
 OPACITY = Code(value="RID28530", scheme="RADLEX", meaning="Lung opacity")

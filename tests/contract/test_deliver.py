@@ -5,7 +5,7 @@ from pynetdicom import AE, evt
 
 import pipeline.deliver
 from core.clock import SettableClock
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from core.settings import DestinationSettings, Settings
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.deliver import DeliveryLoop
@@ -55,7 +55,7 @@ def test_an_object_that_the_pacs_always_fails_on_is_set_aside(tmp_path, pacs, mo
 
 
 def file_sr(store):
-    from core.domain import ReportStatus
+    from core.domain.report import ReportStatus
     from core.store.reports import FiledReport
 
     store.intake.keep(arrival("1", "1"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pydicom
 import pytest
 
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from dicom_node.encode import encode
 from tests.contract import conformance
 from tests.contract.encode_cases import IMAGE_UID, Case, cases, dx_source, image, report

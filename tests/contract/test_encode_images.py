@@ -12,7 +12,8 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_voi_lut
 
-from core.domain import Image, ObjectKind, Report
+from core.domain.report import ObjectKind, Report
+from core.domain.study import Image
 from dicom_node.encode import encode
 from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.uids import tracking_uid

@@ -14,7 +14,7 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from dicom_node.encode import encode
 from dicom_node.encode.source import read_source
 from tests.contract.encode_cases import IMAGE_UID, dx_source, image, report, saliency, study

@@ -13,7 +13,8 @@ import pydicom
 import pytest
 from pydicom.dataset import Dataset
 
-from core.domain import Image, ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid

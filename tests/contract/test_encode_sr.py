@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code as Concept
 from pydicom.uid import DigitalXRayImageStorageForPresentation
 
-from core.domain import ObjectKind, Report, ReportStatus
+from core.domain.report import ObjectKind, Report, ReportStatus
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid
 from dicom_node.sr_text import render_text

@@ -22,7 +22,7 @@ from PIL import Image as Pillow
 from PIL import ImageDraw
 from scipy import ndimage
 
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from dicom_node.pixels import decode
 from tests.contract.drawn_cases import (
     ORIENTATIONS,

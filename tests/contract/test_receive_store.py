@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pydicom.datadict import tag_for_keyword
 
-from core.domain import ObjectKind, Study
+from core.domain.report import ObjectKind
+from core.domain.study import Study
 from core.settings import Settings
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from api.registration import register
-from core.registration import ModelState, Registration
+from core.domain.registration import ModelState, Registration
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
 from models.contents import SIGNATURE

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from core.registration import ModelState
+from core.domain.registration import ModelState
 from models.signatures import new_key, sign_package
 from tests.e2e.house import environment, wait_until
 from tests.e2e.studies import radiograph, send

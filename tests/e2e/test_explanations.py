@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.explanations import JobState
+from core.domain.explanation_job import JobState
 from models.packages import load_package
 from tests.e2e.house import House, destination, environment, wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived

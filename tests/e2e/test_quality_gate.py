@@ -9,7 +9,7 @@ import pytest
 from pydicom import dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
-from core.domain import StudyState
+from core.domain.study import StudyState
 from datasets.demo import FOLDER
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study

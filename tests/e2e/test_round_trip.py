@@ -1,6 +1,6 @@
 """The main job, through the door: C-STORE in, SR out, with every process and socket real."""
 
-from core.domain import StudyState
+from core.domain.study import StudyState
 from tests.e2e.house import wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived, classes_of, holds_text, reports_by_study
 from tests.e2e.studies import PATCH, radiograph, send

@@ -2,9 +2,10 @@
 
 import json
 
-from core.domain import ReportStatus, StudyState
-from core.readings import GroundTruth, TruthSource
-from core.registration import ModelState
+from core.domain.reading import GroundTruth, TruthSource
+from core.domain.registration import ModelState
+from core.domain.report import ReportStatus
+from core.domain.study import StudyState
 from tests.e2e.house import wait_until
 from tests.e2e.reports import arrived, reports_by_study
 from tests.e2e.studies import radiograph, send

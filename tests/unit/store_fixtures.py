@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.clock import SettableClock
-from core.domain import Instance, Patient
+from core.domain.study import Instance, Patient
 from core.settings import Settings
 from core.store.intake import Arrival, InstanceRole
 from core.store.keys import SiteKey

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from api.data_folder import make_data_folder, settings_file
-from core.domain import ObjectKind
+from core.domain.report import ObjectKind
 from core.errors import ConfigurationError
 from core.settings import DestinationSettings, Settings, TlsSettings, load_settings
 from core.store.keys import SiteKey

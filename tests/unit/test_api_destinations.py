@@ -5,7 +5,8 @@ import pytest
 from api.data_folder import make_data_folder
 from api.destinations import echo_destination, retry_all
 from api.files import received
-from core.domain import ObjectKind, ReportStatus, ResultObject, StudyState
+from core.domain.report import ObjectKind, ReportStatus, ResultObject
+from core.domain.study import StudyState
 from core.errors import Unavailable
 from core.store.reports import FiledReport
 from core.store.store import open_store

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from core.domain import StudyState
+from core.domain.study import StudyState
 from core.store.figures import StudyTimes
 
 WHOLE = StudyTimes(

@@ -14,7 +14,7 @@ from api.problems import SECURITY_HEADERS
 from api.processes import heartbeat
 from api.web import create_app
 from api.web_process import serve_web
-from core.domain import StudyState
+from core.domain.study import StudyState
 from core.errors import ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.keys import SiteKey

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from core.domain import Code, FindingDefinition, ModelVersion, OperatingPoint, Prediction
+from core.domain.code import Code
+from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint, Prediction
 from core.geometry import SquareFrame
 from explain.class_activation import MASK_LEVEL, explain
 

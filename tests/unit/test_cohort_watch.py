@@ -15,9 +15,9 @@ from sqlalchemy import insert
 from api.metrics import exposition
 from api.status import status_of
 from core.clock import SettableClock
-from core.domain import ReportStatus
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.log import configure_logging
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
 from core.store.audit_tables import readings
 from core.store.store import Store
 from fairness.cohorts import Definition, loggable, parse_definition

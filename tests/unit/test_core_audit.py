@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
-from core.audit import GENESIS, seal_event, seal_head
 from core.clock import SettableClock
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 from core.errors import IntegrityError
 from core.store.audit import AuditTrail, audit_events, audit_head
 from core.store.database import open_engine
 from core.store.keys import SiteKey
+from core.trail import GENESIS, seal_event, seal_head
 
 KEY = SiteKey.generate()
 EVENT = AuditEvent(action="instance.received", actor="CT1", outcome="success", subject="abc", source="127.0.0.1")
@@ -185,7 +185,7 @@ def test_any_words_survive_the_way_through_the_database(engine: Engine, words: s
 
 RECORD = """
 import sys
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 from core.store.audit import AuditTrail
 from core.store.database import open_engine
 from core.store.keys import SiteKey

@@ -22,7 +22,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import InternalError
 
 import core.store.tables  # noqa: F401  # fills the metadata
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 from core.errors import Unavailable
 from core.settings import Settings
 from core.store.audit import AuditTrail, audit_events

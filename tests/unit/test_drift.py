@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from core.clock import month_of
-from core.domain import ReportStatus
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from fairness.drift import drift_of_month, psi, psi_by_chance
 from fairness.truth import settled
 

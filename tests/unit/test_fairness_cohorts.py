@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
-from core.readings import CohortFacts
 from fairness.cohorts import (
     AGE_EDGES,
     Definition,

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from core.domain import Image
+from core.domain.study import Image
 from core.errors import InvalidStudy
 from inference.run import infer
 from models.onnx_runtime import OnnxModel

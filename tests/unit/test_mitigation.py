@@ -12,9 +12,9 @@ from sqlalchemy import insert, update
 
 from api.mitigation_printing import print_policy
 from core.clock import SettableClock
-from core.domain import ReportStatus
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
 from core.store.audit_tables import readings, truths
 from core.store.operating_policies import StoredPolicy
 from core.store.store import Store

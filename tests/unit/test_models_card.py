@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from core.cohort_words import cohort_in_words
 from core.errors import ConfigurationError
+from core.wording import cohort_in_words
 from fairness import audit as nouns
 from models.card import html_of, markdown_of, read_material, write_card
 from models.packages import load_package

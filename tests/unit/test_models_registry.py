@@ -13,8 +13,8 @@ from sqlalchemy import update
 from api import registration
 from api.data_folder import make_data_folder
 from api.registration import change_state
+from core.domain.registration import ModelState, Registration
 from core.errors import ConfigurationError, IntegrityError
-from core.registration import ModelState, Registration
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables import model_versions

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from api.data_folder import make_data_folder
 from core.clock import SettableClock
-from core.explanations import ExplanationJob, JobState
+from core.domain.explanation_job import ExplanationJob, JobState
 from core.settings import Settings
 from core.store.audit import audit_events
 from core.store.explanations import SILENT_SECONDS

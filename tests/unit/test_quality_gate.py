@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.domain import Image, Instance
+from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
 from inference.quality import NO_GATE, assess, gate_limitations, refuse_faulty
 from inference.run import infer

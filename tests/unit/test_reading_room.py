@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from api.data_folder import make_data_folder
-from core.domain import Image, Quality
+from core.domain.model import Quality
+from core.domain.study import Image
 from core.errors import InvalidStudy
 from core.store.store import open_store
 from inference.run import infer

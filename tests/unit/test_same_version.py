@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from api.data_folder import make_data_folder
-from core.domain import ObjectKind, ReportStatus, ResultObject, StudyState
-from core.explanations import JobState
+from core.domain.explanation_job import JobState
+from core.domain.report import ObjectKind, ReportStatus, ResultObject
+from core.domain.study import StudyState
 from core.settings import DestinationSettings, Settings
 from core.store.reports import FiledReport
 from core.store.store import Store, open_store

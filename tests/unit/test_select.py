@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from core.domain import Instance, Patient, ReportStatus, Series, Study
+from core.domain.report import ReportStatus
+from core.domain.study import Instance, Patient, Series, Study
 from inference.select import Choice, Declined, select
 from models.packages import load_package
 from tests.known_model import make_known_model

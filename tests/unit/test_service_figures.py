@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import insert
 
 from core.clock import SettableClock
-from core.domain import ReportStatus
-from core.readings import CohortFacts, Reading
+from core.domain.reading import CohortFacts, Reading
+from core.domain.report import ReportStatus
 from core.store.audit_tables import readings, truths
 from pipeline.site_audit import audit_site
 from tests.contract.encode_cases import MODEL

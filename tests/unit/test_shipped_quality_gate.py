@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.domain import Image
+from core.domain.study import Image
 from datasets.demo import FOLDER, demo_studies
 from dicom_node.pixels import decode
 from inference.quality import assess

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SettableClock
-from core.domain import ReportStatus
+from core.domain.reading import CohortFacts, GroundTruth, TruthSource
+from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import CohortFacts, GroundTruth, TruthSource
 from core.store.store import Store
 from fairness.audit import audit_from
 from fairness.audit_signature import Signer, verify

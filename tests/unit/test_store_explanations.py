@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 
 from core.clock import SettableClock
-from core.domain import Faithfulness, ModelVersion
-from core.explanations import JobState
+from core.domain.explanation import Faithfulness
+from core.domain.explanation_job import JobState
+from core.domain.model import ModelVersion
 from core.store.explanations import SILENT_SECONDS
 from tests.unit.store_fixtures import arrival, make_store
 

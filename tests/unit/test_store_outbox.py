@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 
 from core.clock import SettableClock
-from core.domain import DeliveryStatus, ObjectKind, ReportStatus, ResultObject, StudyState
+from core.domain.delivery import DeliveryStatus
+from core.domain.report import ObjectKind, ReportStatus, ResultObject
+from core.domain.study import StudyState
 from core.errors import DiskFull
 from core.store.outbox import COMMITMENT_ATTEMPTS
 from core.store.reports import FiledReport

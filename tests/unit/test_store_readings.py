@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from core.clock import SettableClock
-from core.domain import Instance, Patient, Report, ReportStatus, Series, Study
-from core.readings import GroundTruth, TruthSource
+from core.domain.reading import GroundTruth, TruthSource
+from core.domain.report import Report, ReportStatus
+from core.domain.study import Instance, Patient, Series, Study
 from core.store.store import Store
 from pipeline.cohort_facts import failed_reading, patient_pseudonym, reading_of
 from tests.contract.encode_cases import MODEL, finding

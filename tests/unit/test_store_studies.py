@@ -3,7 +3,7 @@
 import pytest
 
 from core.clock import SettableClock
-from core.domain import StudyState
+from core.domain.study import StudyState
 from core.errors import IntegrityError
 from core.states import TRANSITIONS, check_transition
 from core.store.intake import InstanceRole, Kept

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from core.domain import Faithfulness
+from core.domain.explanation import Faithfulness
 from core.settings import Settings
 from explain.faithfulness import LESS, MORE, STANDARD
 from pipeline.desk import Desk

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from core.clock import SettableClock
-from core.domain import ReportStatus
+from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.readings import CohortFacts, GroundTruth, Reading, TruthSource
 from core.store.store import Store
 from fairness.truth import (
     is_drawn,

@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from core.domain import AuditEvent
+from core.domain.trail import AuditEvent
 
 GENESIS = "0" * 64
 """What the first event names as the hash before it."""

@@ -6,7 +6,8 @@ sentences speak of the same thing.
 
 from __future__ import annotations
 
-from core.domain import CohortMetric, OperatingPoint
+from core.domain.model import OperatingPoint
+from core.domain.report import CohortMetric
 
 Limits = tuple[float, float] | None
 _SEXES = {"F": "women", "M": "men", "O": "sex other", "UNKNOWN": "sex not given"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from core.domain import ReportStatus
+from core.domain.report import ReportStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,14 @@
+"""A coded concept, as DICOM codes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Code:
+    """A coded concept: value, coding scheme designator, meaning (PS3.3 8.8; meaning <= 64 characters)."""
+
+    value: str
+    scheme: str
+    meaning: str
