@@ -30,10 +30,10 @@ from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
 from core.settings import DestinationSettings, Settings, only_these_variables
-from core.store.figures import Figures, SentObject, StudyTimes
-from core.store.intake import Kept
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
+from core.store.studies.figures import Figures, SentObject, StudyTimes
+from core.store.studies.intake import Kept
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
 from pipeline.worker import Worker

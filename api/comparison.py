@@ -13,7 +13,7 @@ from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.statistics import Estimate
-from core.store.shadows import ShadowReading
+from core.store.models.shadows import ShadowReading
 from core.store.store import Store
 from fairness.truth import Settled, settled
 from models.comparison import Agreement, Pair, Rates, compare

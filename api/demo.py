@@ -29,8 +29,8 @@ from core.domain.report import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables
-from core.store.figures import Figures
 from core.store.store import Store, open_store
+from core.store.studies.figures import Figures
 from datasets.demo import DemoStudy, demo_studies
 from dicom_node.archive import Archive
 from dicom_node.part10 import layout_of

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image as Picture
 
 from core.domain.study import StudyState
-from core.store.figures import Figures, StudyTimes
 from core.store.store import Store
+from core.store.studies.figures import Figures, StudyTimes
 from datasets.demo import DemoStudy, PlantedRegion
 from dicom_node.archive import Archive, Filed
 from dicom_node.frames import read_frame

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from api.demo_outcome import Outcome
-from core.store.figures import StudyTimes
+from core.store.studies.figures import StudyTimes
 
 _HOPS = {
     "received": "receive",

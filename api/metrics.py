@@ -16,8 +16,8 @@ from prometheus_client.registry import Collector
 from api.processes import living
 from core.clock import month_of
 from core.settings import Settings
-from core.store.figures import Figures
 from core.store.store import Store
+from core.store.studies.figures import Figures
 
 
 class StoreCollector(Collector):

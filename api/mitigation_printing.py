@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from core.store.operating_policies import StoredPolicy
+from core.store.fairness.operating_policies import StoredPolicy
 from core.wording import cohort_in_words, rate_in_words
 from fairness.mitigation_policy import Effect, policy_from
 

@@ -16,10 +16,10 @@ from core.domain.registration import ModelState
 from core.domain.study import StudyState
 from core.errors import CandorError
 from core.settings import Settings
-from core.store.figures import Figures
-from core.store.outbox import DestinationState
-from core.store.site_audits import Alarm
+from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
+from core.store.studies.figures import Figures
+from core.store.studies.outbox import DestinationState
 
 GIB = 1024**3
 A_MONTH_SECONDS = 31 * 24 * 3600

@@ -21,8 +21,8 @@ from api.processes import living
 from api.web_explanations import add_explanation_routes
 from core.errors import CandorError, ConfigurationError
 from core.settings import Settings
-from core.store.figures import Figures, StudyTimes
 from core.store.store import Store
+from core.store.studies.figures import Figures, StudyTimes
 
 _NAMES_OF_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 _MAXIMUM_PAGE = 1000

@@ -4,7 +4,7 @@ One threshold for all can mean that a finding is missed more often in some patie
 each cohort with enough data the highest threshold that reaches the sensitivity which the model has in all patients at
 its own operating point (equal opportunity; Hardt et al., NeurIPS 2016), and says what that costs in specificity. The
 effect is measured on patients that the threshold was not chosen on: chosen on one half, measured on the other, both
-ways round. Nothing changes until a person signs (`core.store.operating_policies`).
+ways round. Nothing changes until a person signs (`core.store.fairness.operating_policies`).
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import structlog
 
 from core.settings import Settings
 from core.store.store import Store
-from core.store.studies import Revision
+from core.store.studies.revisions import Revision
 from pipeline.reading_room import ReadingRoom
 
 LOOK_AGAIN_SECONDS = 15.0

@@ -20,7 +20,7 @@ from core.domain.report import CohortMetric
 from core.domain.study import Study
 from core.errors import CandorError
 from core.settings import Settings
-from core.store.site_audits import SiteAudit
+from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.cohort_lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from fairness.cohorts import ALL, attributes_of, load_definition

@@ -17,7 +17,7 @@ import structlog
 from core.clock import month_of
 from core.domain.reading import Reading
 from core.settings import Settings
-from core.store.site_audits import Alarm
+from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
 from fairness.cohorts import Definition, attributes_of, load_definition, loggable
 from fairness.drift import PSI_WARNS, Drift, drift_of_month

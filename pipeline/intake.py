@@ -10,8 +10,8 @@ import structlog
 from core.domain.reading import GroundTruth, TruthSource
 from core.errors import CandorError
 from core.pseudonym import pseudonym
-from core.store.intake import Arrival, InstanceRole, Kept
 from core.store.store import Store
+from core.store.studies.intake import Arrival, InstanceRole, Kept
 from dicom_node.intake import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,

@@ -10,7 +10,7 @@ from core.domain.model import ModelVersion
 from core.domain.reading import Reading
 from core.errors import ConfigurationError
 from core.settings import Settings
-from core.store.operating_policies import StoredPolicy
+from core.store.fairness.operating_policies import StoredPolicy
 from core.store.store import Store
 from fairness.cohorts import attributes_of, load_definition
 from fairness.mitigation import Verified, propose

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric
-from core.store.operating_policies import OperatingPolicyStore, StoredPolicy
+from core.store.fairness.operating_policies import OperatingPolicyStore, StoredPolicy
 from fairness.mitigation_policy import Effect, policy_from
 
 

@@ -21,9 +21,9 @@ from core.domain.study import Study
 from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError, Unsupported
 from core.settings import Settings
-from core.store.explanations import SILENT_SECONDS
-from core.store.reports import FiledReport
 from core.store.store import Store
+from core.store.studies.explanations import SILENT_SECONDS
+from core.store.studies.reports import FiledReport
 from explain.gate_result import withheld_reason
 from explain.methods import method_named
 from explain.watching import Cancelled

@@ -15,9 +15,9 @@ import structlog
 
 from core.domain.report import ReportStatus
 from core.errors import CandorError, InvalidStudy, Unavailable
-from core.store.shadows import ShadowReading
+from core.store.models.shadows import ShadowReading
 from core.store.store import Store
-from core.store.studies import Revision
+from core.store.studies.revisions import Revision
 from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Declined, select

@@ -23,7 +23,7 @@ from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.settings import Settings
-from core.store.site_audits import SiteAudit
+from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.audit import SUPPRESSED, Audit, Provenance, Row, Threshold
 from fairness.audit_run import GAPS, WITH_TRUTH, Progress, Request, run_audit

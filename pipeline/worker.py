@@ -14,7 +14,7 @@ from dbos import DBOS
 
 from core.errors import ConfigurationError
 from core.settings import Settings
-from core.store.database import open_workflow_engine
+from core.store.engine import open_workflow_engine
 from core.store.store import Store, open_store
 from models.packages import ModelPackage
 from models.registry import Registry

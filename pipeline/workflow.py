@@ -21,9 +21,9 @@ from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Study
 from core.errors import CandorError, Unavailable, answer_for
 from core.settings import Settings
-from core.store.reports import FiledReport
 from core.store.store import Store
-from core.store.studies import Revision
+from core.store.studies.reports import FiledReport
+from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
 from models.packages import ModelPackage
 from pipeline.audits import Audits

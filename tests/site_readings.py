@@ -10,8 +10,8 @@ from sqlalchemy import insert
 from core.domain.model import ModelVersion
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
-from core.store.audit_tables import readings, truths
 from core.store.store import Store
+from core.store.tables.fairness import readings, truths
 
 DAY_SECONDS = 24 * 3600.0
 

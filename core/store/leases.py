@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, or_, select, update
 
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
-from core.store.tables import leases
+from core.store.tables.leases import leases
 
 
 class LeaseStore:

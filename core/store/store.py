@@ -10,22 +10,22 @@ from sqlalchemy import Engine
 
 from core.pseudonym import pseudonym
 from core.settings import Settings
-from core.store.audit import AuditTrail
-from core.store.database import migrate, open_engine
-from core.store.explanations import ExplanationStore, FaithfulnessStore
-from core.store.intake import IntakeStore
+from core.store.engine import migrate, open_engine
+from core.store.fairness.operating_policies import OperatingPolicyStore
+from core.store.fairness.readings import ReadingStore, TruthStore
+from core.store.fairness.site_audits import SiteAuditStore
 from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
-from core.store.models import ModelStore
+from core.store.models.predictions import PredictionStore
+from core.store.models.registrations import ModelStore
+from core.store.models.shadows import ShadowStore
 from core.store.objects import ObjectStore
-from core.store.operating_policies import OperatingPolicyStore
-from core.store.outbox import Outbox
-from core.store.predictions import PredictionStore
-from core.store.readings import ReadingStore, TruthStore
-from core.store.reports import ReportStore
-from core.store.shadows import ShadowStore
-from core.store.site_audits import SiteAuditStore
-from core.store.studies import StudyStore
+from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
+from core.store.studies.intake import IntakeStore
+from core.store.studies.outbox import Outbox
+from core.store.studies.reports import ReportStore
+from core.store.studies.revisions import StudyStore
+from core.store.trail import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,7 +56,7 @@ def test_an_object_that_the_pacs_always_fails_on_is_set_aside(tmp_path, pacs, mo
 
 def file_sr(store):
     from core.domain.report import ReportStatus
-    from core.store.reports import FiledReport
+    from core.store.studies.reports import FiledReport
 
     store.intake.keep(arrival("1", "1"))
     revision = store.studies.assemble(store.study_id_of("1.2.1"))

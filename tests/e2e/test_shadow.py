@@ -79,7 +79,7 @@ def test_a_shadow_reads_after_the_report_and_is_compared_but_never_reported(hous
 def one_read_at(store, made):
     from sqlalchemy import select
 
-    from core.store.tables import shadow_readings
+    from core.store.tables.models import shadow_readings
 
     with store.engine.connect() as connection:
         query = select(shadow_readings.c.read_at).where(shadow_readings.c.report_id == made.revision.report_id)

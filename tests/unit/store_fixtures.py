@@ -7,9 +7,9 @@ from pathlib import Path
 from core.clock import SettableClock
 from core.domain.study import Instance, Patient
 from core.settings import Settings
-from core.store.intake import Arrival, InstanceRole
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
+from core.store.studies.intake import Arrival, InstanceRole
 
 
 def make_store(folder: Path, clock: SettableClock) -> Store:

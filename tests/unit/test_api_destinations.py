@@ -8,8 +8,8 @@ from api.files import received
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.errors import Unavailable
-from core.store.reports import FiledReport
 from core.store.store import open_store
+from core.store.studies.reports import FiledReport
 from pipeline.intake import StoreIntake
 from tests.e2e.studies import radiograph
 

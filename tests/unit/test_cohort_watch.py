@@ -18,8 +18,8 @@ from core.clock import SettableClock
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
 from core.log import configure_logging
-from core.store.audit_tables import readings
 from core.store.store import Store
+from core.store.tables.fairness import readings
 from fairness.cohorts import Definition, loggable, parse_definition
 from pipeline.cohort_watch import months_to_look_at, watch_cohorts
 from pipeline.watch import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch

@@ -16,9 +16,9 @@ from sqlalchemy import Engine, delete, func, select, update
 from core.clock import SettableClock
 from core.domain.trail import AuditEvent
 from core.errors import IntegrityError
-from core.store.audit import AuditTrail, audit_events, audit_head
-from core.store.database import open_engine
+from core.store.engine import open_engine
 from core.store.keys import SiteKey
+from core.store.trail import AuditTrail, audit_events, audit_head
 from core.trail import GENESIS, seal_event, seal_head
 
 KEY = SiteKey.generate()
@@ -186,8 +186,8 @@ def test_any_words_survive_the_way_through_the_database(engine: Engine, words: s
 RECORD = """
 import sys
 from core.domain.trail import AuditEvent
-from core.store.audit import AuditTrail
-from core.store.database import open_engine
+from core.store.trail import AuditTrail
+from core.store.engine import open_engine
 from core.store.keys import SiteKey
 key = SiteKey.from_text(sys.argv[2])
 trail = AuditTrail(open_engine(sys.argv[1], key), key)

@@ -17,12 +17,12 @@ from sqlalchemy import Engine, inspect, text
 from sqlalchemy.exc import IntegrityError as ConstraintError
 from sqlalchemy.exc import OperationalError
 
-import core.store.tables  # noqa: F401  # fills the metadata
+import core.store.tables.studies  # noqa: F401  # fills the metadata
 from core.errors import ConfigurationError, IntegrityError, Unavailable
-from core.store import database
-from core.store.database import migrate, open_engine, open_workflow_engine, reading, rekey
+from core.store import engine as database
+from core.store.engine import migrate, open_engine, open_workflow_engine, reading, rekey
 from core.store.keys import SiteKey
-from core.store.metadata import metadata
+from core.store.tables.metadata import metadata
 
 KEY = SiteKey.generate()
 
@@ -169,7 +169,7 @@ def test_rekey_shuts_the_old_key_out(engine: Engine, url: str) -> None:
 
 MIGRATE = """
 import sys
-from core.store.database import migrate, open_engine
+from core.store.engine import migrate, open_engine
 from core.store.keys import SiteKey
 migrate(open_engine(sys.argv[1], SiteKey.from_text(sys.argv[2])))
 """
@@ -212,7 +212,7 @@ def test_a_migration_that_fails_changes_nothing(url: str, tmp_path: Path, monkey
 DBOS_PROGRAM = """
 import sys
 from dbos import DBOS
-from core.store.database import open_workflow_engine
+from core.store.engine import open_workflow_engine
 from core.store.keys import SiteKey
 
 engine = open_workflow_engine(sys.argv[1], SiteKey.from_text(sys.argv[2]))

@@ -21,16 +21,16 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import func, select, text
 from sqlalchemy.exc import InternalError
 
-import core.store.tables  # noqa: F401  # fills the metadata
+import core.store.tables.studies  # noqa: F401  # fills the metadata
 from core.domain.trail import AuditEvent
 from core.errors import Unavailable
 from core.settings import Settings
-from core.store.audit import AuditTrail, audit_events
-from core.store.database import migrate, open_engine, reading
+from core.store.engine import migrate, open_engine, reading
+from core.store.fairness.site_audits import Alarm
 from core.store.keys import SiteKey
-from core.store.metadata import metadata
-from core.store.site_audits import Alarm
 from core.store.store import open_store
+from core.store.tables.metadata import metadata
+from core.store.trail import AuditTrail, audit_events
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.test_core_audit import KEY, record_from_processes

@@ -15,9 +15,9 @@ from core.clock import SettableClock
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.store.audit_tables import readings, truths
-from core.store.operating_policies import StoredPolicy
+from core.store.fairness.operating_policies import StoredPolicy
 from core.store.store import Store
+from core.store.tables.fairness import readings, truths
 from fairness.mitigation import ENOUGH, Verified, propose, threshold_for
 from fairness.mitigation_policy import Rates, policy_from
 from pipeline.mitigation import propose_from_reads, sign_off_for_installed

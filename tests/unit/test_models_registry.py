@@ -17,7 +17,7 @@ from core.domain.registration import ModelState, Registration
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
 from core.store.store import Store, open_store
-from core.store.tables import model_versions
+from core.store.tables.models import model_versions
 from explain.gate_result import withheld_reason
 from fairness import audit as nouns
 from models.packages import load_package

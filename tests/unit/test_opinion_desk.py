@@ -15,9 +15,9 @@ from api.data_folder import make_data_folder
 from core.clock import SettableClock
 from core.domain.explanation_job import ExplanationJob, JobState
 from core.settings import Settings
-from core.store.audit import audit_events
-from core.store.explanations import SILENT_SECONDS
 from core.store.store import Store, open_store
+from core.store.studies.explanations import SILENT_SECONDS
+from core.store.trail import audit_events
 from models.packages import load_package
 from pipeline import second_opinions
 from pipeline.desk import Desk

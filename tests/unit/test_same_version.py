@@ -15,9 +15,9 @@ from core.domain.explanation_job import JobState
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.settings import DestinationSettings, Settings
-from core.store.reports import FiledReport
 from core.store.store import Store, open_store
-from core.store.studies import Revision
+from core.store.studies.reports import FiledReport
+from core.store.studies.revisions import Revision
 from models.packages import ModelPackage, load_package
 from pipeline.desk import Desk
 from pipeline.opinion_runner import OpinionRunner

@@ -12,7 +12,7 @@ from sqlalchemy import insert
 from core.clock import SettableClock
 from core.domain.reading import CohortFacts, Reading
 from core.domain.report import ReportStatus
-from core.store.audit_tables import readings, truths
+from core.store.tables.fairness import readings, truths
 from pipeline.site_audit import audit_site
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import DAY_SECONDS

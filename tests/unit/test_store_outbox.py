@@ -9,10 +9,10 @@ from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.errors import DiskFull
-from core.store.outbox import COMMITMENT_ATTEMPTS
-from core.store.reports import FiledReport
 from core.store.store import open_store
-from core.store.studies import Revision
+from core.store.studies.outbox import COMMITMENT_ATTEMPTS
+from core.store.studies.reports import FiledReport
+from core.store.studies.revisions import Revision
 from tests.unit.store_fixtures import arrival, make_store, store_settings
 
 KINDS = frozenset({ObjectKind.SR, ObjectKind.SC})

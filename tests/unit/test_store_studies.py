@@ -6,8 +6,8 @@ from core.clock import SettableClock
 from core.domain.study import StudyState
 from core.errors import IntegrityError
 from core.states import TRANSITIONS, check_transition
-from core.store.intake import InstanceRole, Kept
-from core.store.studies import Revision
+from core.store.studies.intake import InstanceRole, Kept
+from core.store.studies.revisions import Revision
 from tests.unit.store_fixtures import arrival, make_store
 
 RULE = {"quiet_seconds": 2.0, "maximum_wait_seconds": 60.0}

@@ -8,14 +8,15 @@ from alembic import context
 from sqlalchemy import Connection
 
 from core.errors import ConfigurationError
-from core.store.metadata import metadata
+from core.store.tables.metadata import metadata
 
-for tables in ("core.store.tables", "core.store.audit", "core.store.audit_tables", "core.store.explanation_tables"):
-    import_module(tables)  # fills the metadata
+TABLES = ("studies", "reports", "models", "leases", "fairness", "explanations")
+for module in (*(f"core.store.tables.{name}" for name in TABLES), "core.store.trail"):
+    import_module(module)  # fills the metadata
 
 
 def run() -> None:
-    """Run the migrations that are missing on the connection that `core.store.database.migrate` hands over."""
+    """Run the migrations that are missing on the connection that `core.store.engine.migrate` hands over."""
     connection = context.config.attributes.get("connection")
     if not isinstance(connection, Connection):
         raise ConfigurationError("migrations run inside Candor only; use: candor init or candor serve")

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, and_, exists, select
 
 from core.domain.report import ReportStatus
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
-from core.store.studies import Revision
-from core.store.tables import reports, shadow_readings, studies
+from core.store.studies.revisions import Revision
+from core.store.tables.models import shadow_readings
+from core.store.tables.reports import reports
+from core.store.tables.studies import studies
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,9 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from core.domain.explanation import Faithfulness
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.model import ModelVersion
-from core.store.database import reading
-from core.store.explanation_tables import explanation_jobs, faithfulness
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
+from core.store.tables.explanations import explanation_jobs, faithfulness
 
 SILENT_SECONDS = 60.0
 """A running job that gave no sign of life for so long has lost its process."""

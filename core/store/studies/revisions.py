@@ -17,10 +17,10 @@ from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, o
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.states import check_transition
-from core.store.database import reading
-from core.store.intake import InstanceRole
-from core.store.records import instance_from_json, patient_from_json
-from core.store.tables import associations, instances, studies
+from core.store.engine import reading
+from core.store.studies.intake import InstanceRole
+from core.store.studies.records import instance_from_json, patient_from_json
+from core.store.tables.studies import associations, instances, studies
 
 _PER_QUERY = 500
 

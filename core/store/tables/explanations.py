@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, Float, ForeignKey, Integer, PrimaryKeyConstraint, String, Table, Text
 
-from core.store.metadata import metadata
+from core.store.tables.metadata import metadata
 
 faithfulness = Table(
     "faithfulness",

@@ -16,10 +16,10 @@ from sqlalchemy import Column, Connection, Engine, Integer, String, Table, Text,
 from core.clock import Clock, system_clock
 from core.domain.trail import AuditEvent
 from core.errors import IntegrityError
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.keys import SiteKey
-from core.store.metadata import metadata
 from core.store.statements import insert_if_absent
+from core.store.tables.metadata import metadata
 from core.trail import (
     GENESIS,
     Head,

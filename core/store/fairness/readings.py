@@ -10,9 +10,9 @@ from sqlalchemy import Engine, Row, func, select
 
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
-from core.store.audit_tables import readings, truths
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
+from core.store.tables.fairness import readings, truths
 
 
 class ReadingStore:

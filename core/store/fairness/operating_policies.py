@@ -14,9 +14,9 @@ from sqlalchemy import Connection, Engine, insert, or_, select, update
 
 from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError
-from core.store.audit import AuditTrail
-from core.store.audit_tables import operating_policies
-from core.store.database import reading
+from core.store.engine import reading
+from core.store.tables.fairness import operating_policies
+from core.store.trail import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

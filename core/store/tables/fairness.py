@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
 
-from core.store.metadata import metadata
+from core.store.tables.metadata import metadata
 
 readings = Table(
     "readings",

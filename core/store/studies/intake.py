@@ -16,12 +16,13 @@ from sqlalchemy import Connection, Engine, insert, select, update
 
 from core.domain.study import Instance, Patient, StudyState
 from core.domain.trail import AuditEvent
-from core.store.audit import AuditTrail
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.objects import ObjectStore, StoredObject
-from core.store.records import instance_to_json, patient_to_json
 from core.store.statements import insert_if_absent
-from core.store.tables import associations, instances, quarantine, result_objects, studies
+from core.store.studies.records import instance_to_json, patient_to_json
+from core.store.tables.reports import result_objects
+from core.store.tables.studies import associations, instances, quarantine, studies
+from core.store.trail import AuditTrail
 
 
 class InstanceRole(StrEnum):

@@ -10,9 +10,9 @@ from sqlalchemy import Engine, func, select, update
 
 from core.domain.model import ModelVersion, Prediction, Quality
 from core.geometry import SquareFrame
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
-from core.store.tables import predictions
+from core.store.tables.models import predictions
 
 
 class PredictionStore:

@@ -10,9 +10,10 @@ from sqlalchemy import ColumnElement, Engine, FromClause, Select, case, func, se
 from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus
 from core.domain.study import StudyState
-from core.store.database import reading
-from core.store.intake import InstanceRole
-from core.store.tables import deliveries, instances, quarantine, reports, result_objects, studies
+from core.store.engine import reading
+from core.store.studies.intake import InstanceRole
+from core.store.tables.reports import deliveries, reports, result_objects
+from core.store.tables.studies import instances, quarantine, studies
 
 _OUTCOMES = (StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED)
 

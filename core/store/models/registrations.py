@@ -12,11 +12,11 @@ from core.clock import Clock
 from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic, read_record, signed
 from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError, IntegrityError
-from core.store.audit import AuditTrail
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.keys import SiteKey
 from core.store.statements import insert_if_absent
-from core.store.tables import model_versions
+from core.store.tables.models import model_versions
+from core.store.trail import AuditTrail
 from core.trail import public_key
 
 _MINE = (model_versions.c.name, model_versions.c.version)

@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, insert, select
 
-from core.store.audit_tables import alarms, site_audits
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import insert_if_absent
+from core.store.tables.fairness import alarms, site_audits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

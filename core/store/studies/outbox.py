@@ -14,10 +14,10 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 from core.domain.delivery import Delivery, DeliveryStatus
 from core.domain.report import ObjectKind
 from core.domain.trail import AuditEvent
-from core.store.audit import AuditTrail
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.statements import upsert
-from core.store.tables import deliveries, destinations, result_objects
+from core.store.tables.reports import deliveries, destinations, result_objects
+from core.store.trail import AuditTrail
 
 COMMITMENT_ATTEMPTS = 5
 """After so many sendings that the destination did not commit to, a person has to look."""

@@ -16,12 +16,12 @@ from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.domain.trail import AuditEvent
-from core.store.audit import AuditTrail
-from core.store.database import reading
+from core.store.engine import reading
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
-from core.store.studies import Revision, settle
-from core.store.tables import deliveries, reports, result_objects
+from core.store.studies.revisions import Revision, settle
+from core.store.tables.reports import deliveries, reports, result_objects
+from core.store.trail import AuditTrail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Registered model versions, what they said, and what shadow versions said."""
