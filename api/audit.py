@@ -22,7 +22,7 @@ from fairness.audit_files import DOCUMENT, METRICS, PAGE, read_audit, write_audi
 from fairness.audit_run import Progress as Told
 from fairness.audit_run import Request, run_audit
 from fairness.audit_signature import Signer
-from models.packages import ModelPackage, load_package
+from models.package.format import ModelPackage, load_package
 
 _MOST_ALARMS = 10
 

@@ -155,7 +155,7 @@ def card(
 ) -> None:
     """For makers: render the model card, Markdown and HTML, anew from the package's figures."""
     from models.card import write_card
-    from models.shipped import pin as pin_package
+    from models.package.shipped import pin as pin_package
 
     for path in write_card(folder):
         typer.echo(path)
@@ -166,7 +166,7 @@ def card(
 @models.command()
 def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.", metavar="FILE")]) -> None:
     """For makers: make a key to sign packages with; prints the public key for trusted_model_keys."""
-    from models.signatures import new_key
+    from models.package.signatures import new_key
 
     typer.echo(new_key(file))
 
@@ -177,6 +177,6 @@ def sign(
     key: Annotated[Path, typer.Option("--key", help="The maker's private key.", metavar="FILE")],
 ) -> None:
     """For makers: sign a package; every later change of a file breaks the signature."""
-    from models.signatures import sign_package
+    from models.package.signatures import sign_package
 
     typer.echo(f"signed with the key {sign_package(folder, key)}")

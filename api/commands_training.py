@@ -44,7 +44,7 @@ def chest_radiograph(
     from api.evaluate import audit_held_out, evaluate, put_into_package
     from api.evaluate_printing import print_evaluation
     from datasets.training import retrain
-    from models.packages import load_package
+    from models.package.format import load_package
 
     with _progress() as told:
         folder = retrain(
@@ -82,7 +82,7 @@ def quality(
     from api.quality_printing import print_gate
     from core.errors import ConfigurationError
     from datasets.quality_gate import train_gate
-    from models.training.quality_package import adopt_gate
+    from models.training.quality.package import adopt_gate
 
     if (data is None) == (adopt is None):
         raise ConfigurationError("give either --data, to train a gate, or --adopt, to take that of another package")

@@ -30,10 +30,10 @@ from fairness.audit_files import DOCUMENT, METRICS
 from models import evaluation
 from models.card import write_card
 from models.evaluation import Scored, truths_of
-from models.onnx_runtime import OnnxModel
-from models.packages import ModelPackage, load_package, point_as_json
+from models.package.format import ModelPackage, load_package, point_as_json
 from models.registry import Registry
-from models.training.findings import WORDS
+from models.runtimes.onnx import OnnxModel
+from models.training.chest.findings import WORDS
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
@@ -203,8 +203,8 @@ def _control(
     """The control needs torch and training images; without either there is none."""
     training = [example for example in examples if example.split == "train"]
     try:
-        from models.training.control import frozen_control
-        from models.training.packaging import score
+        from models.training.chest.control import frozen_control
+        from models.training.chest.packaging import score
     except ImportError:
         return None
     if not training:

@@ -30,8 +30,8 @@ from explain.methods import CLASS_ACTIVATION
 from explain.subject import Subject
 from explain.watching import Watch
 from models.evaluation import truths_of
-from models.onnx_runtime import OnnxModel
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
+from models.runtimes.onnx import OnnxModel
 
 PAGE = "report.html"
 GALLERY_IMAGES = 200

@@ -19,7 +19,7 @@ from dicom_node.pixels import decode
 from explain.gate import GateCase, GateResult, GateSet, run
 from explain.subject import WORKING_SIDE
 from explain.watching import UNWATCHED, Watch
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 HELD_OUT_IMAGES = 60
 ADULT_YEARS = 18

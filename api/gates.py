@@ -18,7 +18,7 @@ from explain.gate_result import objection, read_result
 from fairness.audit import Audit, audit_from
 from fairness.audit_signature import verify
 from fairness.policy import Level, judge, load_policy
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.cohort_watch import policy_file
 
 AUDIT = Path("docs/audit.json")

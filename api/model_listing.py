@@ -14,7 +14,7 @@ from rich.table import Column, Table
 from core.domain.registration import Registration
 from core.errors import CandorError, ConfigurationError
 from core.store.store import Store
-from models.packages import CARD, ModelPackage
+from models.package.format import CARD, ModelPackage
 from models.registry import Entry, Refused, Registry
 
 Row = dict[str, Any]
@@ -120,7 +120,7 @@ def _refused(refused: Refused) -> Row:
 
 
 def _run(entry: Entry) -> Row:
-    from models.onnx_runtime import OnnxModel
+    from models.runtimes.onnx import OnnxModel
 
     row = _row(entry)
     try:

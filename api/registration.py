@@ -22,10 +22,10 @@ from core.settings import Settings
 from core.store.keys import sync_folders
 from core.store.store import Store
 from fairness.policy import Level
-from models.contents import differences, files_of
-from models.onnx_runtime import OnnxModel
-from models.packages import ModelPackage, load_package
+from models.package.contents import differences, files_of
+from models.package.format import ModelPackage, load_package
 from models.registry import load_registry
+from models.runtimes.onnx import OnnxModel
 from pipeline.site_models import site_registry
 
 

@@ -89,7 +89,7 @@ def _destination(state: DestinationState) -> dict[str, Any]:
 
 def _models(settings: Settings, store: Store) -> list[dict[str, str]]:
     """Each installed model with what it is for and what it would run on here, or why it would not run."""
-    from models.onnx_runtime import OnnxModel
+    from models.runtimes.onnx import OnnxModel
     from pipeline.site_models import site_registry
 
     registry = site_registry(settings, store)
@@ -117,7 +117,7 @@ def _model(name: str, version: str, *, state: str, sha256: str = "", error: str 
 
 def _torch() -> dict[str, str]:
     """What explanations and training that need torch would run on here."""
-    from models.devices import torch_device
+    from models.runtimes.devices import torch_device
 
     return asdict(torch_device())
 

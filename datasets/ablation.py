@@ -24,8 +24,8 @@ from datasets.nih_chest import LabelledRadiograph
 
 if TYPE_CHECKING:
     from models.evaluation import Scored
-    from models.training.chest_radiograph import Recipe
-    from models.training.network import ChestNetwork
+    from models.training.chest.network import ChestNetwork
+    from models.training.chest.train import Recipe
 
 JUDGED = ("any_abnormality", "lung_opacity", "effusion", "cardiomegaly", "edema", "pneumothorax")
 SHARES = (0.125, 0.25, 0.5)  # of the training patients, beside all of them
@@ -44,7 +44,7 @@ class Ablation:
     """Trains the variants and judges each; `figures` grows run by run."""
 
     def __init__(self, data: Path, predictions: Path | None, cycles: tuple[int, ...]) -> None:
-        from models.training.chest_radiograph import Recipe
+        from models.training.chest.train import Recipe
 
         self.data = data
         self.examples = chest.load(data, predictions)
@@ -80,13 +80,13 @@ class Ablation:
         return scored
 
     def _train(self, name: str, recipe: Recipe, examples: Sequence[LabelledRadiograph]) -> ChestNetwork:
-        from models.training.chest_radiograph import train
+        from models.training.chest.train import train
 
         with tempfile.TemporaryDirectory() as folder:
             return train(_training(examples), recipe, Path(folder), lambda done, _: _say(name, done, recipe.steps))
 
     def _scored(self, network: ChestNetwork, *, mirrored: bool = True) -> Scored:
-        from models.training.packaging import score
+        from models.training.chest.packaging import score
 
         validation = [example for example in self.examples if example.split == "validation" and example.tier >= _SIZE]
         return score(network, self.recipe.findings, validation, _SIZE, mirrored=mirrored)

@@ -28,9 +28,9 @@ from datasets.demo import FOLDER, PROMISES
 from datasets.dx import MadeUpPatient, wrap_as_dx
 from datasets.nih_chest import LabelledRadiograph
 from datasets.registration import SIZE, Picture, smoothed, trimmed_mean_in_register
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
+from models.runtimes.onnx import OnnxModel
 
 LEAST_IMAGES = 24
 DRAWING = Path(__file__).with_name("demo_opacity.json")

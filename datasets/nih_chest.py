@@ -24,7 +24,7 @@ import pydicom
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError, IntegrityError
-from models.training.examples import read_pixels
+from models.examples import read_pixels
 
 Split = Literal["train", "validation", "test"]
 

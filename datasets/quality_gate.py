@@ -26,9 +26,9 @@ def train_gate(
     `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's
     own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
     """
-    from models.packages import load_package
-    from models.training.quality import Recipe, train
-    from models.training.quality_package import Material, write_gate
+    from models.package.format import load_package
+    from models.training.quality.package import Material, write_gate
+    from models.training.quality.train import Recipe, train
 
     load_package(package)  # what is no package is found before the training, not after it
     recipe = Recipe(seed=seed)

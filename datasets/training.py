@@ -31,9 +31,9 @@ def retrain(
     packages for training are missing, or the size is no multiple of 32.
     """
     try:
-        from models.training.chest_radiograph import Recipe, train
-        from models.training.packaging import NAME, write_package
-        from models.training.quality_package import FIGURES, adopt_gate
+        from models.training.chest.packaging import NAME, write_package
+        from models.training.chest.train import Recipe, train
+        from models.training.quality.package import FIGURES, adopt_gate
     except ImportError as error:
         raise ConfigurationError(
             f"training needs {error.name}: install Candor with its extra, pip install 'candor[train]'"

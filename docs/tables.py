@@ -33,7 +33,7 @@ from dicom_node import sop_classes
 from dicom_node.encode import concepts, shell
 from explain.gate_result import read_result
 from explain.methods import METHODS
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from explain import gate_tests
 from explain.gate_result import METHOD, GateResult, GateTest, withheld_reason, write_result
 from explain.watching import UNWATCHED, Floats, Watch
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 __all__ = [
     "GateCase",
@@ -85,7 +85,7 @@ def run(
 
     `watch` counts the tests. Nothing of a case is kept in the result but figures.
     """
-    from models.onnx_variants import OnnxGraph, planted_lesion_model, randomised
+    from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model, randomised
 
     weights = package.read_weights()
 

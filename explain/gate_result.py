@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import CandorError, ConfigurationError
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 RESULT = Path("docs/explanation.json")
 """Within a model package."""

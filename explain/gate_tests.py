@@ -19,7 +19,7 @@ from explain.null_maps import centred, surrogate
 from explain.perturbation import noisy, shifted, sized
 from explain.structure import similarity
 from explain.watching import BATCH, Floats
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 if TYPE_CHECKING:
     from explain.gate import GateCase, MapMaker, Predicts

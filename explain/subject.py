@@ -14,14 +14,14 @@ from core.domain.study import Image
 from core.geometry import SquareFrame, resized
 from explain.gradient_maps import GradientModel
 from explain.watching import BATCH, Floats
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 WORKING_SIDE = 512
 """Side of the working square of a model that does not say at which size it looks."""
 
 
 class RunningModel(Protocol):
-    """A packaged model in memory (`models.onnx_runtime.OnnxModel`)."""
+    """A packaged model in memory (`models.runtimes.onnx.OnnxModel`)."""
 
     @property
     def package(self) -> ModelPackage: ...
@@ -77,6 +77,6 @@ class Subject:
 
     def gradients(self) -> GradientModel:
         """The same weights in torch; raises ConfigurationError where torch cannot run them."""
-        from models.torch_network import TorchNetwork  # torch is slow to import
+        from models.runtimes.torch_network import TorchNetwork  # torch is slow to import
 
         return TorchNetwork.from_package(self.model.package)

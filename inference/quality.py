@@ -11,7 +11,7 @@ import math
 from core.domain.model import Quality
 from core.domain.study import Image, Instance
 from core.errors import InvalidStudy
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from models.quality import Fault, QualityGate, QualityModel
 
 CHILD = "child"

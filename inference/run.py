@@ -8,8 +8,8 @@ from core.domain.model import Prediction
 from core.domain.study import Image
 from core.errors import InvalidStudy
 from inference.quality import assess
-from models.onnx_runtime import OnnxModel
 from models.quality import QualityModel
+from models.runtimes.onnx import OnnxModel
 
 
 def infer(model: OnnxModel, image: Image, sop_instance_uid: str, gate: QualityModel | None = None) -> Prediction:

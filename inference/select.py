@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from core.domain.report import ReportStatus
 from core.domain.study import Instance, Study
 from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
-from models.packages import Accepts, ModelPackage
+from models.package.format import Accepts, ModelPackage
 
 _SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
 

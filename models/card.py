@@ -17,7 +17,7 @@ from models import card_evaluation, card_gates
 from models.card_blocks import Block, Bullets, CardSection, Material, Text, number
 from models.card_html import html
 from models.card_markdown import markdown
-from models.packages import CARD, DESCRIPTION
+from models.package.format import CARD, DESCRIPTION
 
 README = Path("docs/README.md")
 

@@ -26,7 +26,7 @@ from core.statistics import (
     debiased_calibration_error,
     wilson,
 )
-from models.training.examples import Example, box_mask
+from models.examples import Example, box_mask
 
 ADULT_YEARS = 18
 PRIMARY_ROWS = 512

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic
 from core.errors import CandorError, ConfigurationError, IntegrityError
-from models.contents import differences, files_of
-from models.packages import DESCRIPTION, ModelPackage, load_package
-from models.shipped import ZOO, pinned_files
+from models.package.contents import differences, files_of
+from models.package.format import DESCRIPTION, ModelPackage, load_package
+from models.package.shipped import ZOO, pinned_files
 
 __all__ = ["ZOO", "Entry", "Records", "Refused", "Registry", "installed_packages", "load_registry"]
 

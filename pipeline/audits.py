@@ -25,7 +25,7 @@ from core.store.store import Store
 from fairness.cohort_lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from fairness.cohorts import ALL, attributes_of, load_definition
 from inference.select import Choice
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.cohort_facts import facts_of
 from pipeline.operating_points import line_of, points_in_force
 

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING, Any
 from core.domain.explanation import Saliency
 from core.domain.report import Finding
 from core.domain.study import Image
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline import runner
 from pipeline.runner import Child
 
 if TYPE_CHECKING:
     from explain.subject import Subject
     from explain.watching import Floats, Watch
-    from models.onnx_runtime import OnnxModel
+    from models.runtimes.onnx import OnnxModel
 
 LONGEST_EXPLANATION_SECONDS = 4 * 3600
 LOOK_SECONDS = 0.5

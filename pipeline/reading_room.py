@@ -25,7 +25,7 @@ from explain.gate_result import withheld_reason
 from inference.findings import to_findings
 from inference.quality import judged_again, refuse_faulty
 from inference.select import Choice, select
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.desk import Desk
 from pipeline.document import figures_of, is_by
 from pipeline.measuring import MapMeasurer, with_figures

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 import structlog
 
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 
 if TYPE_CHECKING:
     from explain.faithfulness import Budget
-    from models.onnx_runtime import OnnxModel
     from models.quality import QualityModel
+    from models.runtimes.onnx import OnnxModel
 
 from core.domain.explanation import Faithfulness
 from core.domain.model import ModelVersion, Prediction
@@ -155,8 +155,8 @@ def _begin() -> None:
 
 
 def _begin_models(packages: Sequence[ModelPackage], threads: int) -> None:
-    from models.onnx_runtime import OnnxModel
     from models.quality import QualityModel
+    from models.runtimes.onnx import OnnxModel
 
     _begin()
     for package in packages:

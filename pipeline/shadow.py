@@ -21,7 +21,7 @@ from core.store.studies.revisions import Revision
 from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Declined, select
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.runner import Beside, RunnerDied
 
 _log = structlog.get_logger()

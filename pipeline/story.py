@@ -24,7 +24,7 @@ from explain.gate_result import withheld_reason
 from inference.findings import to_findings
 from inference.quality import gate_limitations
 from inference.select import Choice, Declined, select
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.trust import closed, judged, unmeasured
 
 

@@ -16,7 +16,7 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.engine import open_workflow_engine
 from core.store.store import Store, open_store
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from models.registry import Registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop

@@ -25,7 +25,7 @@ from core.store.store import Store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
 from pipeline.audits import Audits
 from pipeline.cohort_facts import failed_reading, reading_of
 from pipeline.document import document

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from models.packages import sha256_of
+from models.package.format import sha256_of
 
 FAULTS = (
     {"name": "rotated", "kind": "probability", "threshold": 0.5, "reason": "it is upside down"},

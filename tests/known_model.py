@@ -23,7 +23,7 @@ from explain.gate_result import (
     GateTest,
     write_result,
 )
-from models.packages import sha256_of
+from models.package.format import sha256_of
 
 THRESHOLD = 0.75
 GAIN = 4000.0

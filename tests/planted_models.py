@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.torch_network import TorchNetwork
+from models.runtimes.torch_network import TorchNetwork
 
 LEVEL = 0.75
 

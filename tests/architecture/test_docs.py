@@ -14,8 +14,8 @@ from core.states import TRANSITIONS
 from datasets.demo import demo_studies
 from dicom_node.pixels import decode
 from inference.run import infer
-from models.onnx_runtime import OnnxModel
 from models.registry import installed_packages
+from models.runtimes.onnx import OnnxModel
 from pipeline.document import document
 from tests.contract.encode_cases import cases
 

@@ -18,10 +18,10 @@ from dicom_node.pixels import decode
 from explain.explanation import faithfulness_of
 from explain.faithfulness import BUDGETS
 from explain.subject import Subject
-from models.onnx_runtime import OnnxModel
-from models.onnx_variants import OnnxGraph, without_maps
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
+from models.runtimes.onnx import OnnxModel
+from models.runtimes.onnx_variants import OnnxGraph, without_maps
 
 ROUNDS = 60
 

@@ -26,8 +26,8 @@ from dicom_node.encode import encode
 from dicom_node.pixels import decode
 from explain.class_activation import explain
 from inference.run import infer
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
+from models.runtimes.onnx import OnnxModel
 from tests.contract.encode_cases import IMAGE_UID, dx_source, report
 from tests.known_model import make_known_model
 

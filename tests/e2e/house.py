@@ -20,8 +20,8 @@ from api.registration import register
 from core.domain.registration import ModelState, Registration
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
-from models.contents import SIGNATURE
-from models.signatures import new_key, sign_package
+from models.package.contents import SIGNATURE
+from models.package.signatures import new_key, sign_package
 
 ROOT = Path(__file__).resolve().parents[2]
 

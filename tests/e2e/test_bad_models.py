@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from core.domain.registration import ModelState
-from models.signatures import new_key, sign_package
+from models.package.signatures import new_key, sign_package
 from tests.e2e.house import environment, wait_until
 from tests.e2e.studies import radiograph, send
 from tests.known_model import make_known_model

@@ -13,7 +13,7 @@ from pydicom.uid import generate_uid
 from core.clock import SettableClock
 from dicom_node.send import open_association
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
-from models.packages import load_package
+from models.package.format import load_package
 from pipeline.site_audit import audit_site, keep_audit
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, reports_by_study

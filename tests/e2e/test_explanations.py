@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from core.domain.explanation_job import JobState
-from models.packages import load_package
+from models.package.format import load_package
 from tests.e2e.house import House, destination, environment, wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived
 from tests.e2e.studies import radiograph, send

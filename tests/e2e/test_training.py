@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from models.packages import load_package
+from models.package.format import load_package
 from tests.training_set import make_training_set
 
 pytest.importorskip("torch", reason="torch is needed to train")

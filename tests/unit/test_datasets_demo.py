@@ -15,9 +15,9 @@ from PIL import Image as PillowImage
 from datasets.demo import FOLDER, DemoStudy, demo_studies
 from datasets.demo_synthesis import LEAST_IMAGES, blend
 from datasets.dx import MadeUpPatient, uid_of, wrap_as_dx
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
+from models.runtimes.onnx import OnnxModel
 
 STUDIES = demo_studies()
 REPORTED = [study for study in STUDIES if study.status == "reported"]

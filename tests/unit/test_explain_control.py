@@ -10,10 +10,10 @@ from api.explanation_gate import held_out_set
 from datasets import nih_chest
 from explain.gate import run
 from explain.gate_result import LOCALISATION
-from models.packages import load_package, sha256_of
+from models.package.format import load_package, sha256_of
 from models.registry import ZOO
-from models.training.control import frozen_control
-from models.training.export import export
+from models.training.chest.control import frozen_control
+from models.training.chest.export import export
 
 SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data" / "nih_chest"

@@ -13,9 +13,9 @@ from explain import gate_result as names
 from explain.gate import GateSet, class_activation_maps, run, withheld_reason, write_result
 from explain.gate_result import RESULT, GateResult, GateTest, read_result
 from explain.perturbation import sized
-from models.onnx_variants import randomised
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
+from models.runtimes.onnx_variants import randomised
 from tests.known_model import make_known_model
 
 

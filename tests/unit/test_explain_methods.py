@@ -9,8 +9,8 @@ from explain.explanation import gradient_map
 from explain.methods import METHODS, method_named
 from explain.perturbation import sized
 from explain.watching import UNWATCHED, Cancelled, Watch
-from models.onnx_variants import OnnxGraph, planted_lesion_model
-from models.torch_network import TorchNetwork
+from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model
+from models.runtimes.torch_network import TorchNetwork
 from tests.planted_models import planted_image, planted_network
 
 CLAIMING = [method for method in METHODS.values() if method.claims_planted_lesion]

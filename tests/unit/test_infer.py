@@ -8,8 +8,8 @@ import pytest
 from core.domain.study import Image
 from core.errors import InvalidStudy
 from inference.run import infer
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
+from models.runtimes.onnx import OnnxModel
 from tests.known_model import make_known_model
 
 

@@ -19,7 +19,7 @@ from core.errors import ConfigurationError
 from core.wording import cohort_in_words
 from fairness import audit as nouns
 from models.card import html_of, markdown_of, read_material, write_card
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
 from tests.known_model import make_known_model
 

@@ -17,8 +17,8 @@ import pytest
 import torch
 
 from core.errors import IntegrityError
-from models.contents import canonical, code_in, differences, files_of
-from models.packages import load_package
+from models.package.contents import canonical, code_in, differences, files_of
+from models.package.format import load_package
 from models.registry import ZOO
 from tests.known_model import make_known_model
 

@@ -13,9 +13,9 @@ import pytest
 from onnx import numpy_helper
 
 from core.errors import IntegrityError
-from models.devices import CPU, CUDA, torch_device
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package, sha256_of
+from models.package.format import load_package, sha256_of
+from models.runtimes.devices import CPU, CUDA, torch_device
+from models.runtimes.onnx import OnnxModel
 from tests.known_model import make_known_model
 
 IMAGES = np.zeros((1, 1, 64, 64), np.float32)
@@ -100,7 +100,9 @@ def test_torch_says_what_it_runs_on_and_why_not_on_the_gpu() -> None:
 
 
 def test_asking_a_torch_without_cuda_does_not_import_it() -> None:
-    program = "import sys; from models.devices import torch_device; torch_device(); sys.exit('torch' in sys.modules)"
+    program = (
+        "import sys; from models.runtimes.devices import torch_device; torch_device(); sys.exit('torch' in sys.modules)"
+    )
     root = Path(__file__).parents[2]
     import torch
 

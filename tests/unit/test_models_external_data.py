@@ -11,11 +11,11 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
 from core.errors import ConfigurationError, IntegrityError
-from models.external_data import refuse_external_data
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package, sha256_of
+from models.package.external_data import refuse_external_data
+from models.package.format import load_package, sha256_of
 from models.quality import QualityModel
 from models.registry import ZOO
+from models.runtimes.onnx import OnnxModel
 from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
 

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigurationError, IntegrityError
-from models.onnx_runtime import OnnxModel
-from models.packages import device_uid, load_package, sha256_of
+from models.package.format import device_uid, load_package, sha256_of
 from models.registry import ZOO, Records, load_registry
+from models.runtimes.onnx import OnnxModel
 from tests.known_model import make_known_model
 
 
@@ -138,7 +138,7 @@ def test_the_registry_names_what_is_installed_when_asked_for_something_else() ->
 
 def test_models_import_neither_torch_nor_monai() -> None:
     program = (
-        "import sys, models, models.packages, models.registry, models.onnx_runtime; "
+        "import sys, models, models.package.format, models.registry, models.runtimes.onnx; "
         "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
     )
     root = Path(__file__).parents[2]

@@ -20,10 +20,10 @@ from core.store.store import Store, open_store
 from core.store.tables.models import model_versions
 from explain.gate_result import withheld_reason
 from fairness import audit as nouns
-from models.packages import load_package
+from models.package.format import load_package
+from models.package.shipped import pinned_files
+from models.package.signatures import new_key, sign_package
 from models.registry import ZOO
-from models.shipped import pinned_files
-from models.signatures import new_key, sign_package
 from pipeline.site_models import site_registry
 from tests.known_model import make_known_model, pass_the_gate
 

@@ -14,10 +14,10 @@ torch = pytest.importorskip("torch", reason="torch is needed to train")
 pytest.importorskip("efficientnet_lite_pytorch", reason="the backbone comes with the extra `train`")
 
 from datasets.nih_chest import Box, Target  # noqa: E402
-from models.training.chest_radiograph import Batch, Pool, Recipe, mixed, predict, rate_at, size_at, train  # noqa: E402
-from models.training.examples import box_mask, read_pixels  # noqa: E402
-from models.training.export import export  # noqa: E402
-from models.training.network import ChestNetwork  # noqa: E402
+from models.examples import box_mask, read_pixels  # noqa: E402
+from models.training.chest.export import export  # noqa: E402
+from models.training.chest.network import ChestNetwork  # noqa: E402
+from models.training.chest.train import Batch, Pool, Recipe, mixed, predict, rate_at, size_at, train  # noqa: E402
 
 RECIPE = Recipe(findings=("bright", "dark"), cycles=(2, 2), batch=4, sizes=(32, 64), checkpoint_every=2)
 ONE_CYCLE = replace(RECIPE, cycles=(4,))
@@ -25,7 +25,7 @@ ONE_CYCLE = replace(RECIPE, cycles=(4,))
 
 @dataclass(frozen=True)
 class Synthetic:
-    """An image of noise, with a bright square when `bright` is true; fits `models.training.examples.Example`."""
+    """An image of noise, with a bright square when `bright` is true; fits `models.examples.Example`."""
 
     path: Path
     targets: dict[str, Target]
@@ -46,7 +46,7 @@ class Synthetic:
 
 @pytest.fixture
 def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Synthetic]:
-    monkeypatch.setattr("models.training.chest_radiograph._draw_weight", lambda example: 1.0)
+    monkeypatch.setattr("models.training.chest.train._draw_weight", lambda example: 1.0)
     random = np.random.default_rng(1)
     made = []
     for index in range(8):

@@ -18,7 +18,7 @@ from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.studies.explanations import SILENT_SECONDS
 from core.store.trail import audit_events
-from models.packages import load_package
+from models.package.format import load_package
 from pipeline import second_opinions
 from pipeline.desk import Desk
 from pipeline.opinion_runner import OpinionRunner

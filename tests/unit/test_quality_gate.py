@@ -13,9 +13,9 @@ from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
 from inference.quality import NO_GATE, assess, gate_limitations, refuse_faulty
 from inference.run import infer
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
 from models.quality import QualityModel
+from models.runtimes.onnx import OnnxModel
 from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
 

@@ -14,10 +14,10 @@ import torch
 from PIL import Image as PillowImage
 
 from core.errors import ConfigurationError, IntegrityError
-from models.packages import load_package
-from models.training import quality_faults as faults
-from models.training.quality import FAULTS, Pool, Recipe, train
-from models.training.quality_package import BUDGET, FIGURES, Material, adopt_gate, choose_thresholds, write_gate
+from models.package.format import load_package
+from models.training.quality import faults
+from models.training.quality.package import BUDGET, FIGURES, Material, adopt_gate, choose_thresholds, write_gate
+from models.training.quality.train import FAULTS, Pool, Recipe, train
 from tests.known_model import make_known_model
 
 

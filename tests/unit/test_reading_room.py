@@ -16,8 +16,8 @@ from core.errors import InvalidStudy
 from core.store.store import open_store
 from inference.run import infer
 from inference.select import Choice
-from models.onnx_runtime import OnnxModel
-from models.packages import ModelPackage, load_package
+from models.package.format import ModelPackage, load_package
+from models.runtimes.onnx import OnnxModel
 from pipeline.desk import Desk
 from pipeline.reading_room import ReadingRoom
 from pipeline.runner import Runner

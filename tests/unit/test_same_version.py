@@ -18,7 +18,7 @@ from core.settings import DestinationSettings, Settings
 from core.store.store import Store, open_store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
-from models.packages import ModelPackage, load_package
+from models.package.format import ModelPackage, load_package
 from pipeline.desk import Desk
 from pipeline.opinion_runner import OpinionRunner
 from pipeline.reading_room import ReadingRoom

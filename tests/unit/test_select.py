@@ -7,7 +7,7 @@ import pytest
 from core.domain.report import ReportStatus
 from core.domain.study import Instance, Patient, Series, Study
 from inference.select import Choice, Declined, select
-from models.packages import load_package
+from models.package.format import load_package
 from tests.known_model import make_known_model
 
 

@@ -14,10 +14,10 @@ from core.domain.study import Image
 from datasets.demo import FOLDER, demo_studies
 from dicom_node.pixels import decode
 from inference.quality import assess
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
 from models.quality import QualityModel
 from models.registry import ZOO
+from models.runtimes.onnx import OnnxModel
 
 SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
 PACKAGE = ZOO / "chest_radiograph"

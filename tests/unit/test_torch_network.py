@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigurationError
-from models.onnx_runtime import OnnxModel
-from models.packages import load_package
+from models.package.format import load_package
 from models.registry import ZOO
-from models.torch_network import TorchNetwork
+from models.runtimes.onnx import OnnxModel
+from models.runtimes.torch_network import TorchNetwork
 from tests.known_model import make_known_model
 
 

@@ -11,8 +11,8 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError, IntegrityError
-from models.devices import CPU, CUDA, why_not_offered
-from models.packages import ModelPackage
+from models.package.format import ModelPackage
+from models.runtimes.devices import CPU, CUDA, why_not_offered
 
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5

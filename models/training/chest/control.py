@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from models.training.chest_radiograph import resized
-from models.training.examples import Example
-from models.training.network import ChestNetwork
+from models.examples import Example
+from models.training.chest.network import ChestNetwork
+from models.training.chest.train import resized
 
 
 def frozen_control(examples: Sequence[Example], finding: str, size: int) -> ChestNetwork:

@@ -8,7 +8,7 @@
     NAME/signature.json          optional: the maker's signature over all of it
 
 A package is checked whenever it is loaded: one flipped byte in the weights, a missing key, a wrong signature or code in
-disguise (models.contents) refuses it. That it is the package that was registered is for models.registry to check.
+disguise (models.package.contents) refuses it. models.registry checks that it is the package that was registered.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from typing import Any
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
-from models.contents import files_of, refuse_code, sha256_of
-from models.external_data import refuse_external_data
+from models.package.contents import files_of, refuse_code, sha256_of
+from models.package.external_data import refuse_external_data
+from models.package.signatures import signer_of
 from models.quality import QualityGate, load_gate
-from models.signatures import signer_of
 
 __all__ = ["Accepts", "Calibration", "ModelPackage", "device_uid", "load_package", "sha256_of"]
 

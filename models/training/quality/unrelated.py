@@ -14,7 +14,7 @@ from numpy.random import Generator
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from models.training.quality_faults import placed, warped
+from models.training.quality.faults import placed, warped
 
 
 def stranger(image: Tensor, random: Generator, size: int) -> Tensor:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from core.errors import IntegrityError
 from core.statistics import Floats
-from models.training.network import ChestNetwork, Shipped
+from models.training.chest.network import ChestNetwork, Shipped
 
 OPSET = 18  # the first in which Resize can average down (antialias)
 _TOLERANCE = 1e-4

@@ -18,7 +18,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.errors import ConfigurationError, IntegrityError
-from models.contents import SIGNATURE, canonical, files_of
+from models.package.contents import SIGNATURE, canonical, files_of
 
 _CONTEXT = b"candor model package 1\n"
 _ALGORITHM = "Ed25519"

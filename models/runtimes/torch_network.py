@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.errors import ConfigurationError
-from models.packages import ModelPackage
-from models.torch_onnx import OnnxNetwork
+from models.package.format import ModelPackage
+from models.runtimes.torch_onnx import OnnxNetwork
 
 Floats = NDArray[np.float32]
 

@@ -21,13 +21,13 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
-from models.packages import DESCRIPTION, sha256_of
+from models.examples import Example
+from models.package.format import DESCRIPTION, sha256_of
 from models.quality import GATE_WEIGHTS, Fault, QualityGate, QualityModel
-from models.training.examples import Example
-from models.training.export import OPSET, strip
-from models.training.quality import FAULTS, ChildLike, Recipe
-from models.training.quality_evaluation import evaluate, scores_of, sound_pixels
-from models.training.quality_network import SIZE, Familiar, Gate, QualityNetwork
+from models.training.chest.export import OPSET, strip
+from models.training.quality.evaluation import evaluate, scores_of, sound_pixels
+from models.training.quality.network import SIZE, Familiar, Gate, QualityNetwork
+from models.training.quality.train import FAULTS, ChildLike, Recipe
 
 BUDGET = 0.02  # share of sound validation images that all faults together may refuse, in each tier: 3 % are promised
 FIGURES = Path("docs/quality.json")

@@ -25,10 +25,10 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.devices import torch_device
-from models.training.augmentation import degraded, exposed, overpainted, random_affine, warped
-from models.training.examples import Example, Pixels, box_mask, target_arrays
-from models.training.network import ChestNetwork, both_ways
+from models.examples import Example, Pixels, box_mask, target_arrays
+from models.runtimes.devices import torch_device
+from models.training.chest.augmentation import degraded, exposed, overpainted, random_affine, warped
+from models.training.chest.network import ChestNetwork, both_ways
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

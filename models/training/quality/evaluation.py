@@ -21,11 +21,11 @@ from torch import Tensor
 from core.geometry import FloatMap
 from core.statistics import wilson
 from models.evaluation import cohorts
+from models.examples import Example, read_pixels
 from models.quality import QualityModel
-from models.training import quality_faults as faults
-from models.training.examples import Example, read_pixels
-from models.training.quality import ADULT_YEARS, ChildLike
-from models.training.quality_screen import screen_photograph
+from models.training.quality import faults
+from models.training.quality.screen import screen_photograph
+from models.training.quality.train import ADULT_YEARS, ChildLike
 
 TIERS = (512, 128)
 _SPOILT_IMAGES = 60  # each is spoilt in some thirty ways

@@ -17,19 +17,19 @@ from typing import Any
 from core.errors import ConfigurationError
 from models import evaluation
 from models.evaluation import Scored
-from models.packages import point_as_json, sha256_of
-from models.training.chest_radiograph import Recipe, predict
-from models.training.examples import Example, Pixels
-from models.training.export import OPSET, differences_on_images, export
-from models.training.findings import CODES
-from models.training.network import ChestNetwork
-from models.training.operating_points import Chosen, choose
+from models.examples import Example, Pixels
+from models.package.format import point_as_json, sha256_of
+from models.training.chest.export import OPSET, differences_on_images, export
+from models.training.chest.findings import CODES
+from models.training.chest.network import ChestNetwork
+from models.training.chest.operating_points import Chosen, choose
+from models.training.chest.train import Recipe, predict
 
 NAME = "chest_radiograph"
 FLOOR = 0.70  # lower bound of the 95 % interval of AUROC on test patients, below which a finding does not ship
 _COMPARED = 200  # held-out radiographs on which the exported file is held against torch
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
-_PROSE = Path(__file__).with_name("chest_radiograph.json")  # intended use, what is accepted, attribution
+_PROSE = Path(__file__).with_name("package.json")  # intended use, what is accepted, attribution
 
 
 def write_package(
@@ -95,7 +95,7 @@ def _write(out: Path, training: dict[str, Any], chosen: dict[str, Chosen], versi
     (out / "docs" / "data_license.txt").write_text("\n".join(prose["attribution"]) + "\n", encoding="utf-8")
     write_json(out / "configs" / "metadata.json", _metadata(training, prose, version))
     write_json(out / "candor.json", _description(training, prose, chosen, version, out))
-    licence = Path(__file__).parents[2] / "LICENSE"
+    licence = Path(__file__).parents[3] / "LICENSE"
     if licence.exists():
         shutil.copyfile(licence, out / "LICENSE")
 

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from core.errors import IntegrityError
-from models.contents import files_of
+from models.package.contents import files_of
 
-ZOO = Path(__file__).with_name("zoo")
-PINS = Path(__file__).with_name("shipped.json")
+ZOO = Path(__file__).parents[1] / "zoo"
+PINS = Path(__file__).parents[1] / "shipped.json"
 
 
 def pinned_files(name: str) -> dict[str, str]:

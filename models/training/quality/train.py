@@ -27,10 +27,10 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from models.training import quality_faults as faults
-from models.training.examples import Example, read_pixels
-from models.training.quality_network import SIZE, Familiar, QualityNetwork
-from models.training.quality_strangers import stranger
+from models.examples import Example, read_pixels
+from models.training.quality import faults
+from models.training.quality.network import SIZE, Familiar, QualityNetwork
+from models.training.quality.unrelated import stranger
 
 FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "stranger")
 _SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "stranger")

@@ -1,0 +1,1 @@
+"""Model packages on disk: what is in one, who signed it, and which ones ship."""

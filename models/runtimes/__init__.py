@@ -1,0 +1,1 @@
+"""What runs a packaged model: ONNX Runtime, torch, and the device it runs on."""

@@ -1,0 +1,1 @@
+"""The recipe of the chest radiograph model, from images to a package."""

@@ -1,0 +1,1 @@
+"""The recipe of the quality check that comes with a package."""
