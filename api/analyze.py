@@ -22,7 +22,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.files import files_under, is_dicom, received, study_of
 from api.registration import register
 from core.domain.registration import ModelState
 from core.domain.report import ObjectKind
@@ -34,6 +33,7 @@ from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.figures import Figures, SentObject, StudyTimes
 from core.store.studies.intake import Kept
+from dicom_node.files import files_under, is_dicom, received, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
 from pipeline.worker import Worker

@@ -33,9 +33,9 @@ from core.store.store import Store, open_store
 from core.store.studies.figures import Figures
 from datasets.demo import DemoStudy, demo_studies
 from dicom_node.archive import Archive
-from dicom_node.part10 import layout_of
-from dicom_node.peers import Destination
-from dicom_node.read import read_header, to_instance
+from dicom_node.header.part10 import layout_of
+from dicom_node.header.read import read_header, to_instance
+from dicom_node.network.peers import Destination
 from dicom_node.send import echo, open_association
 
 OUTPUT = Path("demo-output")

@@ -19,11 +19,11 @@ from core.store.store import Store
 from core.store.studies.figures import Figures, StudyTimes
 from datasets.demo import DemoStudy, PlantedRegion
 from dicom_node.archive import Archive, Filed
-from dicom_node.frames import read_frame
-from dicom_node.read import read_header
+from dicom_node.header.read import read_header
+from dicom_node.header.sr_text import render_text
+from dicom_node.header.values import Values
+from dicom_node.pixels.frames import read_frame
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
-from dicom_node.sr_text import render_text
-from dicom_node.values import Values
 
 SEG, _, GSPS, SC, SR = RESULT_SOP_CLASSES
 

@@ -15,7 +15,7 @@ from datasets import chest
 from datasets.demo import demo_studies
 from datasets.demo_synthesis import drawn_opacity, planted
 from datasets.nih_chest import LabelledRadiograph
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
 from explain.gate import GateCase, GateResult, GateSet, run
 from explain.subject import WORKING_SIDE
 from explain.watching import UNWATCHED, Watch

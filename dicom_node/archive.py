@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from core.domain.study import Instance
+from dicom_node.header.read import read_header, to_instance
 from dicom_node.intake import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,
@@ -24,8 +25,7 @@ from dicom_node.intake import (
     ReceivedObject,
     Reference,
 )
-from dicom_node.peers import Destination
-from dicom_node.read import read_header, to_instance
+from dicom_node.network.peers import Destination
 from dicom_node.receive import Node, NodeSettings
 
 

@@ -18,13 +18,13 @@ from pynetdicom import evt
 from pynetdicom.association import Association
 
 from core.errors import CandorError, Unavailable
-from dicom_node.associations import NodeAssociation
-from dicom_node.checkpoint import pause_reactor
-from dicom_node.contexts import contexts_to_propose
+from dicom_node.header.values import Values
 from dicom_node.intake import CommitStatus, Failure, Intake, Reference
-from dicom_node.peers import Destination, associate
+from dicom_node.network.associations import NodeAssociation
+from dicom_node.network.contexts import contexts_to_propose
+from dicom_node.network.peers import Destination, associate
+from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
-from dicom_node.values import Values
 
 SUCCESS, CANNOT_PROCESS, INVALID_ARGUMENT, NO_SUCH_ACTION, NO_SUCH_EVENT = 0x0000, 0x0110, 0x0115, 0x0123, 0x0113
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2.1.1

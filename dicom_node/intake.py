@@ -14,8 +14,8 @@ from datetime import date
 from typing import Protocol
 
 from core.domain.study import Instance, Patient
-from dicom_node.part10 import MANUFACTURER
-from dicom_node.verified import VerifiedReport
+from dicom_node.header.part10 import MANUFACTURER
+from dicom_node.header.verified import VerifiedReport
 
 Reference = tuple[str, str]
 """(SOP Class UID, SOP Instance UID), as storage commitment names an instance."""

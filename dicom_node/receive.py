@@ -21,19 +21,19 @@ from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
 from core.errors import CandorError, InvalidStudy, Unavailable, answer_for
-from dicom_node.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeServer, configure_pynetdicom
-from dicom_node.checks import check_header, check_structure
 from dicom_node.commitment import CommitmentService
-from dicom_node.contexts import contexts_for
-from dicom_node.gate import NO_REASON, Gate, Rejection
-from dicom_node.in_flight import BytesInFlight, DataSetBuffer
+from dicom_node.header.checks import check_header, check_structure
+from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_header
+from dicom_node.header.read import parse_header, to_instance, to_patient, to_study_attributes
+from dicom_node.header.verified import verified_report
 from dicom_node.intake import Intake, ReceivedObject
-from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_header
-from dicom_node.peers import Destination
-from dicom_node.read import parse_header, to_instance, to_patient, to_study_attributes
+from dicom_node.network.admission import NO_REASON, Gate, Rejection
+from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeServer, configure_pynetdicom
+from dicom_node.network.contexts import contexts_for
+from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
+from dicom_node.network.peers import Destination
+from dicom_node.network.tls import TlsFiles, acceptor_context
 from dicom_node.sop_classes import IMAGE_SOP_CLASSES
-from dicom_node.tls import TlsFiles, acceptor_context
-from dicom_node.verified import verified_report
 
 SUCCESS = 0x0000
 _COMMENT_LENGTH = 64  # ErrorComment is an LO

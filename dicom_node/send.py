@@ -22,13 +22,13 @@ from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
 from core.errors import InvalidStudy, Unavailable
-from dicom_node.checkpoint import pause_reactor
-from dicom_node.contexts import contexts_to_propose
-from dicom_node.part10 import layout_of
-from dicom_node.peers import Destination, associate
-from dicom_node.read import read_header
+from dicom_node.header.part10 import layout_of
+from dicom_node.header.read import read_header
+from dicom_node.header.values import Values
+from dicom_node.network.contexts import contexts_to_propose
+from dicom_node.network.peers import Destination, associate
+from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import UNCOMPRESSED, VERIFICATION
-from dicom_node.values import Values
 
 NOT_ACCEPTED = 0x0122  # SOP class not supported (PS3.7 C.5.6); also ours for a context that was not accepted
 _WARNINGS = {  # PS3.4 B.2.3: the object was stored

@@ -1,7 +1,8 @@
 """Maps from gradients: Grad-CAM, HiResCAM and integrated gradients, for models that torch can run.
 
 All take a model that answers in numpy (`models.runtimes.torch_network.TorchNetwork`) and one image, shape (rows,
-columns) or (slices, rows, columns); all give a map of that shape or of the feature layer's cells, >= 0 where the score was raised.
+columns) or (slices, rows, columns); all give a map of that shape or of the feature layer's cells, >= 0 where the score
+was raised.
 """
 
 from __future__ import annotations

@@ -12,10 +12,10 @@ from core.errors import DiskFull, Unavailable
 from core.settings import DestinationSettings, Settings, TlsSettings
 from core.store.keys import sync_folders
 from dicom_node.commitment import request_commitment
-from dicom_node.peers import Destination
+from dicom_node.network.peers import Destination
+from dicom_node.network.tls import TlsFiles
 from dicom_node.send import Sender, SendResult, open_association
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
-from dicom_node.tls import TlsFiles
 
 
 class Carrier(Protocol):

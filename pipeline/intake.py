@@ -12,6 +12,7 @@ from core.errors import CandorError
 from core.pseudonym import pseudonym
 from core.store.store import Store
 from core.store.studies.intake import Arrival, InstanceRole, Kept
+from dicom_node.header.verified import VerifiedReport
 from dicom_node.intake import (
     CLASS_INSTANCE_CONFLICT,
     NO_SUCH_INSTANCE,
@@ -20,7 +21,6 @@ from dicom_node.intake import (
     ReceivedObject,
     Reference,
 )
-from dicom_node.verified import VerifiedReport
 
 _log = structlog.get_logger()
 

@@ -148,7 +148,7 @@ _gates: dict[str, QualityModel] = {}  # of the models whose package has one
 
 
 def _begin() -> None:
-    import dicom_node.pixels  # noqa: F401  # loaded now, so that the first image does not wait for it
+    import dicom_node.pixels.decode  # noqa: F401  # loaded now, so that the first image does not wait for it
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     configure_logging(json=True)
@@ -224,7 +224,7 @@ def _decode_again(part10: bytes) -> Image:
 
 
 def _decode(part10: bytes) -> Image:
-    from dicom_node.pixels import decode
+    from dicom_node.pixels.decode import decode
 
     return decode(part10)
 

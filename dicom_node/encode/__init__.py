@@ -26,8 +26,8 @@ from dicom_node.encode.pmap import encode_pmap, lies_in_a_frame_of_reference
 from dicom_node.encode.sc import encode_sc
 from dicom_node.encode.seg import can_be_segmented, encode_seg
 from dicom_node.encode.source import describe_study, read_source
-from dicom_node.encode.sr import encode_sr
-from dicom_node.encode.sr_groups import saliency_of, shown_saliency
+from dicom_node.encode.sr.groups import saliency_of, shown_saliency
+from dicom_node.encode.sr.report import encode_sr
 
 __all__ = ["encode"]
 

@@ -14,7 +14,6 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from core.domain.explanation import Saliency
 from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from dicom_node.encode import concepts
-from dicom_node.encode.content import outline
 from dicom_node.encode.shell import (
     NOT_VERIFIED,
     REGION_WORDS,
@@ -25,7 +24,8 @@ from dicom_node.encode.shell import (
     reference,
     to_result,
 )
-from dicom_node.part10 import MANUFACTURER
+from dicom_node.encode.sr.content import outline
+from dicom_node.header.part10 import MANUFACTURER
 
 _LAYER = "AI"
 _COLOUR = [46273, 37131, 52089]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)

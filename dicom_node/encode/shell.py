@@ -16,7 +16,7 @@ from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, UNPAIRED, code_item
 from dicom_node.encode.source import PATIENT_AND_STUDY
 from dicom_node.encode.uids import instance_uid, series_uid
 from dicom_node.encode.writing import to_part10
-from dicom_node.part10 import MANUFACTURER
+from dicom_node.header.part10 import MANUFACTURER
 
 DISCLAIMER = "Research software, not a medical device."
 NOT_VERIFIED = "AI - NOT VERIFIED"

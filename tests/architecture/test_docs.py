@@ -12,7 +12,7 @@ from core.domain.report import ObjectKind, ReportStatus
 from core.settings import DestinationSettings, Settings, TlsSettings
 from core.states import TRANSITIONS
 from datasets.demo import demo_studies
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
 from inference.run import infer
 from models.registry import installed_packages
 from models.runtimes.onnx import OnnxModel

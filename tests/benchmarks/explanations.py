@@ -14,7 +14,7 @@ from pathlib import Path
 
 from core.domain.study import Image
 from datasets.demo import demo_studies
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
 from explain.explanation import faithfulness_of
 from explain.faithfulness import BUDGETS
 from explain.subject import Subject

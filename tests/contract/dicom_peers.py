@@ -24,11 +24,11 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
-from dicom_node.part10 import layout_of
-from dicom_node.peers import Destination
+from dicom_node.header.part10 import layout_of
+from dicom_node.network.peers import Destination
+from dicom_node.network.tls import TlsFiles
 from dicom_node.receive import Node
 from dicom_node.send import echo
-from dicom_node.tls import TlsFiles
 
 DX = "1.2.840.10008.5.1.4.1.1.1.1"
 CR = "1.2.840.10008.5.1.4.1.1.1"

@@ -16,7 +16,7 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation
 from core.domain.report import ObjectKind, Report, ReportStatus
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid
-from dicom_node.sr_text import render_text
+from dicom_node.header.sr_text import render_text
 from tests.contract.encode_cases import (
     COHORT,
     FAITHFULNESS,

@@ -23,7 +23,7 @@ from PIL import ImageDraw
 from scipy import ndimage
 
 from core.domain.report import ObjectKind
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
 from tests.contract.drawn_cases import (
     ORIENTATIONS,
     Drawn,

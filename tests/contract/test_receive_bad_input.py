@@ -14,8 +14,8 @@ from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.errors import DiskFull, InvalidStudy, Unavailable
+from dicom_node.header.read import EMPTY_PATIENT_ID
 from dicom_node.intake import MemoryIntake, ReceivedObject
-from dicom_node.read import EMPTY_PATIENT_ID
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import open_association
 from tests.contract.dicom_peers import (

@@ -14,9 +14,9 @@ import pytest
 
 from core.errors import ConfigurationError, Unavailable
 from dicom_node.intake import MemoryIntake
+from dicom_node.network.tls import TlsFiles
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import echo, open_association
-from dicom_node.tls import TlsFiles
 from tests.contract.dicom_peers import (
     DX,
     VERIFICATION,

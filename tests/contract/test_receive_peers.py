@@ -20,10 +20,10 @@ from pydicom.uid import (
 )
 from pynetdicom.ae import ApplicationEntity
 
-from dicom_node.frames import read_frame
+from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, file_header, layout_of
+from dicom_node.header.read import read_header
 from dicom_node.intake import MemoryIntake
-from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, file_header, layout_of
-from dicom_node.read import read_header
+from dicom_node.pixels.frames import read_frame
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import open_association
 from dicom_node.sop_classes import COMPRESSED, RESULT_SOP_CLASSES, STORAGE_SOP_CLASSES, UNCOMPRESSED

@@ -21,8 +21,8 @@ from pydicom.uid import (
 )
 
 from core.errors import InvalidStudy
-from dicom_node.checks import check_header
-from dicom_node.read import read_header, to_instance, to_patient, to_study_attributes
+from dicom_node.header.checks import check_header
+from dicom_node.header.read import read_header, to_instance, to_patient, to_study_attributes
 from tests.contract.dicom_peers import dx_dataset, explicit, part10
 
 NATIVE = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
@@ -183,7 +183,7 @@ def test_no_mutation_of_a_file_raises_anything_but_invalid_study(
 
 def test_the_libraries_are_silent_once_the_package_is_imported() -> None:
     program = (
-        "import io, dicom_node.read as read, warnings, pydicom, logging\n"
+        "import io, dicom_node.header.read as read, warnings, pydicom, logging\n"
         "logging.basicConfig(level=0)\n"
         "from tests.contract.dicom_peers import dx_dataset, part10\n"
         "data = part10(dx_dataset()).replace(b'19500101', b'CANARY!!').replace(b'070Y', b'CNRY')\n"

@@ -13,10 +13,10 @@ from core.domain.study import Study
 from core.settings import Settings
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from dicom_node.elements import LONG_VRS, Encoding, top_level_elements
 from dicom_node.encode import encode
-from dicom_node.part10 import layout_of
-from dicom_node.read import read_header, to_instance
+from dicom_node.header.elements import LONG_VRS, Encoding, top_level_elements
+from dicom_node.header.part10 import layout_of
+from dicom_node.header.read import read_header, to_instance
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import open_association
 from pipeline.intake import StoreIntake

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from core.errors import CandorError
-from dicom_node.peers import Destination
+from dicom_node.network.peers import Destination
 from dicom_node.send import open_association
 
 SIDE = 256

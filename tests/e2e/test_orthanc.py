@@ -12,7 +12,7 @@ from pydicom.uid import CTImageStorage
 from sqlalchemy import select
 
 from core.store.tables.reports import result_objects
-from dicom_node.part10 import layout_of
+from dicom_node.header.part10 import layout_of
 from tests.e2e.house import House, destination, free_port, wait_until
 from tests.e2e.orthanc import BINARY, running_orthanc
 from tests.e2e.reports import GSPS, SC, SEG, SR

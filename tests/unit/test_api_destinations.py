@@ -4,12 +4,12 @@ import pytest
 
 from api.data_folder import make_data_folder
 from api.destinations import echo_destination, retry_all
-from api.files import received
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.errors import Unavailable
 from core.store.store import open_store
 from core.store.studies.reports import FiledReport
+from dicom_node.files import received
 from pipeline.intake import StoreIntake
 from tests.e2e.studies import radiograph
 

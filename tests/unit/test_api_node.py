@@ -10,7 +10,7 @@ from api.node import node_settings
 from core.errors import ConfigurationError
 from core.settings import Settings
 from dicom_node.intake import MemoryIntake
-from dicom_node.peers import Destination
+from dicom_node.network.peers import Destination
 from dicom_node.receive import Node
 from dicom_node.send import echo
 from tests.contract.dicom_peers import make_certificates

@@ -53,7 +53,7 @@ def client(app):
 @pytest.fixture
 def image(store, tmp_path):
     """A kept radiograph full of canaries."""
-    from api.files import received
+    from dicom_node.files import received
 
     image = radiograph(1, bright=True)
     path = tmp_path / "image.dcm"

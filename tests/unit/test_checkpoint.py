@@ -3,7 +3,7 @@
 import threading
 import time
 
-from dicom_node.checkpoint import Checkpoint
+from dicom_node.network.reactor_pause import Checkpoint
 
 
 class Reactor(threading.Thread):

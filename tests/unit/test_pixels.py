@@ -32,8 +32,8 @@ from pydicom.uid import (
 )
 
 from core.errors import InvalidStudy
-from dicom_node.frames import read_frame
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
+from dicom_node.pixels.frames import read_frame
 from tests.contract.dicom_peers import SHARED_DICOM, dx_dataset, part10
 
 REAL_FILES = sorted(SHARED_DICOM.glob("*.dcm"))

@@ -12,7 +12,7 @@ import pytest
 
 from core.domain.study import Image
 from datasets.demo import FOLDER, demo_studies
-from dicom_node.pixels import decode
+from dicom_node.pixels.decode import decode
 from inference.quality import assess
 from models.package.format import load_package
 from models.quality import QualityModel

@@ -20,7 +20,8 @@ from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric, Finding, Report
 from core.wording import point_in_words
 from dicom_node.encode import concepts
-from dicom_node.encode.content import (
+from dicom_node.encode.shell import REGION_WORDS
+from dicom_node.encode.sr.content import (
     HAS_PROPERTIES,
     Interval,
     Outline,
@@ -31,7 +32,6 @@ from dicom_node.encode.content import (
     outline,
     text,
 )
-from dicom_node.encode.shell import REGION_WORDS
 from dicom_node.encode.uids import derive_uid, tracking_uid
 from dicom_node.encode.writing import encoded_items, put_children
 

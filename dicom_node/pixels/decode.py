@@ -8,10 +8,10 @@ from pydicom.pixels.processing import apply_color_lut
 
 from core.domain.study import Image
 from core.errors import InvalidStudy
-from dicom_node.frames import Frame, read_frame
-from dicom_node.grayscale import display
-from dicom_node.read import read_header
-from dicom_node.values import Values
+from dicom_node.header.read import read_header
+from dicom_node.header.values import Values
+from dicom_node.pixels.frames import Frame, read_frame
+from dicom_node.pixels.grayscale import display
 
 _PALETTE_BITS = 16
 

@@ -15,7 +15,8 @@ from pydicom.uid import ComprehensiveSRStorage
 
 from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
-from dicom_node.encode.content import (
+from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
+from dicom_node.encode.sr.content import (
     CONTAINS,
     HAS_ACQ_CONTEXT,
     HAS_CONCEPT_MOD,
@@ -24,11 +25,10 @@ from dicom_node.encode.content import (
     container,
     text,
 )
-from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
-from dicom_node.encode.sr_groups import cohort_group, finding_group
+from dicom_node.encode.sr.groups import cohort_group, finding_group
 from dicom_node.encode.uids import device_uid
 from dicom_node.encode.writing import settle
-from dicom_node.part10 import MANUFACTURER
+from dicom_node.header.part10 import MANUFACTURER
 
 _LANGUAGE = hd.CodedConcept("en-US", "RFC5646", "English (United States)")
 _OBSERVER_TYPE = hd.CodedConcept("121005", "DCM", "Observer Type")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from pydicom.dataset import Dataset
 
 from core.errors import InvalidStudy
-from dicom_node.elements import PIXEL_DATA, Buffer, Encoding, top_level_elements
+from dicom_node.header.elements import PIXEL_DATA, Buffer, Encoding, top_level_elements
+from dicom_node.header.values import Values
 from dicom_node.sop_classes import TRANSFER_SYNTAXES, is_uid
-from dicom_node.values import Values
 
 DOES_NOT_MATCH = 0xA900
 

@@ -18,10 +18,10 @@ from pydicom.dataset import Dataset
 
 from core.domain.study import Instance, Patient
 from core.errors import InvalidStudy
-from dicom_node.checks import check_structure
-from dicom_node.elements import Buffer
-from dicom_node.part10 import layout_of
-from dicom_node.values import Values, whole_years
+from dicom_node.header.checks import check_structure
+from dicom_node.header.elements import Buffer
+from dicom_node.header.part10 import layout_of
+from dicom_node.header.values import Values, whole_years
 
 EMPTY_PATIENT_ID = "PatientID is empty"
 

@@ -26,8 +26,8 @@ from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AddressInformation, AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from dicom_node.gate import Gate
-from dicom_node.in_flight import BytesInFlight, DataSetBuffer
+from dicom_node.network.admission import Gate
+from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
 
 MAXIMUM_PDU_BYTES = 1024 * 1024
 """The longest PDU that is read at all; we ask peers for 256 KiB, some ignore what they are asked."""

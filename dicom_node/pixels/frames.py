@@ -13,12 +13,12 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from core.errors import InvalidStudy
-from dicom_node import codecs
-from dicom_node.checks import check_header
-from dicom_node.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, Element, Encoding, top_level_elements
-from dicom_node.part10 import layout_of
-from dicom_node.read import read_header
-from dicom_node.values import Values
+from dicom_node.header.checks import check_header
+from dicom_node.header.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, Element, Encoding, top_level_elements
+from dicom_node.header.part10 import layout_of
+from dicom_node.header.read import read_header
+from dicom_node.header.values import Values
+from dicom_node.pixels import codecs
 
 TRUNCATED = "the pixel data are truncated"
 _INTEGER_PIXEL_DATA = 0x7FE00010

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from core.errors import ConfigurationError, InvalidStudy
-from dicom_node.checks import check_header, check_structure
+from dicom_node.header.checks import check_header, check_structure
+from dicom_node.header.part10 import file_header, layout_of
+from dicom_node.header.read import parse_header, read_header, to_instance, to_patient, to_study_attributes
 from dicom_node.intake import ReceivedObject
-from dicom_node.part10 import file_header, layout_of
-from dicom_node.read import parse_header, read_header, to_instance, to_patient, to_study_attributes
 from dicom_node.sop_classes import IMAGE_SOP_CLASSES, STORAGE_SOP_CLASSES
 
 _DIRECTORY = "DICOMDIR"  # PS3.10 8.6: the index of a medium, under exactly this name

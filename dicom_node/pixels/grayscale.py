@@ -16,8 +16,8 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from core.geometry import FloatMap
-from dicom_node.frames import Frame
-from dicom_node.values import Values
+from dicom_node.header.values import Values
+from dicom_node.pixels.frames import Frame
 
 _PERCENTILES = (0.5, 99.5)
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)

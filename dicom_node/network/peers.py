@@ -13,10 +13,10 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 
 from core.errors import Unavailable
-from dicom_node.associations import ANNOUNCED_PDU_BYTES, configure_pynetdicom
-from dicom_node.checkpoint import install_checkpoint, pause_reactor
-from dicom_node.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
-from dicom_node.tls import TlsFiles, requestor_context
+from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
+from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, configure_pynetdicom
+from dicom_node.network.reactor_pause import install_checkpoint, pause_reactor
+from dicom_node.network.tls import TlsFiles, requestor_context
 
 _REASONS: dict[tuple[int | None, int | None], str] = {  # PS3.8 9.3.4: (source, reason) -> what to check
     (1, 1): "it gave no reason; ask its administrator whether our address is allowed",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 from pydicom.dataset import Dataset
 
-from dicom_node.values import Values
+from dicom_node.header.values import Values
 
 _ABOVE, _BELOW, _SCHEME = "ABOVE_OP", "BELOW_OP", "99CANDOR"
 _MEASUREMENT_GROUP, _TRACKING_IDENTIFIER, _RESULT = "125007", "112039", "RESULT"

@@ -11,7 +11,7 @@ from pydicom.filewriter import write_file_meta_info
 from pydicom.uid import UID
 
 from core.errors import InvalidStudy
-from dicom_node.elements import Buffer, Encoding, top_level_elements
+from dicom_node.header.elements import Buffer, Encoding, top_level_elements
 
 IMPLEMENTATION_CLASS_UID = UID("2.25.191662023454419366368786146563532588684")
 """As derived in `encode.uids`, which is not imported here: that package loads highdicom, a second of start-up."""

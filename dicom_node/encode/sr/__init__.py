@@ -1,0 +1,1 @@
+"""The structured report (TID 1500)."""

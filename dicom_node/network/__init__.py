@@ -1,0 +1,1 @@
+"""Associations: who may open one, with which contexts, over TLS, and within which bounds."""
