@@ -22,11 +22,11 @@ from core.errors import ConfigurationError
 from core.geometry import FloatMap
 from datasets import chest
 from datasets.nih_chest import LabelledRadiograph
-from explain.class_activation import saliency_of
 from explain.comparison import Boxed, compare
-from explain.gate import GateResult, run, write_result
-from explain.gate_result import RESULT
-from explain.methods import CLASS_ACTIVATION
+from explain.gate.result import RESULT
+from explain.gate.run import GateResult, run, write_result
+from explain.maps.class_activation import saliency_of
+from explain.maps.methods import CLASS_ACTIVATION
 from explain.subject import Subject
 from explain.watching import Watch
 from models.evaluation import truths_of

@@ -31,8 +31,8 @@ from core.pages import (
     table,
 )
 from core.pages.markup import tag
-from explain.gate import GateResult
-from explain.methods import METHODS
+from explain.gate.run import GateResult
+from explain.maps.methods import METHODS
 
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes

@@ -16,7 +16,8 @@ from datasets.demo import demo_studies
 from datasets.demo_synthesis import drawn_opacity, planted
 from datasets.nih_chest import LabelledRadiograph
 from dicom_node.pixels.decode import decode
-from explain.gate import GateCase, GateResult, GateSet, run
+from explain.gate.nouns import GateCase, GateSet
+from explain.gate.run import GateResult, run
 from explain.subject import WORKING_SIDE
 from explain.watching import UNWATCHED, Watch
 from models.package.format import ModelPackage

@@ -14,7 +14,7 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from core.settings import Settings
-from explain.gate_result import objection, read_result
+from explain.gate.result import objection, read_result
 from fairness.audit import Audit, audit_from
 from fairness.audit_signature import verify
 from fairness.policy import Level, judge, load_policy

@@ -31,8 +31,8 @@ from core.states import TRANSITIONS
 from core.store.store import Store, open_store
 from dicom_node import sop_classes
 from dicom_node.encode import concepts, shell
-from explain.gate_result import read_result
-from explain.methods import METHODS
+from explain.gate.result import read_result
+from explain.maps.methods import METHODS
 from models.package.format import load_package
 from models.registry import ZOO
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from core.statistics import Estimate, bootstrap
 from explain.explanation import Parameters, map_of
 from explain.localisation import AGAINST_CHANCE, PUBLISHED_PNEUMONIA_AUPRC, measures
-from explain.methods import METHODS
+from explain.maps.methods import METHODS
 from explain.subject import Subject
 from explain.watching import UNWATCHED, Watch
 

@@ -1,7 +1,7 @@
 """The one verb: explain a finding on an image, by any method, and say how far the map can be trusted.
 
-The report's own map comes from `explain.class_activation`, which has the prediction already and costs nothing; this is
-for second opinions, for models that give no maps, and for comparing methods.
+The report's own map comes from `explain.maps.class_activation`, which has the prediction already and costs nothing;
+this is for explanations asked for by a person, for models that give no maps, and for comparing methods.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ import numpy as np
 
 from core.domain.explanation import Faithfulness, Saliency
 from core.errors import ConfigurationError
-from explain import black_box, gradient_maps
-from explain.class_activation import saliency_of
 from explain.faithfulness import STANDARD, Budget, measure
-from explain.methods import DEFAULT, Method, method_named
+from explain.maps import black_box, gradient
+from explain.maps.class_activation import saliency_of
+from explain.maps.methods import DEFAULT, Method, method_named
 from explain.structure import rank_correlation, similarity
 from explain.subject import Subject
 from explain.watching import UNWATCHED, Floats, Watch
@@ -77,13 +77,13 @@ def map_of(
 
 
 def gradient_map(
-    model: gradient_maps.GradientModel, image: Floats, number: int, name: str, settings: Parameters, watch: Watch
+    model: gradient.GradientModel, image: Floats, number: int, name: str, settings: Parameters, watch: Watch
 ) -> tuple[Floats, int]:
     """A gradient method's map and cost; any number of dimensions."""
     if name == "integrated_gradients":
-        values = gradient_maps.integrated_gradients(model, image, number, watch=watch, **settings)
+        values = gradient.integrated_gradients(model, image, number, watch=watch, **settings)
         return values, 2 * settings["steps"]
-    return (gradient_maps.grad_cam if name == "grad_cam" else gradient_maps.hires_cam)(model, image, number), 2
+    return (gradient.grad_cam if name == "grad_cam" else gradient.hires_cam)(model, image, number), 2
 
 
 def faithfulness_of(

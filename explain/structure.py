@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from explain.maps.scale import over_range
 from explain.perturbation import sized
-from explain.scale import over_range
 from explain.watching import Floats
 
 GRID = 64

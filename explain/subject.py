@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from core.domain.study import Image
 from core.geometry import SquareFrame, resized
-from explain.gradient_maps import GradientModel
+from explain.maps.gradient import GradientModel
 from explain.watching import BATCH, Floats
 from models.package.format import ModelPackage
 

@@ -127,9 +127,9 @@ class _Counted:
 def _explain(
     device_uid: str, part10: bytes, sop_instance_uid: str, finding: Finding, method: str, gate: str
 ) -> Opinion:
-    from explain.class_activation import explain as explain_by_the_graph
     from explain.explanation import agreement, explain
     from explain.faithfulness import STANDARD
+    from explain.maps.class_activation import explain as explain_by_the_graph
     from explain.subject import Subject
     from inference.run import infer
     from pipeline.trust import trusted

@@ -21,7 +21,7 @@ from core.domain.study import Instance, Patient, Series, Study
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.store import Store
-from explain.gate_result import withheld_reason
+from explain.gate.result import withheld_reason
 from inference.findings import to_findings
 from inference.quality import judged_again, refuse_faulty
 from inference.select import Choice, select

@@ -24,8 +24,8 @@ from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.explanations import SILENT_SECONDS
 from core.store.studies.reports import FiledReport
-from explain.gate_result import withheld_reason
-from explain.methods import method_named
+from explain.gate.result import withheld_reason
+from explain.maps.methods import method_named
 from explain.watching import Cancelled
 from inference.select import Choice, select
 from pipeline.audits import Audits

@@ -19,8 +19,8 @@ from core.domain.model import OperatingPoint, Prediction
 from core.domain.report import CohortMetric, Report, ReportStatus
 from core.domain.study import Study
 from core.errors import InvalidStudy
-from explain.class_activation import explain
-from explain.gate_result import withheld_reason
+from explain.gate.result import withheld_reason
+from explain.maps.class_activation import explain
 from inference.findings import to_findings
 from inference.quality import gate_limitations
 from inference.select import Choice, Declined, select

@@ -11,7 +11,7 @@ from core.domain.report import Finding, ObjectKind, Report, ReportStatus
 from core.domain.study import Image, Instance, Patient, Series, Study
 from core.geometry import SquareFrame
 from dicom_node.encode import encode
-from explain.class_activation import explain
+from explain.maps.class_activation import explain
 
 _SIDE = 64
 _UID = "2.25.1"

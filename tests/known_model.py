@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from explain.gate_result import (
+from explain.gate.result import (
     CLASS_SENSITIVITY,
     LOCALISATION,
     METHOD,

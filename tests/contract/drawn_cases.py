@@ -24,7 +24,7 @@ from core.domain.report import Finding, ObjectKind, Report, ResultObject
 from core.geometry import FloatMap
 from dicom_node.encode import encode
 from dicom_node.pixels.decode import decode
-from explain.class_activation import explain
+from explain.maps.class_activation import explain
 from inference.run import infer
 from models.package.format import load_package
 from models.runtimes.onnx import OnnxModel

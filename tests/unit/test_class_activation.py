@@ -6,7 +6,7 @@ import pytest
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint, Prediction
 from core.geometry import SquareFrame
-from explain.class_activation import MASK_LEVEL, explain
+from explain.maps.class_activation import MASK_LEVEL, explain
 
 
 def prediction(maps, rows=120, columns=80):

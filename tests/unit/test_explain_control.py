@@ -8,8 +8,8 @@ import pytest
 
 from api.explanation_gate import held_out_set
 from datasets import nih_chest
-from explain.gate import run
-from explain.gate_result import LOCALISATION
+from explain.gate.result import LOCALISATION
+from explain.gate.run import run
 from models.package.format import load_package, sha256_of
 from models.registry import ZOO
 from models.training.chest.control import frozen_control

@@ -9,9 +9,10 @@ from scipy import ndimage
 
 from api.explanation_gate import drawn_set
 from core.errors import ConfigurationError
-from explain import gate_result as names
-from explain.gate import GateSet, class_activation_maps, run, withheld_reason, write_result
-from explain.gate_result import RESULT, GateResult, GateTest, read_result
+from explain.gate import result as names
+from explain.gate.nouns import GateSet
+from explain.gate.result import RESULT, GateResult, GateTest, read_result
+from explain.gate.run import class_activation_maps, run, withheld_reason, write_result
 from explain.perturbation import sized
 from models.package.format import load_package
 from models.registry import ZOO

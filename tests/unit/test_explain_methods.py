@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigurationError
-from explain import black_box
 from explain.explanation import gradient_map
-from explain.methods import METHODS, method_named
+from explain.maps import black_box
+from explain.maps.methods import METHODS, method_named
 from explain.perturbation import sized
 from explain.watching import UNWATCHED, Cancelled, Watch
 from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model

@@ -18,7 +18,7 @@ from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables.models import model_versions
-from explain.gate_result import withheld_reason
+from explain.gate.result import withheld_reason
 from fairness import audit as nouns
 from models.package.format import load_package
 from models.package.shipped import pinned_files

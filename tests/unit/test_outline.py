@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from explain.outline import MAXIMUM_POINTS, outline
+from explain.maps.outline import MAXIMUM_POINTS, outline
 
 
 def block(rows, columns, top, left, height, width):

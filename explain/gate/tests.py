@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.statistics import Estimate, bootstrap
-from explain import gate_result as names
 from explain.faithfulness import NULL_SHARE, Curves, curves_of
-from explain.gate_result import GateTest
+from explain.gate import result as names
+from explain.gate.nouns import GateCase, MapMaker, Predicts
+from explain.gate.result import GateTest
 from explain.localisation import AGAINST_CHANCE, measures
 from explain.null_maps import centred, surrogate
 from explain.perturbation import noisy, shifted, sized
 from explain.structure import similarity
 from explain.watching import BATCH, Floats
 from models.package.format import ModelPackage
-
-if TYPE_CHECKING:
-    from explain.gate import GateCase, MapMaker, Predicts
 
 RANDOM_PAIRS = 50
 SHARES_SHUFFLED = (0.1, 0.25, 0.5, 1.0)

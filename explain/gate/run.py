@@ -8,15 +8,13 @@ images to maps, so that deliberately broken ones can be put through it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
-from explain import gate_tests
-from explain.gate_result import METHOD, GateResult, GateTest, withheld_reason, write_result
+from explain.gate import tests
+from explain.gate.nouns import GateCase, GateSet, MapMaker, Predicts
+from explain.gate.result import METHOD, GateResult, GateTest, withheld_reason, write_result
 from explain.watching import UNWATCHED, Floats, Watch
 from models.package.format import ModelPackage
 
@@ -32,36 +30,7 @@ __all__ = [
 ]
 
 
-class Predicts(Protocol):
-    """A model in memory."""
-
-    def predict(self, images: Floats) -> tuple[Floats, Floats | None]:
-        """Logits (n, findings) and maps (n, findings, h, w) or None, of images (n, 1, side, side)."""
-
-
-MapMaker = Callable[[Predicts, Floats], Floats]
 """Maps (n, findings, h, w), any grid, of images (n, side, side)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateCase:
-    """One image for the gate. `square`: float32 (side, side), 0..1, all of one side; `patient`: only told apart.
-
-    `boxes`: per finding name, where readers drew boxes: bool (side, side).
-    """
-
-    square: Floats
-    patient: str = field(repr=False)
-    boxes: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateSet:
-    """The images for the gate, what they are, and, without held-out patients, why they prove less (`weaker`)."""
-
-    cases: Sequence[GateCase]
-    images: str
-    weaker: str = ""
 
 
 def class_activation_maps(model: Predicts, images: Floats) -> Floats:
@@ -93,17 +62,17 @@ def run(
         shuffled = randomised(weights, share, seed=seed) if share else weights
         return OnnxGraph.of(shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads)
 
-    material = gate_tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
+    material = tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
     planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
     curves: dict[str, object] = {}
     made: list[GateTest] = []
     steps: tuple[Callable[[], GateTest], ...] = (
-        lambda: gate_tests.randomisation(material, graph, curves),
-        lambda: gate_tests.class_sensitivity(material),
-        lambda: gate_tests.faithfulness(material, curves),
-        lambda: gate_tests.planted_lesion(maker, planted),
-        lambda: gate_tests.stability(material),
-        lambda: gate_tests.localisation(material),
+        lambda: tests.randomisation(material, graph, curves),
+        lambda: tests.class_sensitivity(material),
+        lambda: tests.faithfulness(material, curves),
+        lambda: tests.planted_lesion(maker, planted),
+        lambda: tests.stability(material),
+        lambda: tests.localisation(material),
     )
     for number, step in enumerate(steps):
         watch.look(number, len(steps))

@@ -10,9 +10,9 @@ from core.domain.code import Code
 from core.domain.explanation import Saliency
 from core.domain.model import Prediction
 from core.geometry import FloatMap
-from explain.methods import CLASS_ACTIVATION
-from explain.outline import outline
-from explain.scale import over_range
+from explain.maps.methods import CLASS_ACTIVATION
+from explain.maps.outline import outline
+from explain.maps.scale import over_range
 
 METHOD = CLASS_ACTIVATION
 MASK_LEVEL = 0.5

@@ -1,0 +1,1 @@
+"""The map gate: may the maps of this model version be shown at all?"""

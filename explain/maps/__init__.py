@@ -1,0 +1,1 @@
+"""The methods that make a saliency map, and its outline."""
