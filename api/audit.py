@@ -15,13 +15,13 @@ from rich.table import Column, Table
 
 from core.errors import ConfigurationError
 from core.store.keys import SiteKey
-from fairness.audit import ALL, Audit, Provenance, Threshold
-from fairness.audit_completion import default_threshold
-from fairness.audit_csv import open_predictions
+from fairness.audit.completion import default_threshold
+from fairness.audit.csv import open_predictions
+from fairness.audit.nouns import ALL, Audit, Provenance, Threshold
+from fairness.audit.run import Progress as Told
+from fairness.audit.run import Request, run_audit
+from fairness.audit.signature import Signer
 from fairness.audit_files import DOCUMENT, METRICS, PAGE, read_audit, write_audit
-from fairness.audit_run import Progress as Told
-from fairness.audit_run import Request, run_audit
-from fairness.audit_signature import Signer
 from models.package.format import ModelPackage, load_package
 
 _MOST_ALARMS = 10

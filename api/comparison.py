@@ -15,7 +15,7 @@ from core.errors import ConfigurationError
 from core.statistics import Estimate
 from core.store.models.shadows import ShadowReading
 from core.store.store import Store
-from fairness.truth import Settled, settled
+from fairness.service.truth import Settled, settled
 from models.comparison import Agreement, Pair, Rates, compare
 
 

@@ -25,7 +25,7 @@ from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from datasets import chest
 from datasets.nih_chest import LabelledRadiograph
-from fairness.audit import Audit
+from fairness.audit.nouns import Audit
 from fairness.audit_files import DOCUMENT, METRICS
 from models import evaluation
 from models.card import write_card

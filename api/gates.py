@@ -15,8 +15,8 @@ from typing import Any
 from core.errors import ConfigurationError
 from core.settings import Settings
 from explain.gate.result import objection, read_result
-from fairness.audit import Audit, audit_from
-from fairness.audit_signature import verify
+from fairness.audit.nouns import Audit, audit_from
+from fairness.audit.signature import verify
 from fairness.policy import Level, judge, load_policy
 from models.package.format import ModelPackage
 from pipeline.cohort_watch import policy_file

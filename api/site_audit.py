@@ -12,9 +12,9 @@ from rich.progress import Progress
 from core.settings import Settings
 from core.store.store import Store
 from core.wording import cohort_in_words
-from fairness.audit import Audit
+from fairness.audit.nouns import Audit
+from fairness.audit.signature import Signer
 from fairness.audit_files import PAGE, write_audit
-from fairness.audit_signature import Signer
 from pipeline.cohort_watch import watch_cohorts
 from pipeline.site_audit import audit_site, keep_audit
 from pipeline.site_models import site_registry

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
-from fairness.audit import COLUMNS, Audit
-from fairness.audit_signature import Signer, Verified, signed, verify
+from fairness.audit.nouns import COLUMNS, Audit
+from fairness.audit.signature import Signer, Verified, signed, verify
 from fairness.page import render
 
 METRICS, DOCUMENT, PAGE = "metrics.csv", "audit.json", "audit.html"

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from core.pseudonym import fraction
 from core.statistics import Estimate, wilson
-from fairness.audit import SUPPRESSED
+from fairness.audit.nouns import SUPPRESSED
 from fairness.cohorts import ALL, cohort_name
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
 from fairness.suppression import SMALLEST_CELL
@@ -35,7 +35,7 @@ class Verified:
     """Verified readings of one finding; arrays of equal length, one entry a study.
 
     `probabilities` 0..1, `truths`, `patients` (pseudonyms), `cohorts` (the attribute's value), and the threshold in
-    force for all. `words`: what rates of them must say about themselves (`fairness.truth`).
+    force for all. `words`: what rates of them must say about themselves (`fairness.service.truth`).
     """
 
     finding: str

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from fairness.cohorts import ALL, cohort_name
-from fairness.truth import AMONG_VERIFIED
+from fairness.service.truth import AMONG_VERIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Effect:
     """What a policy does to one finding in one cohort; `cohort` "all" has no threshold of its own.
 
     `changes` is False where there is too little data: such a cohort keeps the threshold of all. `note`: what the
-    rates must say about themselves (`fairness.truth`), or why they and the counts are withheld.
+    rates must say about themselves (`fairness.service.truth`), or why they and the counts are withheld.
     """
 
     finding: str

@@ -11,14 +11,14 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from core.pages import Section, callout, folded, page, paragraph
-from fairness.audit import Audit
+from fairness.audit.nouns import Audit
 from fairness.page_findings import finding_fold
 from fairness.page_gaps import Gap, chart_of, gaps_of, lead_of
 from fairness.page_origin import divisions, provenance, reading_help, thresholds
 from fairness.page_service import service
 from fairness.page_unknown import unknown
 from fairness.page_words import finding_words
-from fairness.service_figures import ANY_FINDING
+from fairness.service.figures import ANY_FINDING
 
 _SHOWN_GAPS, _FOLDED_GAPS = 12, 100
 

@@ -9,7 +9,7 @@ from markupsafe import Markup
 from core.pages import Row as Line
 from core.pages import Series, bars, folded, forest, grid, lines, paragraph, table
 from core.pages.markup import tag
-from fairness.audit import ALL, INSUFFICIENT, SUPPRESSED, Audit, Curve, Row
+from fairness.audit.nouns import ALL, INSUFFICIENT, SUPPRESSED, Audit, Curve, Row
 from fairness.cohorts import conditions_of
 from fairness.page_gaps import FALSE_ALARM, MISSED, Gap
 from fairness.page_words import DASH, cohort_words, count, finding_words

@@ -10,7 +10,7 @@ from markupsafe import Markup
 from core.pages import Row as Line
 from core.pages import callout, forest, paragraph
 from core.wording import cohort_in_words
-from fairness.audit import INSUFFICIENT, SUPPRESSED, Audit, Test
+from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Test
 from fairness.page_words import cohort_words, count, finding_words, per_cent, points, probability
 
 MISSED, FALSE_ALARM = "fnr_gap", "fpr_gap"

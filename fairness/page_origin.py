@@ -7,7 +7,7 @@ from markupsafe import Markup
 from core.pages import Row as Line
 from core.pages import bars, facts, folded, table
 from core.pages.markup import tag
-from fairness.audit import Audit, Provenance
+from fairness.audit.nouns import Audit, Provenance
 from fairness.page_words import finding_words
 
 

@@ -9,10 +9,10 @@ from markupsafe import Markup
 
 from core.pages import Row as Line
 from core.pages import bars, folded, forest, paragraph
-from fairness.audit import ALL, Audit, Row
-from fairness.drift import PSI_WARNS
+from fairness.audit.nouns import ALL, Audit, Row
 from fairness.page_words import cohort_words, count, finding_words
-from fairness.service_figures import ANY_FINDING
+from fairness.service.drift import PSI_WARNS
+from fairness.service.figures import ANY_FINDING
 
 
 @dataclass(frozen=True, slots=True)

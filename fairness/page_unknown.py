@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from core.pages import folded, paragraph, table
-from fairness.audit import ALL, SUPPRESSED, Advice, Audit, Row
+from fairness.audit.nouns import ALL, SUPPRESSED, Advice, Audit, Row
 from fairness.cohorts import conditions_of
 from fairness.page_words import DASH, cohort_words, finding_words
 

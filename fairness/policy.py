@@ -28,7 +28,7 @@ from typing import Any
 
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words
-from fairness.audit import INSUFFICIENT, SUPPRESSED, Audit, Row
+from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Row
 
 FLOORS = ("sensitivity", "specificity", "ppv", "npv", "auroc")
 GAPS = {"sensitivity": "fnr_gap", "specificity": "fpr_gap"}  # the audit's words for them

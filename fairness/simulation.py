@@ -17,9 +17,9 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from core.statistics import bins_sorted, wilson
-from fairness.audit import Audit, Provenance
-from fairness.audit_run import Request, run_audit
-from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.nouns import Audit, Provenance
+from fairness.audit.run import Request, run_audit
+from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
 
 SEED = 20261124
 AUDITS = 200

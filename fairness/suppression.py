@@ -19,7 +19,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairness.audit_table import Grouping
+from fairness.audit.table import Grouping
 from fairness.cohorts import cohort_name
 from fairness.suppression_room import Counts, Mask, Table
 

@@ -22,8 +22,8 @@ from core.errors import CandorError
 from core.settings import Settings
 from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
-from fairness.cohort_lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from fairness.cohorts import ALL, attributes_of, load_definition
+from fairness.service.lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from inference.select import Choice
 from models.package.format import ModelPackage
 from pipeline.cohort_facts import facts_of

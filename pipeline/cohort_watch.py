@@ -20,9 +20,9 @@ from core.settings import Settings
 from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
 from fairness.cohorts import Definition, attributes_of, load_definition, loggable
-from fairness.drift import PSI_WARNS, Drift, drift_of_month
 from fairness.policy import load_policy
-from fairness.truth import Settled, settled
+from fairness.service.drift import PSI_WARNS, Drift, drift_of_month
+from fairness.service.truth import Settled, settled
 from pipeline.audits import cohorts_file
 
 DAY_SECONDS = 24 * 3600

@@ -15,7 +15,7 @@ from core.store.store import Store
 from fairness.cohorts import attributes_of, load_definition
 from fairness.mitigation import Verified, propose
 from fairness.mitigation_policy import OperatingPolicy
-from fairness.truth import Settled, settled, verification
+from fairness.service.truth import Settled, settled, verification
 from pipeline.audits import cohorts_file
 
 

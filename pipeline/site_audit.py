@@ -1,6 +1,6 @@
 """The audit of this site: what its own readings and ground truth say of a model, cohort by cohort.
 
-Figures with truth are those of `fairness.audit_run`; what is known without truth (failures, turnaround, overrides, the
+Figures with truth are those of `fairness.audit.run`; what is known without truth (failures, turnaround, overrides, the
 last 30 days) stands beside them. An audit that is kept gets a number, and from then on reports quote it.
 """
 
@@ -25,14 +25,14 @@ from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
-from fairness.audit import SUPPRESSED, Audit, Provenance, Row, Threshold
-from fairness.audit_run import GAPS, WITH_TRUTH, Progress, Request, run_audit
-from fairness.audit_signature import Signer, signed
-from fairness.audit_table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.nouns import SUPPRESSED, Audit, Provenance, Row, Threshold
+from fairness.audit.run import GAPS, WITH_TRUTH, Progress, Request, run_audit
+from fairness.audit.signature import Signer, signed
+from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
-from fairness.service_figures import service_rows
-from fairness.truth import AMONG_VERIFIED, Settled, settled, verification
-from fairness.weighted_rates import weighted_rows
+from fairness.service.figures import service_rows
+from fairness.service.truth import AMONG_VERIFIED, Settled, settled, verification
+from fairness.service.weights import weighted_rows
 from pipeline.audits import cohorts_file
 
 BY = ("sex", "age_band", "view", "portable", "kvp_band", "manufacturer", "institution", "calling_ae_title")

@@ -18,7 +18,7 @@ from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.store.store import Store
-from fairness.truth import settled, to_be_read_blind
+from fairness.service.truth import settled, to_be_read_blind
 
 IDS = ("accession_number", "study_instance_uid")
 COLUMNS = (*IDS, "finding", "truth", "reader", "ai_seen", "at")

@@ -12,9 +12,9 @@ import time
 
 import numpy as np
 
-from fairness.audit import Provenance
-from fairness.audit_run import Request, run_audit
-from fairness.audit_table import AuditTable, Grouping, Scores
+from fairness.audit.nouns import Provenance
+from fairness.audit.run import Request, run_audit
+from fairness.audit.table import AuditTable, Grouping, Scores
 
 _VALUES = {
     "sex": ("F", "M", "UNKNOWN"),

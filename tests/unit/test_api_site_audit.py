@@ -13,8 +13,8 @@ from api.site_audit import audit_this_site, look_for_drift
 from core.clock import system_clock
 from core.settings import Settings
 from core.store.store import Store
+from fairness.audit.signature import Signer
 from fairness.audit_files import read_audit
-from fairness.audit_signature import Signer
 from pipeline.site_models import site_registry
 from tests.site_readings import fill_site
 from tests.unit.store_fixtures import make_store, store_settings

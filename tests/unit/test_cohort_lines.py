@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.wording import cohort_in_words, statement_of
-from fairness.cohort_lines import ENOUGH, Evidence, Figure, cohort_lines
+from fairness.service.lines import ENOUGH, Evidence, Figure, cohort_lines
 
 PATIENT = {"sex": "F", "age_band": "60-79", "view": "AP", "station": "ICU2"}
 

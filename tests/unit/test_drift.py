@@ -10,8 +10,8 @@ import pytest
 from core.clock import month_of
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
-from fairness.drift import drift_of_month, psi, psi_by_chance
-from fairness.truth import settled
+from fairness.service.drift import drift_of_month, psi, psi_by_chance
+from fairness.service.truth import settled
 
 OCTOBER, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC).timestamp() for month in (10, 11))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError
-from fairness.audit_csv import open_predictions
+from fairness.audit.csv import open_predictions
 
 
 def written(folder: Path, *lines: str) -> Path:

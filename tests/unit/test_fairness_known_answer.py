@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fairness.audit import Provenance
-from fairness.audit_csv import open_predictions
-from fairness.audit_run import Request, run_audit
-from fairness.sample_size import for_gap, for_half_width
+from fairness.audit.csv import open_predictions
+from fairness.audit.nouns import Provenance
+from fairness.audit.run import Request, run_audit
+from fairness.audit.sample_size import for_gap, for_half_width
 
 SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
 FINDINGS = ("Cardiomegaly", "Effusion")

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from core.statistics import newcombe, wilson
-from fairness.audit import (
+from fairness.audit.nouns import (
     INSUFFICIENT,
     SUPPRESSED,
     Advice,
@@ -18,10 +18,10 @@ from fairness.audit import (
     Row,
     Threshold,
 )
-from fairness.audit import Test as Comparison
+from fairness.audit.nouns import Test as Comparison
 from fairness.page import render
 from fairness.page_words import per_cent, points
-from fairness.service_figures import ANY_FINDING
+from fairness.service.figures import ANY_FINDING
 
 FINDING = "lung_opacity"
 GROUPS = {"view=AP": (50, 100, 20, 200), "view=PA": (20, 100, 10, 200)}  # missed of diseased, flagged of healthy

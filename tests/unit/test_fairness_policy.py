@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from core.errors import ConfigurationError
-from fairness.audit import Audit, Provenance, Row
-from fairness.audit import Test as GapTest
+from fairness.audit.nouns import Audit, Provenance, Row
+from fairness.audit.nouns import Test as GapTest
 from fairness.policy import DEFAULT, Level, judge, load_policy, parse_policy
 
 PROVENANCE = Provenance(code_version="0", made_at="2026-11-01", source="test")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from fairness.audit import Audit, Provenance, Row, Threshold
-from fairness.audit_run import Request, run_audit
-from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.nouns import Audit, Provenance, Row, Threshold
+from fairness.audit.run import Request, run_audit
+from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.simulation import simulate
 
 THRESHOLD = 0.4

@@ -13,9 +13,9 @@ import pytest
 from scipy.optimize import linprog
 
 from core.errors import ConfigurationError
-from fairness.audit import SUPPRESSED, Provenance
-from fairness.audit_run import Request, run_audit
-from fairness.audit_table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.nouns import SUPPRESSED, Provenance
+from fairness.audit.run import Request, run_audit
+from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.suppression import WIDTH, Lattice
 
 ORIGIN = Provenance(code_version="", made_at="", source="test")

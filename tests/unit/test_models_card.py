@@ -17,7 +17,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words
-from fairness import audit as nouns
+from fairness.audit import nouns
 from models.card import html_of, markdown_of, read_material, write_card
 from models.package.format import load_package
 from models.registry import ZOO

@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables.models import model_versions
 from explain.gate.result import withheld_reason
-from fairness import audit as nouns
+from fairness.audit import nouns
 from models.package.format import load_package
 from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package

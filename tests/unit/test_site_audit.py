@@ -12,9 +12,9 @@ from core.domain.reading import CohortFacts, GroundTruth, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.store import Store
-from fairness.audit import audit_from
-from fairness.audit_signature import Signer, verify
-from fairness.cohort_lines import Evidence, cohort_lines, figures_of
+from fairness.audit.nouns import audit_from
+from fairness.audit.signature import Signer, verify
+from fairness.service.lines import Evidence, cohort_lines, figures_of
 from pipeline.audits import cohorts_file
 from pipeline.site_audit import audit_site, keep_audit, refresh_audits
 from tests.contract.encode_cases import MODEL

@@ -16,13 +16,13 @@ from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.store import Store
-from fairness.truth import (
+from fairness.service.truth import (
     is_drawn,
     settled,
     to_be_read_blind,
     verification,
 )
-from fairness.weighted_rates import weighted_rows
+from fairness.service.weights import weighted_rows
 from pipeline.truth_import import import_truth, write_blind_list
 from tests.unit.store_fixtures import arrival, make_store
 

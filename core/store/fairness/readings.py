@@ -47,7 +47,7 @@ class ReadingStore:
 
 
 class TruthStore:
-    """Ground truth: answers are only ever added; `fairness.truth` says which one counts."""
+    """Ground truth: answers are only ever added; `fairness.service.truth` says which one counts."""
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine

@@ -51,7 +51,7 @@ site_audits = Table(
     Column("audit_id", Integer, primary_key=True, autoincrement=True),
     Column("model_sha256", String(64), nullable=False, index=True),
     Column("made_at", Float, nullable=False),
-    Column("document", JSON, nullable=False),  # audit.json, as fairness.audit writes it
+    Column("document", JSON, nullable=False),  # audit.json, as fairness.audit.nouns writes it
 )
 
 alarms = Table(

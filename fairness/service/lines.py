@@ -16,7 +16,7 @@ from typing import Any
 
 from core.domain.report import CohortMetric
 from fairness.cohorts import ALL, cohort_name, conditions_of
-from fairness.truth import AMONG_VERIFIED
+from fairness.service.truth import AMONG_VERIFIED
 
 ENOUGH = 30  # positives for a sensitivity, negatives for a specificity
 LADDER = ("view", "age_band", "sex")

@@ -22,7 +22,7 @@ from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.statistics import wilson
 from fairness.cohorts import ALL, cohort_name
-from fairness.truth import Settled
+from fairness.service.truth import Settled
 
 PSI_WARNS = 0.2
 BINS = 10

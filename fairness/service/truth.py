@@ -3,7 +3,7 @@
 Readers answer mostly for studies that the model flagged. A sensitivity among those alone is too good, because what the
 model missed is missing from it too (verification bias; Begg and Greenes, Biometrics 1983). So a share of the studies
 without a flag is put up for a blind read, drawn by a keyed hash: nobody can choose, and asking twice draws the same.
-With such reads a figure of all studies can be weighted (`fairness.weighted_rates`). A plain one stays "among verified"
+With such reads a figure of all studies can be weighted (`fairness.service.weights`). A plain one stays "among verified"
 unless studies with and without a flag were answered at about the same rate: one in twenty read blind beside all of the
 flagged ones leaves it nearly as wrong as none.
 """

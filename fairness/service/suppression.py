@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.reading import Reading
-from fairness.audit import SUPPRESSED, Row
-from fairness.audit_table import Grouping
+from fairness.audit.nouns import SUPPRESSED, Row
+from fairness.audit.table import Grouping
 from fairness.cohorts import ALL
 from fairness.suppression import Lattice, Secret, Withheld, withhold
 

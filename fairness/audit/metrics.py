@@ -29,8 +29,8 @@ from core.statistics import (
     two_proportions_p,
     wilson,
 )
-from fairness.audit import INSUFFICIENT, Curve, CurvePoint
-from fairness.audit_resampling import Resampling
+from fairness.audit.nouns import INSUFFICIENT, Curve, CurvePoint
+from fairness.audit.resampling import Resampling
 
 ENOUGH = 30  # positives for what is about positives, negatives for what is about negatives
 _FEWEST_PER_BIN = 11

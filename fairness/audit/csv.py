@@ -22,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
-from fairness.audit_table import TRUTH_UNKNOWN, UNKNOWN, AuditTable, Grouping, Scores
+from fairness.audit.table import TRUTH_UNKNOWN, UNKNOWN, AuditTable, Grouping, Scores
 from fairness.cohorts import AGE_EDGES, band_of
 
 STUDY, PATIENT, AGE, AGE_BAND, DATE = "study_id", "patient_id", "age", "age_band", "study_date"

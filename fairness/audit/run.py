@@ -13,11 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
-from fairness.audit import ALL, SUPPRESSED, Audit, Curve, Provenance, Row, Threshold
-from fairness.audit_completion import adjusted, advice, completed, default_threshold
-from fairness.audit_resampling import Resampling
-from fairness.audit_table import AuditTable
-from fairness.metrics import (
+from fairness.audit.completion import adjusted, advice, completed, default_threshold
+from fairness.audit.metrics import (
     ENOUGH,
     Drawn,
     Figure,
@@ -28,6 +25,9 @@ from fairness.metrics import (
     gaps,
     reliability,
 )
+from fairness.audit.nouns import ALL, SUPPRESSED, Audit, Curve, Provenance, Row, Threshold
+from fairness.audit.resampling import Resampling
+from fairness.audit.table import AuditTable
 from fairness.suppression import SMALLEST_CELL, Lattice, Layer, Secret, Withheld, withhold
 
 DRAWS = 2000

@@ -14,7 +14,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from core.errors import ConfigurationError, IntegrityError
-from fairness.audit import Audit, audit_from
+from fairness.audit.nouns import Audit, audit_from
 
 ALGORITHM = "Ed25519"
 _ENTRY = "signature"

@@ -4,7 +4,7 @@ How often a study failed or could not be analysed, how long reports took, how of
 with it, and whether the last 30 days look like the time before. They stand beside the figures of `fairness.measure` as
 rows; what belongs to no one finding is filed under "any finding".
 
-Small numbers: what is withheld is decided in `fairness.service_suppression`, from the audit's own mask on. Of a single
+Small numbers: what is withheld is decided in `fairness.service.suppression`, from the audit's own mask on. Of a single
 cohort's last 30 days no number is told at all, nor a figure from which one could be worked out.
 """
 
@@ -21,13 +21,13 @@ from scipy.stats import binom, ks_2samp
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.statistics import wilson
-from fairness.audit import SUPPRESSED, Audit, Row
-from fairness.audit_run import GAPS, WITH_TRUTH, WITHOUT_TRUTH
+from fairness.audit.nouns import SUPPRESSED, Audit, Row
+from fairness.audit.run import GAPS, WITH_TRUTH, WITHOUT_TRUTH
 from fairness.cohorts import ALL, cohort_name
-from fairness.drift import CHANCE, FEWEST, Floats, psi, psi_by_chance
-from fairness.service_suppression import Cells, Places
+from fairness.service.drift import CHANCE, FEWEST, Floats, psi, psi_by_chance
+from fairness.service.suppression import Cells, Places
+from fairness.service.truth import Settled
 from fairness.suppression import Withheld
-from fairness.truth import Settled
 
 ANY_FINDING = "any_finding"
 RECENT_DAYS = 30

@@ -1,6 +1,6 @@
 """Sensitivity and specificity of all studies from those that were verified, by inverse probability weights.
 
-Which weights, and what they assume, is told in `fairness.truth`.
+Which weights, and what they assume, is told in `fairness.service.truth`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from core.domain.reading import Reading
 from core.statistics import Estimate, bootstrap
-from fairness.audit import ALL, Row
-from fairness.truth import Settled, is_without_flag, verification
+from fairness.audit.nouns import ALL, Row
+from fairness.service.truth import Settled, is_without_flag, verification
 
 FEWEST = 30  # answered positives (sensitivity) or negatives (specificity)
 NOTE = "all studies, verified ones weighted by the inverse of their chance to be verified"

@@ -1,0 +1,1 @@
+"""One audit: from a table of predictions to figures by cohort, signed."""

@@ -1,0 +1,1 @@
+"""What a running service knows of its own reads: figures, truth, drift."""
