@@ -43,7 +43,7 @@ def chest_radiograph(
     """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
     from api.evaluate import audit_held_out, evaluate, put_into_package
     from api.evaluate_printing import print_evaluation
-    from datasets.training import retrain
+    from datasets.training.chest import retrain
     from models.package.format import load_package
 
     with _progress() as told:
@@ -81,7 +81,7 @@ def quality(
     """Train the quality gate of a package anew, or take another's; says what it refuses wrongly and what it catches."""
     from api.quality_printing import print_gate
     from core.errors import ConfigurationError
-    from datasets.quality_gate import train_gate
+    from datasets.training.quality import train_gate
     from models.training.quality.package import adopt_gate
 
     if (data is None) == (adopt is None):

@@ -31,7 +31,7 @@ from core.log import configure_logging
 from core.settings import Settings, only_these_variables
 from core.store.store import Store, open_store
 from core.store.studies.figures import Figures
-from datasets.demo import DemoStudy, demo_studies
+from datasets.demo.studies import DemoStudy, demo_studies
 from dicom_node.archive import Archive
 from dicom_node.header.part10 import layout_of
 from dicom_node.header.read import read_header, to_instance

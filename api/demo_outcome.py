@@ -17,7 +17,7 @@ from PIL import Image as Picture
 from core.domain.study import StudyState
 from core.store.store import Store
 from core.store.studies.figures import Figures, StudyTimes
-from datasets.demo import DemoStudy, PlantedRegion
+from datasets.demo.studies import DemoStudy, PlantedRegion
 from dicom_node.archive import Archive, Filed
 from dicom_node.header.read import read_header
 from dicom_node.header.sr_text import render_text

@@ -23,8 +23,8 @@ from api.audit import Asked, audit_of, audit_predictions
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
-from datasets import chest
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import any_set
+from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
 from fairness.audit_files import DOCUMENT, METRICS
 from models import evaluation
@@ -58,7 +58,7 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
     `told` hears what is being done, how much of it is done and how much there is. Raises ConfigurationError when the
     data holds no held-out images or none of the model's findings is labelled in it.
     """
-    examples = chest.load(data)
+    examples = any_set.load(data)
     held_out = [e for e in examples if e.split == "test" and e.tier >= _SMALLEST_ROWS]
     if not held_out:
         raise ConfigurationError("the data holds no image of a test patient, so nothing can be evaluated on it")
@@ -86,7 +86,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
 
     Raises ConfigurationError when `data` is no known set or holds no test patients.
     """
-    held_out = [e for e in chest.load(data) if e.split == "test" and e.tier >= evaluation.PRIMARY_ROWS]
+    held_out = [e for e in any_set.load(data) if e.split == "test" and e.tier >= evaluation.PRIMARY_ROWS]
     if not held_out:
         raise ConfigurationError("the labelled set holds no image of a test patient, so nothing can be audited on it")
     scored = score_held_out(OnnxModel.load(package, threads=_THREADS), held_out, _in_silence)

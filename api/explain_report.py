@@ -20,8 +20,8 @@ from api.explanation_gate import ADULT_YEARS, case_of, gate, held_out_set, side_
 from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap
-from datasets import chest
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import any_set
+from datasets.chest.nih_chest import LabelledRadiograph
 from explain.comparison import Boxed, compare
 from explain.gate.result import RESULT
 from explain.gate.run import GateResult, run, write_result
@@ -58,7 +58,7 @@ def report(
     out.mkdir(parents=True, exist_ok=True)
     if data is None:
         return _kept(gate(package, watch=watch), [], package, out, store=store)
-    examples = chest.load(data)
+    examples = any_set.load(data)
     result = run(package, held_out_set(examples, side_of(package), scope.images), watch=watch)
     model = OnnxModel.load(package, threads=threads)
     pictures = list(_pictures(model, _finest(examples, "validation")[:GALLERY_IMAGES]))

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from core.geometry import FloatMap, SquareFrame, resized
-from datasets import chest
-from datasets.demo import demo_studies
-from datasets.demo_synthesis import drawn_opacity, planted
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import any_set
+from datasets.chest.nih_chest import LabelledRadiograph
+from datasets.demo.studies import demo_studies
+from datasets.demo.synthesis import drawn_opacity, planted
 from dicom_node.pixels.decode import decode
 from explain.gate.nouns import GateCase, GateSet
 from explain.gate.run import GateResult, run
@@ -38,7 +38,7 @@ def gate(package: ModelPackage, data: Path | None = None, *, watch: Watch = UNWA
     Raises ConfigurationError when `data` is no known set or holds no held-out adult.
     """
     side = side_of(package)
-    return run(package, drawn_set(side) if data is None else held_out_set(chest.load(data), side), watch=watch)
+    return run(package, drawn_set(side) if data is None else held_out_set(any_set.load(data), side), watch=watch)
 
 
 def side_of(package: ModelPackage) -> int:

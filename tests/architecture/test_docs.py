@@ -11,7 +11,7 @@ import pytest
 from core.domain.report import ObjectKind, ReportStatus
 from core.settings import DestinationSettings, Settings, TlsSettings
 from core.states import TRANSITIONS
-from datasets.demo import demo_studies
+from datasets.demo.studies import demo_studies
 from dicom_node.pixels.decode import decode
 from inference.run import infer
 from models.registry import installed_packages

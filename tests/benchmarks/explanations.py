@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from core.domain.study import Image
-from datasets.demo import demo_studies
+from datasets.demo.studies import demo_studies
 from dicom_node.pixels.decode import decode
 from explain.explanation import faithfulness_of
 from explain.faithfulness import BUDGETS

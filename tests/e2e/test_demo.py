@@ -20,7 +20,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 from api.demo import run_demo
-from datasets.demo import DemoStudy, PlantedRegion
+from datasets.demo.studies import DemoStudy, PlantedRegion
 folder = Path(sys.argv[1])
 packages = [folder / "models" / "bright_patch"]
 sys.exit(run_demo(keep=False, output=folder / "demo-output", studies=[{studies}], packages=packages))

@@ -10,7 +10,7 @@ from pydicom import dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
 from core.domain.study import StudyState
-from datasets.demo import FOLDER
+from datasets.demo.studies import FOLDER
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import SIDE, Radiograph, radiograph, radiograph_of, send

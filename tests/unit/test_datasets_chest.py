@@ -10,7 +10,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from core.errors import ConfigurationError
-from datasets import chest, nih_chest
+from datasets.chest import any_set, nih_chest
 from datasets.dx import MadeUpPatient, wrap_as_dx
 
 HELD_OUT, SIDE = next(iter(nih_chest.frozen_split().items()))
@@ -39,7 +39,7 @@ def full(tmp_path: Path) -> Path:
 
 
 def test_the_full_nih_set_is_read_as_nih_gives_it_out(full: Path) -> None:
-    held_out, other = chest.load(full)  # the age of 411 and the missing image are left out
+    held_out, other = any_set.load(full)  # the age of 411 and the missing image are left out
     assert (held_out.name, held_out.age_years, held_out.sex, held_out.view) == (HELD_OUT, 58, "M", "PA")
     assert held_out.split == SIDE
     assert other.split == nih_chest.split_of("30805", in_largest_tier=False)
@@ -54,10 +54,10 @@ def test_a_table_without_images_or_columns_says_so(full: Path) -> None:
     for path in full.rglob("*.png"):
         path.unlink()
     with pytest.raises(ConfigurationError, match="unpack them there"):
-        chest.load(full)
+        any_set.load(full)
     (full / "Data_Entry_2017_v2020.csv").write_text("Image,Labels\nx.png,Mass\n")
     with pytest.raises(ConfigurationError, match="has no column 'Image Index'"):
-        chest.load(full)
+        any_set.load(full)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def rsna(tmp_path: Path) -> Path:
 
 
 def test_the_rsna_set_is_read_with_the_patients_of_nih(rsna: Path) -> None:
-    opacity, normal = chest.load(rsna)
+    opacity, normal = any_set.load(rsna)
     assert (opacity.name, opacity.split, opacity.age_years, opacity.tier) == (HELD_OUT, SIDE, 43, 512)
     assert opacity.targets["lung_opacity"] == nih_chest.Target(1.0, 1.0, "radiologists")
     assert normal.targets["any_abnormality"] == nih_chest.Target(0.0, 1.0, "radiologists")
@@ -90,9 +90,9 @@ def test_the_rsna_set_is_read_with_the_patients_of_nih(rsna: Path) -> None:
 def test_rsna_without_its_mapping_could_leak_a_patient_and_is_refused(rsna: Path) -> None:
     (rsna / "pneumonia-challenge-dataset-mappings_2018.json").unlink()
     with pytest.raises(ConfigurationError, match="test set cannot be told"):
-        chest.load(rsna)
+        any_set.load(rsna)
 
 
 def test_a_folder_of_nothing_known_names_what_is_looked_for(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"labels\.csv"):
-        chest.load(tmp_path)
+        any_set.load(tmp_path)

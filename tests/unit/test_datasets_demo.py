@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
-from datasets.demo import FOLDER, DemoStudy, demo_studies
-from datasets.demo_synthesis import LEAST_IMAGES, blend
+from datasets.demo.studies import FOLDER, DemoStudy, demo_studies
+from datasets.demo.synthesis import LEAST_IMAGES, blend
 from datasets.dx import MadeUpPatient, uid_of, wrap_as_dx
 from models.package.format import load_package
 from models.registry import ZOO

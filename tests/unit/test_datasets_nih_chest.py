@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError, IntegrityError
-from datasets import nih_chest
-from datasets.nih_chest import LabelledRadiograph, load, split_of, targets_of
+from datasets.chest import nih_chest
+from datasets.chest.nih_chest import LabelledRadiograph, load, split_of, targets_of
 
 NIH = Path(__file__).parents[3] / "shared" / "data" / "nih_chest"
 

@@ -2,7 +2,7 @@
 
 import csv
 
-from datasets.published import compare
+from datasets.training.published import compare
 
 
 def test_both_are_judged_on_the_images_that_both_speak_of_and_whose_truth_is_known(tmp_path):

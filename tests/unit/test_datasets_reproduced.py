@@ -1,6 +1,6 @@
 """A retrained model beside the shipped one: what lies in the old intervals, and what does not."""
 
-from datasets.reproduced import outside
+from datasets.training.reproduced import outside
 
 
 def test_a_figure_is_outside_where_the_new_value_misses_the_old_interval() -> None:

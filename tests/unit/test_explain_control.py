@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.explanation_gate import held_out_set
-from datasets import nih_chest
+from datasets.chest import nih_chest
 from explain.gate.result import LOCALISATION
 from explain.gate.run import run
 from models.package.format import load_package, sha256_of

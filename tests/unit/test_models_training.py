@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 torch = pytest.importorskip("torch", reason="torch is needed to train")
 pytest.importorskip("efficientnet_lite_pytorch", reason="the backbone comes with the extra `train`")
 
-from datasets.nih_chest import Box, Target  # noqa: E402
+from datasets.chest.nih_chest import Box, Target  # noqa: E402
 from models.examples import box_mask, read_pixels  # noqa: E402
 from models.training.chest.export import export  # noqa: E402
 from models.training.chest.network import ChestNetwork  # noqa: E402

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from core.domain.study import Image
-from datasets.demo import FOLDER, demo_studies
+from datasets.demo.studies import FOLDER, demo_studies
 from dicom_node.pixels.decode import decode
 from inference.quality import assess
 from models.package.format import load_package

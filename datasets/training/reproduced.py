@@ -1,4 +1,4 @@
-"""Whether a retrained model is the shipped one again: `python -m datasets.reproduced SHIPPED.json ANEW.json`.
+"""Whether a retrained model is the shipped one again: `python -m datasets.training.reproduced SHIPPED.json ANEW.json`.
 
 Both are the evaluation.json of a package. Prints the AUROC of each finding side by side, and every figure of the new
 model that lies outside the interval of the shipped one's.

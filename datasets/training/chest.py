@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from core.errors import ConfigurationError
-from datasets import chest, nih_chest
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import any_set, nih_chest
+from datasets.chest.nih_chest import LabelledRadiograph
 from models.registry import ZOO
 
 
@@ -38,7 +38,7 @@ def retrain(
         raise ConfigurationError(
             f"training needs {error.name}: install Candor with its extra, pip install 'candor[train]'"
         ) from error
-    examples = chest.load(data, predictions)
+    examples = any_set.load(data, predictions)
     recipe = Recipe(findings=nih_chest.FINDINGS, seed=seed)
     if steps:
         recipe = dataclasses.replace(recipe, cycles=(steps,))

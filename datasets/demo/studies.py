@@ -1,7 +1,7 @@
 """The demo studies that ship with Candor, and what the shipped model must say of each.
 
 They are proper DX objects of nobody: blends of many training images and procedural texture, made by
-`datasets.demo_synthesis` (see the data card beside the files). `promises.json` holds the expectation and, for the
+`datasets.demo.synthesis` (see the data card beside the files). `promises.json` holds the expectation and, for the
 planted opacity, where it was planted, so that the demo and the tests can hold the model to it.
 """
 
@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).with_name("demo_studies")
+FOLDER = Path(__file__).with_name("dicom")
 PROMISES = "promises.json"
 
 

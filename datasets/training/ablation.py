@@ -1,6 +1,7 @@
-"""What each part of the recipe bought, and what more data would: `python -m datasets.ablation --data DIR --out FILE`.
+"""What each part of the recipe bought, and what more data would.
 
-Short runs at low resolution, each with one thing changed, judged by AUROC on validation patients; test patients are
+`python -m datasets.training.ablation --data DIR --out FILE`: short runs at low resolution, each with one thing changed,
+judged by AUROC on validation patients; test patients are
 not looked at. The same run with another seed tells how much of a difference is luck.
 """
 
@@ -19,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.statistics import auroc_difference
-from datasets import chest, nih_chest
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import any_set, nih_chest
+from datasets.chest.nih_chest import LabelledRadiograph
 
 if TYPE_CHECKING:
     from models.evaluation import Scored
@@ -47,7 +48,7 @@ class Ablation:
         from models.training.chest.train import Recipe
 
         self.data = data
-        self.examples = chest.load(data, predictions)
+        self.examples = any_set.load(data, predictions)
         self.recipe = Recipe(findings=nih_chest.FINDINGS, cycles=cycles, sizes=(_SIZE,))
         schedule = f"{' + '.join(map(str, cycles))} steps of {self.recipe.batch} images at {_SIZE} px"
         self.figures: dict[str, Any] = {"schedule": schedule, "learning_curve": {}, "variants": {}}
@@ -66,7 +67,7 @@ class Ablation:
                 self._compare("both seeds together", _together(whole, scored), whole)
             yield self.figures
         name = "without another model's predictions"
-        self._compare(name, self._scored(self._train(name, self.recipe, chest.load(self.data))), whole)
+        self._compare(name, self._scored(self._train(name, self.recipe, any_set.load(self.data))), whole)
         yield self.figures
 
     def of_share(self, share: float) -> Scored:

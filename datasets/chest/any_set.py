@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from core.errors import ConfigurationError
-from datasets import nih_chest, nih_full, rsna
-from datasets.nih_chest import LabelledRadiograph
+from datasets.chest import nih_chest, nih_full, rsna
+from datasets.chest.nih_chest import LabelledRadiograph
 
 
 def load(root: Path, predictions: Path | None = None) -> tuple[LabelledRadiograph, ...]:

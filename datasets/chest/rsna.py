@@ -18,7 +18,16 @@ from pathlib import Path
 import pydicom
 
 from core.errors import ConfigurationError
-from datasets.nih_chest import Box, LabelledRadiograph, Split, Target, held_out_patients, rows_of, side_of, targets_of
+from datasets.chest.nih_chest import (
+    Box,
+    LabelledRadiograph,
+    Split,
+    Target,
+    held_out_patients,
+    rows_of,
+    side_of,
+    targets_of,
+)
 
 _CLASSES, _BOXES = "stage_2_detailed_class_info.csv", "stage_2_train_labels.csv"
 _MAPPING = "pneumonia-challenge-dataset-mappings_2018.json"

@@ -1,4 +1,4 @@
-"""Makes the demo studies: `python -m datasets.demo_synthesis --data DIR` writes `datasets/demo_studies/`.
+"""Makes the demo studies: `python -m datasets.demo.synthesis --data DIR` writes `datasets/demo/dicom/`.
 
 A demo radiograph must look like a radiograph to the model, and be nobody's. So each is the trimmed mean of at least
 24 training images without opacity, brought into register first, sharpened, and given procedural grain; ribs, vessels
@@ -23,17 +23,17 @@ from PIL import Image as PillowImage
 from pydicom.dataset import Dataset
 from pydicom.uid import JPEGLSLossless, RLELossless
 
-from datasets import nih_chest
-from datasets.demo import FOLDER, PROMISES
+from datasets.chest import nih_chest
+from datasets.chest.nih_chest import LabelledRadiograph
+from datasets.demo.alignment import SIZE, Picture, smoothed, trimmed_mean_in_register
+from datasets.demo.studies import FOLDER, PROMISES
 from datasets.dx import MadeUpPatient, wrap_as_dx
-from datasets.nih_chest import LabelledRadiograph
-from datasets.registration import SIZE, Picture, smoothed, trimmed_mean_in_register
 from models.package.format import load_package
 from models.registry import ZOO
 from models.runtimes.onnx import OnnxModel
 
 LEAST_IMAGES = 24
-DRAWING = Path(__file__).with_name("demo_opacity.json")
+DRAWING = Path(__file__).with_name("opacity.json")
 _FINDING = "lung_opacity"
 _BEDSIDE_SEED = 21
 

@@ -16,7 +16,7 @@ from PIL import ImageDraw
 from pydicom.data import get_testdata_file
 
 from core.geometry import FloatMap
-from datasets.demo import FOLDER
+from datasets.demo.studies import FOLDER
 from dicom_node.pixels.decode import decode
 
 _WG04 = {"hip": "RG2_J2KR.dcm", "leg": "RG3_JLSL.dcm", "CT": "CT1_J2KR.dcm", "MR": "MR1_J2KR.dcm"}

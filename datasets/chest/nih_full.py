@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from core.errors import ConfigurationError
-from datasets.nih_chest import BOXED, Box, LabelledRadiograph, held_out_patients, rows_of, side_of, targets_of
+from datasets.chest.nih_chest import BOXED, Box, LabelledRadiograph, held_out_patients, rows_of, side_of, targets_of
 
 ENTRIES = "Data_Entry_2017*.csv"
 _BOXES = "BBox_List_2017.csv"

@@ -1,4 +1,4 @@
-"""How far labels go: a published network and ours on the same held-out images, `python -m datasets.published`.
+"""How far labels go: a published network and ours on the same held-out images, `python -m datasets.training.published`.
 
 Where a network of another maker and size does no better on the very images that ours is judged on, what is missed there
 is likelier the labels' or the images' doing than the recipe's. Whether it saw these patients in training is not known;
@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.statistics import Estimate, auroc, auroc_difference
-from datasets.nih_chest import FINDINGS, rows_of, said_of
+from datasets.chest.nih_chest import FINDINGS, rows_of, said_of
 
 HEAD = "| finding | images | positives | ours | published | ours - published |"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
-from datasets import chest, children, strangers
+from datasets.chest import any_set, children, unrelated
 
 _ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
 
@@ -34,11 +34,11 @@ def train_gate(
     recipe = Recipe(seed=seed)
     if steps:
         recipe = dataclasses.replace(recipe, steps=steps)
-    examples, young = chest.load(data / "nih_chest"), children.load(data / "children")
+    examples, young = any_set.load(data / "nih_chest"), children.load(data / "children")
     material = Material(
         examples=examples,
         children=young,
-        strangers=strangers.strangers(data / "dicom"),
+        strangers=unrelated.strangers(data / "dicom"),
         attribution=(_ADULTS, children.ATTRIBUTION),
     )
     if not any(example.split == "train" for example in examples):

@@ -1,0 +1,1 @@
+"""Readers of chest radiograph data sets."""

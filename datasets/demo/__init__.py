@@ -1,0 +1,1 @@
+"""The demo studies: how they were made, and what the shipped model says of them."""

@@ -1,0 +1,1 @@
+"""Where recipes meet data: retrain, and the studies made of training."""
