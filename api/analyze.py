@@ -22,7 +22,6 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from api.registration import register
 from core.domain.registration import ModelState
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
@@ -36,6 +35,7 @@ from core.store.studies.intake import Kept
 from dicom_node.files import files_under, is_dicom, received, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
+from pipeline.registration.registration import register
 from pipeline.worker import Worker
 
 RESULTS = "results.json"

@@ -87,7 +87,7 @@ def options(
 @app.command(rich_help_panel="Set up")
 def init(data: Data = DEFAULT_DATA) -> None:
     """Make a data folder with its key and a commented candor.toml."""
-    from api.data_folder import make_data_folder, next_steps
+    from pipeline.data_folder import make_data_folder, next_steps
 
     typer.echo(next_steps(make_data_folder(data)))
 

@@ -54,7 +54,8 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     if site or drift:
         _audit_here(data or DEFAULT_DATA, out if site else None, drift, str(model or ""), by, finding or [])
         return
-    from api.audit import Asked, audit_predictions, print_verified
+    from api.audit import audit_predictions, print_verified
+    from pipeline.registration.audit_of_file import Asked
 
     if verify is not None and predictions is None:
         print_verified(verify, public_key)

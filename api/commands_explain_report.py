@@ -29,10 +29,10 @@ def explain_report(
     """Put a model's maps through the gate and write a page with its curves, a comparison of methods, and pictures."""
     from rich.progress import Progress
 
-    from api.evaluate import find_package
     from api.explain_report import PAGE, Scope, report
     from explain.watching import Watch
     from models.registry import load_registry
+    from pipeline.registration.evaluate import find_package
 
     package = find_package(model, load_registry())
     with Progress(transient=True) as bar:

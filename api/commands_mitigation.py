@@ -29,8 +29,8 @@ def propose(
     """Propose a threshold for each cohort from verified reads, and show its effect; nothing is switched on."""
     settings, store = opened(data)
     from api.mitigation_printing import print_policy
-    from pipeline.mitigation import propose_from_reads
-    from pipeline.site_models import site_registry
+    from pipeline.installed_models import site_registry
+    from pipeline.watch.mitigation import propose_from_reads
 
     version = site_registry(settings, store).find(model).model
     number, _ = propose_from_reads(store, settings, version, by, finding or [])
@@ -64,8 +64,8 @@ def sign_off(
     """Show a proposal's effect on every cohort, and put it in force when that is confirmed."""
     settings, store = opened(data)
     from api.mitigation_printing import print_policy
-    from pipeline.mitigation import sign_off_for_installed
-    from pipeline.site_models import site_registry
+    from pipeline.installed_models import site_registry
+    from pipeline.watch.mitigation import sign_off_for_installed
 
     policy = store.operating_policies.find(number)
     print_policy(policy)

@@ -1,4 +1,4 @@
-"""`candor models ...`: the registry at the command line. What they do lives in api.registration and models."""
+"""`candor models ...`: the registry at the command line. What they do is in pipeline.registration and models."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Folder = Annotated[Path, typer.Argument(help="A model package.", metavar="FOLDER
 def _installed(data: Path) -> tuple[Registry, Store | None]:
     """The versions of the data folder, and its store; where nobody made one yet or named one, what ships."""
     from models.registry import load_registry
-    from pipeline.site_models import site_registry
+    from pipeline.installed_models import site_registry
 
     if data == DEFAULT_DATA and not data.exists():
         typer.echo(f"There is no data folder {data} yet (candor init makes one); what ships with Candor:", err=True)
@@ -100,7 +100,7 @@ def register(
     from dataclasses import asdict
 
     from api.model_listing import print_registration
-    from api.registration import register as register_package
+    from pipeline.registration.registration import register as register_package
 
     registration = register_package(folder, settings, store, state=state, data=images)
     print_json(asdict(registration)) if as_json else print_registration(registration)
@@ -108,7 +108,7 @@ def register(
 
 def _change(name: str, version: str, state: ModelState, data: Path) -> None:
     settings, store = opened(data)
-    from api.registration import change_state
+    from pipeline.registration.registration import change_state
 
     changed = change_state(name, version, state, settings, store)
     typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
@@ -142,7 +142,8 @@ def compare(
 ) -> None:
     """Compare a shadow version with the one that reported, on the same studies, finding by finding."""
     _, store = opened(data)
-    from api.comparison import comparison, print_comparison
+    from api.model_listing import print_comparison
+    from pipeline.registration.comparison import comparison
 
     found = comparison(store, name, live, shadow)
     print_json(found) if as_json else print_comparison(found)

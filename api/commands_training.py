@@ -41,10 +41,11 @@ def chest_radiograph(
     ] = 0,
 ) -> None:
     """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
-    from api.evaluate import audit_held_out, evaluate, put_into_package
     from api.evaluate_printing import print_evaluation
+    from api.package_update import audit_held_out, put_into_package
     from datasets.training.chest import retrain
     from models.package.format import load_package
+    from pipeline.registration.evaluate import evaluate
 
     with _progress() as told:
         folder = retrain(
@@ -106,10 +107,11 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
-    from api.evaluate import audit_held_out, find_package, put_into_package
-    from api.evaluate import evaluate as run
     from api.evaluate_printing import print_evaluation
+    from api.package_update import audit_held_out, put_into_package
     from models.registry import load_registry
+    from pipeline.registration.evaluate import evaluate as run
+    from pipeline.registration.evaluate import find_package
 
     package = find_package(model, load_registry())
     with _progress() as told:

@@ -28,7 +28,7 @@ def import_(
     """Import ground truth from a CSV file, as a whole or not at all."""
     import time
 
-    from pipeline.truth_import import import_truth
+    from pipeline.watch.truth_import import import_truth
 
     _, store = opened(data)
     done = import_truth(file, store, now=time.time())
@@ -47,7 +47,7 @@ def blind_list(
 ) -> None:
     """List the drawn studies without a flag that wait for a read by somebody who has not seen the AI."""
     settings, store = opened(data)
-    from pipeline.truth_import import write_blind_list
+    from pipeline.watch.truth_import import write_blind_list
 
     count = write_blind_list(out, store, settings.blind_read_rate)
     typer.echo(f"{count} studies wait for a blind read, {settings.blind_read_rate:g} of those without a flag: {out}")

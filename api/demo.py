@@ -19,11 +19,9 @@ from typing import Any
 
 from rich.console import Console
 
-from api.data_folder import make_data_folder
 from api.demo_outcome import Outcome, outcomes_of, problems_of
 from api.demo_printing import Waiting, print_outcomes
 from api.processes import living
-from api.registration import register
 from api.supervisor import Supervisor, commands_of
 from core.domain.report import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
@@ -37,6 +35,8 @@ from dicom_node.header.part10 import layout_of
 from dicom_node.header.read import read_header, to_instance
 from dicom_node.network.peers import Destination
 from dicom_node.send import echo, open_association
+from pipeline.data_folder import make_data_folder
+from pipeline.registration.registration import register
 
 OUTPUT = Path("demo-output")
 LOG = "log.jsonl"

@@ -23,12 +23,12 @@ from core.domain.explanation_job import ExplanationJob, JobState
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.store import Store
-from pipeline.desk import Desk
-from pipeline.opinion_runner import OpinionRunner
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
-from pipeline.second_opinions import OpinionDesk, ask
-from pipeline.site_models import site_registry
+from pipeline.installed_models import site_registry
+from pipeline.reading.children import Runner
+from pipeline.reading.explain_child import OpinionRunner
+from pipeline.reading.explain_jobs import OpinionDesk, ask
+from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.turns import Desk
 
 LOOK_SECONDS = 0.3
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.explain_report_page import Pictured, report_page
-from api.explanation_gate import ADULT_YEARS, case_of, gate, held_out_set, side_of, square_of
 from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap
@@ -32,6 +31,7 @@ from explain.watching import Watch
 from models.evaluation import truths_of
 from models.package.format import ModelPackage
 from models.runtimes.onnx import OnnxModel
+from pipeline.registration.map_gate import ADULT_YEARS, case_of, gate, held_out_set, side_of, square_of
 
 PAGE = "report.html"
 GALLERY_IMAGES = 200

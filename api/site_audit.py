@@ -15,9 +15,9 @@ from core.wording import cohort_in_words
 from fairness.audit.nouns import Audit
 from fairness.audit.signature import Signer
 from fairness.audit_files import PAGE, write_audit
-from pipeline.cohort_watch import watch_cohorts
-from pipeline.site_audit import audit_site, keep_audit
-from pipeline.site_models import site_registry
+from pipeline.installed_models import site_registry
+from pipeline.watch.drift import watch_cohorts
+from pipeline.watch.site_audit import audit_site, keep_audit
 
 COMMAND = "candor audit --site"
 SHIPPED = "chest_radiograph"

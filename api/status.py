@@ -90,7 +90,7 @@ def _destination(state: DestinationState) -> dict[str, Any]:
 def _models(settings: Settings, store: Store) -> list[dict[str, str]]:
     """Each installed model with what it is for and what it would run on here, or why it would not run."""
     from models.runtimes.onnx import OnnxModel
-    from pipeline.site_models import site_registry
+    from pipeline.installed_models import site_registry
 
     registry = site_registry(settings, store)
     rows = []

@@ -39,7 +39,7 @@ def ask_for_explanation(
     # a form that a page on the internet posts here cannot be JSON, so it cannot ask (cross-site request forgery)
     if request.headers.get("content-type", "").split(";")[0].strip().lower() != "application/json":
         raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
-    from pipeline.second_opinions import ask  # numpy and more: not before somebody asks
+    from pipeline.reading.explain_jobs import ask  # numpy and more: not before somebody asks
 
     store: Store = request.app.state.store
     _require_study(request, study_id)

@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 from pydicom.uid import UID
 
 from api.command_line import app
-from api.data_folder import make_data_folder
 from api.metrics import exposition
 from api.quality_printing import share
 from api.web import create_app
@@ -35,6 +34,7 @@ from explain.gate.result import read_result
 from explain.maps.methods import METHODS
 from models.package.format import load_package
 from models.registry import ZOO
+from pipeline.data_folder import make_data_folder
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (

@@ -14,7 +14,7 @@ import structlog
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.revisions import Revision
-from pipeline.reading_room import ReadingRoom
+from pipeline.reading.reader import ReadingRoom
 
 LOOK_AGAIN_SECONDS = 15.0
 _log = structlog.get_logger()

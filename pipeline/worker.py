@@ -20,20 +20,20 @@ from models.package.format import ModelPackage
 from models.registry import Registry
 from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
-from pipeline.desk import Desk
+from pipeline.installed_models import site_registry
 from pipeline.loops import Loop
-from pipeline.opinion_runner import OpinionRunner
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Beside, Runner
-from pipeline.second_opinions import OpinionDesk
-from pipeline.shadow import Shadow, ShadowLoop, since_of
-from pipeline.site_models import site_registry
-from pipeline.watch import Watch
+from pipeline.reading.children import Beside, Runner
+from pipeline.reading.explain_child import OpinionRunner
+from pipeline.reading.explain_jobs import OpinionDesk
+from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.shadow import Shadow, ShadowLoop, since_of
+from pipeline.reading.turns import Desk
+from pipeline.watch.daily import Watch
 from pipeline.workflow import StudyWorkflow
 
 _log = structlog.get_logger()
 WAITING_STUDIES = 64
-"""Threads that wait for their turn; pipeline.desk says how many work."""
+"""Threads that wait for their turn; pipeline.reading.turns says how many work."""
 WORKFLOW_VERSION = "1"
 """Pinned: with a changed version DBOS would leave unfinished work of the old one behind. Raise it only together with
 a migration of what is in flight."""

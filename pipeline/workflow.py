@@ -26,13 +26,13 @@ from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
-from pipeline.audits import Audits
-from pipeline.cohort_facts import failed_reading, reading_of
-from pipeline.document import document
 from pipeline.loops import describe
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import RunnerDied
+from pipeline.reading.children import RunnerDied
+from pipeline.reading.reader import ReadingRoom
+from pipeline.results_json import document
 from pipeline.story import Predecessor, Reader, read_study
+from pipeline.watch.cohort_lines import Audits
+from pipeline.watch.facts import failed_reading, reading_of
 
 _log = structlog.get_logger()
 _REPORT = frozenset({ObjectKind.SR})
@@ -96,7 +96,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
     def report(self, study_id: str, revision: int) -> str:
         """Select, infer, explain, write the SR and file it with its places in the outbox; returns how it ended.
 
-        What the model said is remembered by itself (pipeline.reading_room), so a second run of this step runs no model.
+        What the model said is remembered (pipeline.reading.reader), so a second run of this step runs no model.
         """
         this = Revision(study_id=study_id, revision=revision)
         with _no_strangers("report"):

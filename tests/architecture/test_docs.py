@@ -16,7 +16,7 @@ from dicom_node.pixels.decode import decode
 from inference.run import infer
 from models.registry import installed_packages
 from models.runtimes.onnx import OnnxModel
-from pipeline.document import document
+from pipeline.results_json import document
 from tests.contract.encode_cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]

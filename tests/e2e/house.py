@@ -16,12 +16,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from api.registration import register
 from core.domain.registration import ModelState, Registration
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
 from models.package.contents import SIGNATURE
 from models.package.signatures import new_key, sign_package
+from pipeline.registration.registration import register
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from core.clock import SettableClock
 from dicom_node.send import open_association
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
 from models.package.format import load_package
-from pipeline.site_audit import audit_site, keep_audit
+from pipeline.watch.site_audit import audit_site, keep_audit
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, reports_by_study
 from tests.e2e.studies import candor, radiograph, send

@@ -6,12 +6,12 @@ import tomllib
 
 import pytest
 
-from api.data_folder import make_data_folder, settings_file
 from core.domain.report import ObjectKind
 from core.errors import ConfigurationError
 from core.settings import DestinationSettings, Settings, TlsSettings, load_settings
 from core.store.keys import SiteKey
 from core.store.store import open_store
+from pipeline.data_folder import make_data_folder, settings_file
 
 ASSIGNMENT = re.compile(r"#(\w+ = (?!  #).*)")
 

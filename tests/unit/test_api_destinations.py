@@ -2,7 +2,6 @@
 
 import pytest
 
-from api.data_folder import make_data_folder
 from api.destinations import echo_destination, retry_all
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
@@ -10,6 +9,7 @@ from core.errors import Unavailable
 from core.store.store import open_store
 from core.store.studies.reports import FiledReport
 from dicom_node.files import received
+from pipeline.data_folder import make_data_folder
 from pipeline.intake import StoreIntake
 from tests.e2e.studies import radiograph
 

@@ -5,7 +5,6 @@ import socket
 import pytest
 from pydantic import ValidationError
 
-from api.data_folder import make_data_folder
 from api.node import node_settings
 from core.errors import ConfigurationError
 from core.settings import Settings
@@ -13,6 +12,7 @@ from dicom_node.intake import MemoryIntake
 from dicom_node.network.peers import Destination
 from dicom_node.receive import Node
 from dicom_node.send import echo
+from pipeline.data_folder import make_data_folder
 from tests.contract.dicom_peers import make_certificates
 
 

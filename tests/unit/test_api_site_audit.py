@@ -15,7 +15,7 @@ from core.settings import Settings
 from core.store.store import Store
 from fairness.audit.signature import Signer
 from fairness.audit_files import read_audit
-from pipeline.site_models import site_registry
+from pipeline.installed_models import site_registry
 from tests.site_readings import fill_site
 from tests.unit.store_fixtures import make_store, store_settings
 

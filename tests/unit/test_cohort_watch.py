@@ -21,8 +21,8 @@ from core.log import configure_logging
 from core.store.store import Store
 from core.store.tables.fairness import readings
 from fairness.cohorts import Definition, loggable, parse_definition
-from pipeline.cohort_watch import months_to_look_at, watch_cohorts
-from pipeline.watch import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
+from pipeline.watch.daily import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
+from pipeline.watch.drift import months_to_look_at, watch_cohorts
 from tests.unit.store_fixtures import make_store, store_settings
 
 NOW = datetime.now(UTC).timestamp()

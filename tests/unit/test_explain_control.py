@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from api.explanation_gate import held_out_set
 from datasets.chest import nih_chest
 from explain.gate.result import LOCALISATION
 from explain.gate.run import run
@@ -14,6 +13,7 @@ from models.package.format import load_package, sha256_of
 from models.registry import ZOO
 from models.training.chest.control import frozen_control
 from models.training.chest.export import export
+from pipeline.registration.map_gate import held_out_set
 
 SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
 DATA = SHARED / "data" / "nih_chest"

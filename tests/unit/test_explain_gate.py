@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from api.explanation_gate import drawn_set
 from core.errors import ConfigurationError
 from explain.gate import result as names
 from explain.gate.nouns import GateSet
@@ -17,6 +16,7 @@ from explain.perturbation import sized
 from models.package.format import load_package
 from models.registry import ZOO
 from models.runtimes.onnx_variants import randomised
+from pipeline.registration.map_gate import drawn_set
 from tests.known_model import make_known_model
 
 

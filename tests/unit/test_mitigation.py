@@ -20,8 +20,8 @@ from core.store.store import Store
 from core.store.tables.fairness import readings, truths
 from fairness.mitigation import ENOUGH, Verified, propose, threshold_for
 from fairness.mitigation_policy import Rates, policy_from
-from pipeline.mitigation import propose_from_reads, sign_off_for_installed
-from pipeline.operating_points import line_of, points_in_force
+from pipeline.watch.mitigation import propose_from_reads, sign_off_for_installed
+from pipeline.watch.operating_points import line_of, points_in_force
 from tests.contract.encode_cases import MODEL
 from tests.unit.store_fixtures import make_store, store_settings
 

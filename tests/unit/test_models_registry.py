@@ -10,9 +10,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from api import registration
-from api.data_folder import make_data_folder
-from api.registration import change_state
 from core.domain.registration import ModelState, Registration
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
@@ -24,7 +21,10 @@ from models.package.format import load_package
 from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package
 from models.registry import ZOO
-from pipeline.site_models import site_registry
+from pipeline.data_folder import make_data_folder
+from pipeline.installed_models import site_registry
+from pipeline.registration import registration
+from pipeline.registration.registration import change_state
 from tests.known_model import make_known_model, pass_the_gate
 
 VERSION = load_package(ZOO / "chest_radiograph").model.version

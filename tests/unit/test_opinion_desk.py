@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from api.data_folder import make_data_folder
 from core.clock import SettableClock
 from core.domain.explanation_job import ExplanationJob, JobState
 from core.settings import Settings
@@ -19,13 +18,14 @@ from core.store.store import Store, open_store
 from core.store.studies.explanations import SILENT_SECONDS
 from core.store.trail import audit_events
 from models.package.format import load_package
-from pipeline import second_opinions
-from pipeline.desk import Desk
-from pipeline.opinion_runner import OpinionRunner
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
-from pipeline.second_opinions import OpinionDesk
-from pipeline.signs_of_life import signs_of_life
+from pipeline.data_folder import make_data_folder
+from pipeline.loops import signs_of_life
+from pipeline.reading import explain_jobs as second_opinions
+from pipeline.reading.children import Runner
+from pipeline.reading.explain_child import OpinionRunner
+from pipeline.reading.explain_jobs import OpinionDesk
+from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.turns import Desk
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 from tests.unit.store_fixtures import arrival

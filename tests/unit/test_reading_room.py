@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from api.data_folder import make_data_folder
 from core.domain.model import Quality
 from core.domain.study import Image
 from core.errors import InvalidStudy
@@ -18,9 +17,10 @@ from inference.run import infer
 from inference.select import Choice
 from models.package.format import ModelPackage, load_package
 from models.runtimes.onnx import OnnxModel
-from pipeline.desk import Desk
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
+from pipeline.data_folder import make_data_folder
+from pipeline.reading.children import Runner
+from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.turns import Desk
 from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
 from tests.unit.test_select import image

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from api.data_folder import make_data_folder
 from core.domain.explanation_job import JobState
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
@@ -19,11 +18,12 @@ from core.store.store import Store, open_store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
 from models.package.format import ModelPackage, load_package
-from pipeline.desk import Desk
-from pipeline.opinion_runner import OpinionRunner
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
-from pipeline.second_opinions import OpinionDesk
+from pipeline.data_folder import make_data_folder
+from pipeline.reading.children import Runner
+from pipeline.reading.explain_child import OpinionRunner
+from pipeline.reading.explain_jobs import OpinionDesk
+from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.turns import Desk
 from pipeline.workflow import StudyWorkflow
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model

@@ -13,7 +13,7 @@ from core.clock import SettableClock
 from core.domain.reading import CohortFacts, Reading
 from core.domain.report import ReportStatus
 from core.store.tables.fairness import readings, truths
-from pipeline.site_audit import audit_site
+from pipeline.watch.site_audit import audit_site
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import DAY_SECONDS
 from tests.unit.store_fixtures import make_store, store_settings

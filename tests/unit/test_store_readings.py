@@ -13,7 +13,7 @@ from core.domain.reading import GroundTruth, TruthSource
 from core.domain.report import Report, ReportStatus
 from core.domain.study import Instance, Patient, Series, Study
 from core.store.store import Store
-from pipeline.cohort_facts import failed_reading, patient_pseudonym, reading_of
+from pipeline.watch.facts import failed_reading, patient_pseudonym, reading_of
 from tests.contract.encode_cases import MODEL, finding
 from tests.unit.store_fixtures import make_store
 

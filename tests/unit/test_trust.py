@@ -8,9 +8,9 @@ import pytest
 from core.domain.explanation import Faithfulness
 from core.settings import Settings
 from explain.faithfulness import LESS, MORE, STANDARD
-from pipeline.desk import Desk
-from pipeline.document import figures_of
-from pipeline.measuring import SAMPLE_OF, budget_within, is_drawn
+from pipeline.reading.measuring import SAMPLE_OF, budget_within, is_drawn
+from pipeline.reading.turns import Desk
+from pipeline.results_json import figures_of
 from pipeline.trust import NOT_MEASURED, closed, distrust, judged, unmeasured
 from tests.contract.encode_cases import FAITHFULNESS, saliency
 

@@ -23,7 +23,7 @@ from fairness.service.truth import (
     verification,
 )
 from fairness.service.weights import weighted_rows
-from pipeline.truth_import import import_truth, write_blind_list
+from pipeline.watch.truth_import import import_truth, write_blind_list
 from tests.unit.store_fixtures import arrival, make_store
 
 NOW = 1_800_000_000.0

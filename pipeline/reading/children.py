@@ -172,7 +172,7 @@ def _begin_shadows(packages: Sequence[ModelPackage]) -> None:
 
 
 def _begin_encoders(versions: Sequence[ModelVersion]) -> None:
-    from pipeline.warm_up import warm_up_encoders
+    from pipeline.reading.warm_up import warm_up_encoders
 
     _begin()
     for version in versions:

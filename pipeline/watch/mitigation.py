@@ -16,7 +16,7 @@ from fairness.cohorts import attributes_of, load_definition
 from fairness.mitigation import Verified, propose
 from fairness.mitigation_policy import OperatingPolicy
 from fairness.service.truth import Settled, settled, verification
-from pipeline.audits import cohorts_file
+from pipeline.watch.cohort_lines import cohorts_file
 
 
 def propose_from_reads(

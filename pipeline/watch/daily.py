@@ -33,9 +33,9 @@ class Watch:
         return False
 
     def _look(self, now: float) -> None:
-        from pipeline.cohort_watch import watch_cohorts  # statistics take a second to load
-        from pipeline.site_audit import refresh_audits
-        from pipeline.site_models import site_registry
+        from pipeline.installed_models import site_registry
+        from pipeline.watch.drift import watch_cohorts  # statistics take a second to load
+        from pipeline.watch.site_audit import refresh_audits
 
         watch_cohorts(self._store, self._settings, now=now)
         models = [package.model for package in site_registry(self._settings, self._store).packages]

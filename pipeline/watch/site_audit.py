@@ -33,7 +33,7 @@ from fairness.cohorts import Definition, attributes_of, load_definition
 from fairness.service.figures import service_rows
 from fairness.service.truth import AMONG_VERIFIED, Settled, settled, verification
 from fairness.service.weights import weighted_rows
-from pipeline.audits import cohorts_file
+from pipeline.watch.cohort_lines import cohorts_file
 
 BY = ("sex", "age_band", "view", "portable", "kvp_band", "manufacturer", "institution", "calling_ae_title")
 SOURCE = "what this site read and verified"

@@ -23,8 +23,8 @@ from core.settings import Settings
 from core.store.store import Store
 from explain.faithfulness import BUDGETS, Budget
 from inference.select import Choice
-from pipeline.desk import Desk
-from pipeline.runner import Runner
+from pipeline.reading.children import Runner
+from pipeline.reading.turns import Desk
 
 LONGEST_WAIT_SECONDS = 5.0
 """A report starts no measurement later than this after its turn has come; what is missing then is left out."""

@@ -6,9 +6,6 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
-from rich.table import Column, Table
-
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
@@ -45,44 +42,6 @@ def comparison(store: Store, name: str, live: str, shadow: str) -> dict[str, Any
         "not_read_by_shadow": _not_read(both),
         "findings": [_entry(compare(finding, _pairs(finding, read, truth))) for finding in findings],
     }
-
-
-def print_comparison(found: dict[str, Any]) -> None:
-    """Print `comparison` as a table."""
-    console = Console(highlight=False)
-    console.print(
-        f"{found['name']}: {found['live']} (live) and {found['shadow']} (shadow) on {found['studies']} studies, "
-        f"{found['read_by_both']} read by both; 95 % intervals, over patients where the two are paired"
-    )
-    for status, count in found["not_read_by_shadow"].items():
-        console.print(f"  the shadow version did not read {count}: {status.replace('_', ' ')}")
-    columns = ("studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
-    table = Table(Column("finding", no_wrap=True), *columns)
-    for entry in found["findings"]:
-        rate = entry["flag_rate"]
-        table.add_row(
-            entry["finding"],
-            str(entry["studies"]),
-            *(_words(rate[key]) for key in ("live", "shadow", "difference")),
-            _words(entry["kappa"]),
-            _words(entry["correlation"]),
-        )
-    console.print(table)
-    _print_truth(found["findings"], console)
-
-
-def _print_truth(entries: list[dict[str, Any]], console: Console) -> None:
-    known = [entry for entry in entries if entry["sensitivity"]["n"] or entry["specificity"]["n"]]
-    if not known:
-        console.print("No ground truth for these studies yet: which of the two is right is not known.")
-        return
-    table = Table("finding", "figure", "studies", "live", "shadow", "difference", title="Where truth is known")
-    for entry in known:
-        for figure in ("sensitivity", "specificity"):
-            rate = entry[figure]
-            said = (_words(rate[key]) for key in ("live", "shadow", "difference"))
-            table.add_row(entry["finding"], figure, str(rate["n"]), *said)
-    console.print(table)
 
 
 def _not_read(both: list[tuple[Reading, ShadowReading]]) -> dict[str, int]:
@@ -131,7 +90,3 @@ def _rate(rates: Rates) -> dict[str, Any]:
 
 def _estimate(estimate: Estimate) -> list[float] | None:
     return None if math.isnan(estimate.value) else [estimate.value, estimate.low, estimate.high]
-
-
-def _words(estimate: list[float] | None) -> str:
-    return "-" if estimate is None else f"{estimate[0]:.2f} [{estimate[1]:.2f}, {estimate[2]:.2f}]"

@@ -26,10 +26,10 @@ from inference.findings import to_findings
 from inference.quality import judged_again, refuse_faulty
 from inference.select import Choice, select
 from models.package.format import ModelPackage
-from pipeline.desk import Desk
-from pipeline.document import figures_of, is_by
-from pipeline.measuring import MapMeasurer, with_figures
-from pipeline.runner import Runner
+from pipeline.reading.children import Runner
+from pipeline.reading.measuring import MapMeasurer, with_figures
+from pipeline.reading.turns import Desk
+from pipeline.results_json import figures_of, is_by
 from pipeline.story import Reader
 
 _log = structlog.get_logger()

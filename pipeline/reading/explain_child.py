@@ -20,8 +20,8 @@ from core.domain.explanation import Saliency
 from core.domain.report import Finding
 from core.domain.study import Image
 from models.package.format import ModelPackage
-from pipeline import runner
-from pipeline.runner import Child
+from pipeline.reading import children
+from pipeline.reading.children import Child
 
 if TYPE_CHECKING:
     from explain.subject import Subject
@@ -104,7 +104,7 @@ _shared: dict[str, Any] = {}
 
 def _begin(packages: Sequence[ModelPackage], threads: int, passes: Any, unwanted: Any) -> None:
     os.nice(10)  # whoever asked can wait a little; a report cannot
-    runner._begin_models(packages, threads)
+    children._begin_models(packages, threads)
     _shared.update(passes=passes, unwanted=unwanted)
 
 
@@ -134,7 +134,7 @@ def _explain(
     from inference.run import infer
     from pipeline.trust import trusted
 
-    model, image = runner._models[device_uid], runner._decode(part10)
+    model, image = children._models[device_uid], children._decode(part10)
     prediction = infer(model, image, sop_instance_uid)
     first = explain_by_the_graph(prediction, finding.name)
     subject: Subject = Subject.of(_Counted(model, _shared["passes"]), image, sop_instance_uid)

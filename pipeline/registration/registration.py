@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from api.gates import Gates, gates_of, reasons, worst
 from core.domain.registration import ModelState, Registration
 from core.domain.trail import AuditEvent
 from core.errors import ConfigurationError, IntegrityError
@@ -26,7 +25,8 @@ from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
 from models.registry import load_registry
 from models.runtimes.onnx import OnnxModel
-from pipeline.site_models import site_registry
+from pipeline.installed_models import site_registry
+from pipeline.registration.checks import Gates, gates_of, reasons, worst
 
 
 def register(

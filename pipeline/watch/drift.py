@@ -23,7 +23,7 @@ from fairness.cohorts import Definition, attributes_of, load_definition, loggabl
 from fairness.policy import load_policy
 from fairness.service.drift import PSI_WARNS, Drift, drift_of_month
 from fairness.service.truth import Settled, settled
-from pipeline.audits import cohorts_file
+from pipeline.watch.cohort_lines import cohorts_file
 
 DAY_SECONDS = 24 * 3600
 LOOK_BACK_SECONDS = 400 * DAY_SECONDS  # a month, and the year before it

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -19,21 +18,19 @@ from typing import Any
 
 import numpy as np
 
-from api.audit import Asked, audit_of, audit_predictions
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
-from fairness.audit_files import DOCUMENT, METRICS
 from models import evaluation
-from models.card import write_card
 from models.evaluation import Scored, truths_of
 from models.package.format import ModelPackage, load_package, point_as_json
 from models.registry import Registry
 from models.runtimes.onnx import OnnxModel
 from models.training.chest.findings import WORDS
+from pipeline.registration.audit_of_file import Asked, audit_of
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
@@ -76,11 +73,6 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
     return figures
 
 
-def audit_held_out(package: ModelPackage, out: Path) -> Audit:
-    """For whom does it fail? The audit of the predictions that `evaluate` left in `out`, written beside them."""
-    return audit_predictions(out / PREDICTIONS, _question(package), out, None)
-
-
 def validation_audit(package: ModelPackage, data: Path) -> Audit:
     """Run `package` on the test patients of `data` and audit what it says; nothing of them is kept but the figures.
 
@@ -93,7 +85,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
     with tempfile.TemporaryDirectory(prefix="candor-") as folder:
         path = Path(folder) / PREDICTIONS
         write_predictions(path, package, scored)
-        audit = audit_of(path, _question(package))
+        audit = audit_of(path, question(package))
     source = f"test patients of {data.resolve().name}"
     return dataclasses.replace(audit, provenance=dataclasses.replace(audit.provenance, source=source))
 
@@ -102,15 +94,9 @@ def _in_silence(_what: str, _done: int, _of: int) -> None:
     """Whoever registers a model waits a quarter of a minute; no bar is needed."""
 
 
-def _question(package: ModelPackage) -> Asked:
+def question(package: ModelPackage) -> Asked:
+    """The audit that goes with an evaluation: by view, sex and age, at the operating points of the package."""
     return Asked(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
-
-
-def put_into_package(folder: Path, out: Path) -> None:
-    """Make what is in `out` the package's own word on itself, without the table that names patients by number."""
-    for name, inside in ((EVALUATION, EVALUATION), (DOCUMENT, DOCUMENT), (METRICS, "audit.csv")):
-        shutil.copyfile(out / name, folder / "docs" / inside)
-    write_card(folder)
 
 
 def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:

@@ -28,15 +28,14 @@ from explain.gate.result import withheld_reason
 from explain.maps.methods import method_named
 from explain.watching import Cancelled
 from inference.select import Choice, select
-from pipeline.audits import Audits
-from pipeline.document import figures_of
-from pipeline.loops import describe
-from pipeline.measuring import with_figures
-from pipeline.opinion_runner import Opinion, OpinionRunner
-from pipeline.reading_room import ReadingRoom
-from pipeline.signs_of_life import signs_of_life
+from pipeline.loops import describe, signs_of_life
+from pipeline.reading.explain_child import Opinion, OpinionRunner
+from pipeline.reading.measuring import with_figures
+from pipeline.reading.reader import ReadingRoom
+from pipeline.results_json import figures_of
 from pipeline.story import Predecessor, read_study
 from pipeline.trust import trusted
+from pipeline.watch.cohort_lines import Audits
 
 SIGN_SECONDS = SILENT_SECONDS / 6
 """Often enough that a slow database does not make a living job look dead."""

@@ -26,8 +26,8 @@ from fairness.cohorts import ALL, attributes_of, load_definition
 from fairness.service.lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from inference.select import Choice
 from models.package.format import ModelPackage
-from pipeline.cohort_facts import facts_of
-from pipeline.operating_points import line_of, points_in_force
+from pipeline.watch.facts import facts_of
+from pipeline.watch.operating_points import line_of, points_in_force
 
 AUDIT = "docs/audit.json"
 VALIDATION = "the model's own held-out patients"

@@ -22,7 +22,7 @@ from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Declined, select
 from models.package.format import ModelPackage
-from pipeline.runner import Beside, RunnerDied
+from pipeline.reading.children import Beside, RunnerDied
 
 _log = structlog.get_logger()
 

@@ -19,7 +19,7 @@ from fairness.audit.nouns import Audit, audit_from
 from fairness.audit.signature import verify
 from fairness.policy import Level, judge, load_policy
 from models.package.format import ModelPackage
-from pipeline.cohort_watch import policy_file
+from pipeline.watch.drift import policy_file
 
 AUDIT = Path("docs/audit.json")
 FAIRNESS, EXPLANATION = "fairness", "explanation"
@@ -59,7 +59,7 @@ def _fairness(package: ModelPackage, settings: Settings, data: Path | None) -> d
 
 
 def _audited_here(package: ModelPackage, data: Path) -> Audit:
-    from api.evaluate import validation_audit
+    from pipeline.registration.evaluate import validation_audit
 
     return validation_audit(package, data)
 
@@ -83,7 +83,7 @@ def _explanation(package: ModelPackage, data: Path | None, *, may_run: bool) -> 
         return _found(Level.OK, ["the model gives no maps"])
     document, made_here = (None if data else read_result(package)), False
     if may_run and (document is None or not package.signed_by or objection(document, package)):
-        from api.explanation_gate import gate
+        from pipeline.registration.map_gate import gate
 
         document, made_here = gate(package, data).document(), True
     if document is None:
