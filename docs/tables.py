@@ -19,10 +19,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydicom.uid import UID
 
-from api.command_line import app
-from api.metrics import exposition
-from api.quality_printing import share
-from api.web import create_app
+from api.cli.app import app
+from api.cli.quality_tables import share
+from api.web.app import create_app
+from api.web.metrics import exposition
 from core.domain.report import ObjectKind
 from core.errors import ANSWERS
 from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings

@@ -98,7 +98,7 @@ class ModelPackage:
 
     @property
     def card(self) -> Path:
-        """The model card, Markdown, made from the figures in `docs` (models.card)."""
+        """The model card, Markdown, made from the figures in `docs` (api.pages.card.card)."""
         return self.folder / "docs" / "README.md"
 
     def read_weights(self) -> bytes:

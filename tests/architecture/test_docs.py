@@ -160,7 +160,7 @@ def test_every_field_of_results_json_is_described():
     for report in reports:
         entry = document(report)
         fields |= keys_of(json.loads(json.dumps(entry)))
-    fields |= set(re.findall(r'^\s+"(\w+)": ', read("api/analyze.py"), re.MULTILINE)) & {
+    fields |= set(re.findall(r'^\s+"(\w+)": ', read("api/demo/analyze.py"), re.MULTILINE)) & {
         "studies",
         "rejected_files",
         "not_dicom_files",

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from api.explain_report_page import Pictured, report_page
+from api.pages.explanations import Pictured, report_page
 from explain.gate.result import GateResult, GateTest
 from tests.e2e.house import environment
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.pages import (
+from api.pages.kit import (
     Row,
     Section,
     Series,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from core.pages import Section, page, paragraph
+from api.pages.kit import Section, page, paragraph
 from tests.browser import colour, made_pages, pages
 from tests.browser.looking import NARROW, WIDE, looking_at
 

@@ -44,7 +44,7 @@ def test_help_names_every_command_and_loads_nothing_heavy(tmp_path):
     for command in ("init", "serve", "node", "worker", "web", "status", "echo", "retry", "demo", "analyze"):
         assert command in answer.stdout
     heavy = {"dbos", "sqlalchemy", "pydicom", "pynetdicom", "highdicom", "torch", "onnxruntime", "fastapi", "numpy"}
-    source = f"import sys, api.command_line; sys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)"
+    source = f"import sys, api.cli.app; sys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)"
     assert subprocess.run([sys.executable, "-c", source], env=environment(), check=False).returncode == 0
 
 

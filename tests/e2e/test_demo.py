@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from pydicom import dcmread
 
-from api.demo_outcome import said_by
+from api.demo.outcome import said_by
 from tests.e2e.house import environment
 from tests.e2e.reports import GSPS, SC, SEG, SR
 from tests.e2e.studies import PATCH, radiograph
@@ -19,7 +19,7 @@ from tests.known_model import make_known_model
 DRIVER = """
 import sys
 from pathlib import Path
-from api.demo import run_demo
+from api.demo.demo import run_demo
 from datasets.demo.studies import DemoStudy, PlantedRegion
 folder = Path(sys.argv[1])
 packages = [folder / "models" / "bright_patch"]

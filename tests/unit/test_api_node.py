@@ -5,7 +5,7 @@ import socket
 import pytest
 from pydantic import ValidationError
 
-from api.node import node_settings
+from api.processes.node import node_settings
 from core.errors import ConfigurationError
 from core.settings import Settings
 from dicom_node.intake import MemoryIntake

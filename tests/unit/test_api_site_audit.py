@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from api.command_line import app
-from api.site_audit import audit_this_site, look_for_drift
+from api.cli.app import app
+from api.cli.site_audit import audit_this_site, look_for_drift
+from api.pages.audit.files import read_audit
 from core.clock import system_clock
 from core.settings import Settings
 from core.store.store import Store
 from fairness.audit.signature import Signer
-from fairness.audit_files import read_audit
 from pipeline.installed_models import site_registry
 from tests.site_readings import fill_site
 from tests.unit.store_fixtures import make_store, store_settings

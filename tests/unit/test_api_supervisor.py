@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from api.supervisor import CONFIGURATION_EXIT_CODE, Supervisor
+from api.processes.supervisor import CONFIGURATION_EXIT_CODE, Supervisor
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
 SUPERVISE = """
 import sys
-from api.supervisor import Supervisor
+from api.processes.supervisor import Supervisor
 sys.exit(Supervisor({{"node": [sys.executable, "-c", {child!r}]}}).run())
 """
 
@@ -92,7 +92,7 @@ def test_the_same_exit_code_later_is_tried_again(tmp_path):
 
 
 def test_a_child_that_ignores_the_stop_is_killed(monkeypatch):
-    monkeypatch.setattr("api.supervisor.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("api.processes.supervisor.PATIENCE_SECONDS", 0.5)
     stubborn = python("import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1); time.sleep(60)")
     supervisor = Supervisor({"node": stubborn})
     supervisor.look()
@@ -121,7 +121,7 @@ time.sleep(60)
 def test_children_end_with_a_supervisor_that_is_killed(tmp_path):
     child = f"""
 import os, time
-from api.processes import end_with
+from api.processes.heartbeat import end_with
 end_with(os.getppid())
 open({str(tmp_path / "pid")!r}, "w").write(str(os.getpid()))
 time.sleep(60)
@@ -134,7 +134,7 @@ time.sleep(60)
 
 
 def test_a_child_whose_parent_is_gone_already_ends_at_once():
-    source = "import time; from api.processes import end_with; end_with(1); time.sleep(60)"
+    source = "import time; from api.processes.heartbeat import end_with; end_with(1); time.sleep(60)"
     assert subprocess.run(python(source), timeout=30, check=False).returncode == -signal.SIGKILL
 
 

@@ -9,11 +9,11 @@ import uvicorn
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from api.permissions import AUDITED, Permission
-from api.problems import SECURITY_HEADERS
-from api.processes import heartbeat
-from api.web import create_app
-from api.web_process import serve_web
+from api.processes.heartbeat import heartbeat
+from api.web.app import create_app
+from api.web.permissions import AUDITED, Permission
+from api.web.problems import SECURITY_HEADERS
+from api.web.process import serve_web
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, Unavailable
 from core.settings import Settings

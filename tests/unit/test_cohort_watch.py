@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from api.metrics import exposition
-from api.status import status_of
+from api.cli.status import status_of
+from api.web.metrics import exposition
 from core.clock import SettableClock
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus

@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from api.pages.audit.page import render
+from api.pages.audit.words import per_cent, points
 from core.statistics import newcombe, wilson
 from fairness.audit.nouns import (
     INSUFFICIENT,
@@ -19,8 +21,6 @@ from fairness.audit.nouns import (
     Threshold,
 )
 from fairness.audit.nouns import Test as Comparison
-from fairness.page import render
-from fairness.page_words import per_cent, points
 from fairness.service.figures import ANY_FINDING
 
 FINDING = "lung_opacity"

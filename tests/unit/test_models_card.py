@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from api.pages.card.card import html_of, markdown_of, read_material, write_card
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words
 from fairness.audit import nouns
-from models.card import html_of, markdown_of, read_material, write_card
 from models.package.format import load_package
 from models.registry import ZOO
 from tests.known_model import make_known_model

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from core.pages import (
+from api.pages.kit import (
     Row,
     Section,
     Series,
@@ -26,7 +26,7 @@ from core.pages import (
     paragraph,
     table,
 )
-from core.pages.scale import between, scale_of, tick_text
+from api.pages.kit.scale import between, scale_of, tick_text
 
 EVIL = "<script>alert('x')</script>\"&"
 VOID = {"meta", "link", "img", "br"}

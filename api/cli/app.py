@@ -1,0 +1,220 @@
+"""The command line `candor`: thin commands; what they do lives in the modules they import when they are called.
+
+Imports are inside the commands, and come after the settings were found to be right, because neither `candor --help`
+nor a typing error must wait for a database, a DICOM library or a model runtime. Every failure ends here as one
+sentence on stderr and an exit code (core.errors); --debug shows the traceback.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli import audit, explain, explain_report, mitigation, models, train, truth
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of
+from core.errors import CandorError, answer_for
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+
+DEBUG = "--debug"
+INTERRUPTED_EXIT_CODE = 130
+
+app = typer.Typer(
+    name="candor",
+    help="AI diagnostic imaging for PACS: studies arrive by C-STORE, a structured report goes back. "
+    "[bold]Research software, not a medical device.[/bold]",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    debug = len(arguments) < len(sys.argv[1:])
+    try:
+        app(arguments, prog_name="candor")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED_EXIT_CODE)
+    except Exception as error:  # the outermost boundary: a person reads sentences, not tracebacks
+        if debug:
+            raise
+        print(f"candor: {_sentence(error)}", file=sys.stderr)  # noqa: T201
+        sys.exit(answer_for(error).exit_code)
+
+
+def _sentence(error: Exception) -> str:
+    """Our own errors explain themselves; a stranger's text may hold patient data, so only its kind is told."""
+    if isinstance(error, CandorError):
+        return str(error)
+    return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"candor {version('candor')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option(DEBUG, help="Show the traceback when something fails.")] = False,
+) -> None:
+    """The options that come before every command; `main` has taken --debug out already."""
+
+
+@app.command(rich_help_panel="Set up")
+def init(data: Data = DEFAULT_DATA) -> None:
+    """Make a data folder with its key and a commented candor.toml."""
+    from pipeline.data_folder import make_data_folder, next_steps
+
+    typer.echo(next_steps(make_data_folder(data)))
+
+
+@app.command(rich_help_panel="Set up")
+def echo(
+    name: Annotated[str, typer.Argument(help="A destination of candor.toml.", metavar="NAME")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Ask a destination whether it is there (C-ECHO)."""
+    settings = settings_of(data)
+    from api.cli.destinations import echo_destination
+
+    typer.echo(echo_destination(settings, name))
+
+
+@app.command(rich_help_panel="Run")
+def serve(data: Data = DEFAULT_DATA) -> None:
+    """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
+    settings = _started(data)
+    from api.processes.supervisor import Supervisor, of
+    from core.store.keys import SiteKey
+
+    SiteKey.load(settings.site_key_file)  # here, so that a missing key is told once and not by every child
+    raise typer.Exit(Supervisor(of(data, "node", "worker", "web")).run())
+
+
+@app.command(rich_help_panel="Run")
+def node(
+    data: Data = DEFAULT_DATA,
+    name: Annotated[str, typer.Option(help="Unlike that of every other node of this installation.")] = "node",
+    parent: Parent = None,
+) -> None:
+    """Run the DICOM node alone: it receives and keeps."""
+    settings = _started(data)
+    from api.processes.heartbeat import end_with
+    from api.processes.node import serve_node
+
+    end_with(parent)
+    serve_node(settings, name=name)
+
+
+@app.command(rich_help_panel="Run")
+def worker(
+    data: Data = DEFAULT_DATA,
+    name: Annotated[str, typer.Option(help="Unlike that of every other worker of this installation.")] = "worker",
+    parent: Parent = None,
+) -> None:
+    """Run a worker alone: it reads studies and delivers reports."""
+    settings = _started(data)
+    from api.processes.heartbeat import end_with
+    from api.processes.worker import serve_worker
+
+    end_with(parent)
+    serve_worker(settings, name=name)
+
+
+@app.command(rich_help_panel="Run")
+def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
+    """Run the web process alone: health, metrics and the list of studies, for this machine only."""
+    settings = _started(data)
+    from api.processes.heartbeat import end_with
+    from api.web.process import serve_web
+
+    end_with(parent)
+    serve_web(settings)
+
+
+@app.command(rich_help_panel="Look after")
+def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Show studies, destinations, last errors, models and disk."""
+    settings, store = opened(data)
+    import json
+
+    from api.cli.status import print_status, status_of
+
+    found = status_of(store, settings)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_status(found)
+
+
+@app.command(rich_help_panel="Look after")
+def retry(data: Data = DEFAULT_DATA) -> None:
+    """Read failed studies and send refused objects again, and wake destinations that pause."""
+    settings, store = opened(data)
+    from api.cli.destinations import retry_all
+
+    typer.echo(retry_all(store, settings))
+
+
+@app.command(rich_help_panel="Try out")
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data folder in ./demo-output too.")] = False,
+) -> None:
+    """Send demo studies through a real node, worker and PACS on this machine, and show what comes back."""
+    from api.demo.demo import run_demo
+
+    raise typer.Exit(run_demo(keep=keep))
+
+
+@app.command(rich_help_panel="Try out")
+def analyze(
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.", metavar="PATH...")],
+    out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
+    objects: Annotated[
+        str, typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap.")
+    ] = "sr,sc,gsps,seg",
+) -> None:
+    """Read files or folders without a network and write the DICOM results and results.json."""
+    from api.demo.analyze import analyze_paths
+
+    raise typer.Exit(analyze_paths(paths, out, objects))
+
+
+app.add_typer(audit.app)
+app.add_typer(explain.app)
+app.add_typer(train.app)
+app.add_typer(truth.app)
+models.models.command("explain-report")(explain_report.explain_report)
+app.add_typer(models.models, name="models", rich_help_panel="Look after")
+app.add_typer(mitigation.app)
+
+
+def _settings(data: Path) -> Settings:
+    from core.settings import load_settings
+
+    return load_settings(data.absolute())
+
+
+def _started(data: Path) -> Settings:
+    """The settings of a long-running process, with its log set up."""
+    from core.log import configure_logging
+
+    settings = settings_of(data)
+    configure_logging(json=settings.log_json, level=settings.log_level)
+    return settings

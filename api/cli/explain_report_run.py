@@ -1,0 +1,142 @@
+"""`candor models explain-report`: the gate on held-out patients, methods side by side, and pictures to look at.
+
+Writes `report.html` (with images of the user's own data: it stays where it was asked for), `explanation.json` (figures
+only; the gate's result as it is stored with the version) and, when asked to, stores that with the package.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.pages.explanations import Pictured, report_page
+from core.domain.study import Image
+from core.errors import ConfigurationError
+from core.geometry import FloatMap
+from datasets.chest import any_set
+from datasets.chest.nih_chest import LabelledRadiograph
+from explain.comparison import Boxed, compare
+from explain.gate.result import RESULT
+from explain.gate.run import GateResult, run, write_result
+from explain.maps.class_activation import saliency_of
+from explain.maps.methods import CLASS_ACTIVATION
+from explain.subject import Subject
+from explain.watching import Watch
+from models.evaluation import truths_of
+from models.package.format import ModelPackage
+from models.runtimes.onnx import OnnxModel
+from pipeline.registration.map_gate import ADULT_YEARS, case_of, gate, held_out_set, side_of, square_of
+
+PAGE = "report.html"
+GALLERY_IMAGES = 200
+PER_KIND = 4
+"""Pictures of each kind (true positive, ...) of each finding."""
+_BOXED = "lung_opacity"  # the finding with enough boxes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What to spend: `images` for the gate; whether to compare methods, on how many boxed images at most."""
+
+    images: int
+    compared: int
+
+
+def report(
+    package: ModelPackage, data: Path | None, out: Path, scope: Scope, *, threads: int, store: bool, watch: Watch
+) -> GateResult:
+    """Make the report of `package` in the folder `out`; with `store` its figures are kept in the package too.
+
+    Without `data` there is the gate on demo studies only. Raises ConfigurationError when the data is not usable.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    if data is None:
+        return _kept(gate(package, watch=watch), [], package, out, store=store)
+    examples = any_set.load(data)
+    result = run(package, held_out_set(examples, side_of(package), scope.images), watch=watch)
+    model = OnnxModel.load(package, threads=threads)
+    pictures = list(_pictures(model, _finest(examples, "validation")[:GALLERY_IMAGES]))
+    _kept(result, pictures, package, out, store=store)  # the comparison takes longer than all of this
+    if scope.compared:
+        result = replace(result, comparison=_comparison(model, examples, scope.compared, watch))
+    return _kept(result, pictures, package, out, store=store)
+
+
+def _kept(
+    result: GateResult, pictures: Sequence[Pictured], package: ModelPackage, out: Path, *, store: bool
+) -> GateResult:
+    text = json.dumps(result.document(), indent=1, ensure_ascii=False, allow_nan=False)
+    (out / RESULT.name).write_text(text + "\n", encoding="utf-8")
+    (out / PAGE).write_text(report_page(result, pictures), encoding="utf-8")
+    if store:
+        write_result(result, package.folder)
+    return result
+
+
+def _finest(examples: Sequence[LabelledRadiograph], split: str) -> list[LabelledRadiograph]:
+    adults = [example for example in examples if example.split == split and example.age_years >= ADULT_YEARS]
+    if not adults:
+        raise ConfigurationError(f"the data holds no adult of the {split} patients")
+    finest = max(example.tier for example in adults)
+    return sorted((example for example in adults if example.tier == finest), key=lambda example: example.name)
+
+
+def _comparison(model: OnnxModel, examples: Sequence[LabelledRadiograph], most: int, watch: Watch) -> dict[str, Any]:
+    """On test patients, whom neither training nor the gate has seen."""
+    side = side_of(model.package)
+    boxed = [e for e in _finest(examples, "test") if any(box.finding == _BOXED for box in e.boxes)][:most]
+    names = [finding.name for finding in model.package.model.findings]
+    if not boxed or _BOXED not in names:
+        return {}
+    subjects = [
+        Boxed(
+            subject=Subject.of(model, Image(pixels=square_of(example, side))),
+            patient=example.patient,
+            boxes=case_of(example, side).boxes[_BOXED],
+        )
+        for example in boxed
+    ]
+    return compare(subjects, _BOXED, watch=watch)
+
+
+def _pictures(model: OnnxModel, examples: Sequence[LabelledRadiograph]) -> Iterator[Pictured]:
+    """Those the model is surest of among true and false positives, and least sure of among the negatives."""
+    side = side_of(model.package)
+    squares = [square_of(example, side) for example in examples]
+    answers = [model.predict(square[np.newaxis, np.newaxis]) for square in squares]
+    for number, finding in enumerate(model.package.model.findings):
+        truths, known = truths_of(examples, finding.name)
+        probabilities = np.array(
+            [model.package.calibrate(finding.name, float(logits[0, number])) for logits, _ in answers]
+        )
+        called = probabilities >= finding.operating_point.threshold
+        kinds = {
+            "true positive": (truths & called, -1),
+            "false positive": (~truths & called, -1),
+            "false negative": (truths & ~called, 1),
+            "true negative": (~truths & ~called, 1),
+        }
+        for kind, (members, order) in kinds.items():
+            rows = np.flatnonzero(members & known)
+            for row in rows[np.argsort(order * probabilities[rows], kind="stable")][:PER_KIND].tolist():
+                maps = answers[row][1]
+                if maps is not None:
+                    yield Pictured(
+                        finding=finding.name,
+                        kind=kind,
+                        probability=float(probabilities[row]),
+                        square=squares[row],
+                        mask=_mask(maps[0, number], side),
+                        boxes=case_of(examples[row], side).boxes.get(finding.name),
+                    )
+
+
+def _mask(values: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
+    fine: FloatMap = Image(pixels=np.zeros((side, side), np.float32)).frame.to_source(values)
+    return saliency_of(fine, "", "", CLASS_ACTIVATION).mask

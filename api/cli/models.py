@@ -1,0 +1,183 @@
+"""`candor models ...`: the registry at the command line. What they do is in pipeline.registration and models."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
+from core.domain.registration import ModelState
+
+if TYPE_CHECKING:
+    from core.store.store import Store
+    from models.registry import Registry
+
+models = typer.Typer(help="The model registry: what runs here, and the proof of it.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(help="A model.", metavar="NAME")]
+Version = Annotated[str, typer.Argument(help="One of its versions.", metavar="VERSION")]
+Folder = Annotated[Path, typer.Argument(help="A model package.", metavar="FOLDER")]
+
+
+def _installed(data: Path) -> tuple[Registry, Store | None]:
+    """The versions of the data folder, and its store; where nobody made one yet or named one, what ships."""
+    from models.registry import load_registry
+    from pipeline.installed_models import site_registry
+
+    if data == DEFAULT_DATA and not data.exists():
+        typer.echo(f"There is no data folder {data} yet (candor init makes one); what ships with Candor:", err=True)
+        return load_registry(), None
+    settings, store = opened(data)
+    return site_registry(settings, store), store
+
+
+@models.command("list")
+def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """List every version with its state: live, shadow, retired, or refused and why."""
+    registry, _ = _installed(data)
+    from api.cli.model_tables import listing, print_listing
+
+    found = listing(registry)
+    print_json(found) if as_json else print_listing(found)
+
+
+@models.command()
+def show(
+    name: Name,
+    version: Annotated[str | None, typer.Argument(help="Default: the live one.", metavar="[VERSION]")] = None,
+    card: Annotated[bool, typer.Option("--card", help="Print the whole model card, Markdown.")] = False,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Show one version: what it is for, its figures, its signed record, and where its card lies."""
+    registry, store = _installed(data)
+    from api.cli.model_tables import details, print_details
+
+    entry = registry.entry(name, version)
+    if card:
+        typer.echo(entry.package.read(entry.package.card.relative_to(entry.package.folder)).decode("utf-8"))
+    elif as_json:
+        print_json(details(entry, store))
+    else:
+        print_details(entry)
+
+
+@models.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Default: every model.", metavar="[NAME]")] = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Check every hash and signature and run each model once; exit code 6 when anything is refused."""
+    registry, _ = _installed(data)
+    from api.cli.model_tables import print_listing, verified
+
+    found = verified(registry, name)
+    print_json(found) if as_json else print_listing(found)
+    if any(row["state"] == "refused" for row in found):
+        raise typer.Exit(6)
+
+
+@models.command()
+def register(
+    folder: Folder,
+    state: Annotated[
+        ModelState | None,
+        typer.Option(
+            "--state", help="live or shadow; default: live, but shadow beside a live one of its name.", metavar="STATE"
+        ),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Run the gates anew on this labelled set.", metavar="DIR")
+    ] = None,
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Verify a package, copy it into the data folder, run its gates, and sign and keep what was found."""
+    settings, store = opened(data)
+    from dataclasses import asdict
+
+    from api.cli.model_tables import print_registration
+    from pipeline.registration.registration import register as register_package
+
+    registration = register_package(folder, settings, store, state=state, data=images)
+    print_json(asdict(registration)) if as_json else print_registration(registration)
+
+
+def _change(name: str, version: str, state: ModelState, data: Path) -> None:
+    settings, store = opened(data)
+    from pipeline.registration.registration import change_state
+
+    changed = change_state(name, version, state, settings, store)
+    typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
+
+
+@models.command()
+def live(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+    """Let a registered version read for people; the version of that name that did is retired."""
+    _change(name, version, ModelState.LIVE, data)
+
+
+@models.command()
+def shadow(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+    """Let a version run beside the live one: recorded for comparison, never reported."""
+    _change(name, version, ModelState.SHADOW, data)
+
+
+@models.command()
+def retire(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+    """Let a version never run again; its record stays."""
+    _change(name, version, ModelState.RETIRED, data)
+
+
+@models.command()
+def compare(
+    name: Name,
+    live: Annotated[str, typer.Argument(help="The version that reported.", metavar="LIVE")],
+    shadow: Annotated[str, typer.Argument(help="The version that ran beside it.", metavar="SHADOW")],
+    data: Data = DEFAULT_DATA,
+    as_json: Json = False,
+) -> None:
+    """Compare a shadow version with the one that reported, on the same studies, finding by finding."""
+    _, store = opened(data)
+    from api.cli.model_tables import print_comparison
+    from pipeline.registration.comparison import comparison
+
+    found = comparison(store, name, live, shadow)
+    print_json(found) if as_json else print_comparison(found)
+
+
+@models.command()
+def card(
+    folder: Folder,
+    pin: Annotated[bool, typer.Option("--pin", help="For a shipped package: say that it is now as it is.")] = False,
+) -> None:
+    """For makers: render the model card, Markdown and HTML, anew from the package's figures."""
+    from api.pages.card.card import write_card
+    from models.package.shipped import pin as pin_package
+
+    for path in write_card(folder):
+        typer.echo(path)
+    if pin:
+        pin_package(folder)
+
+
+@models.command()
+def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.", metavar="FILE")]) -> None:
+    """For makers: make a key to sign packages with; prints the public key for trusted_model_keys."""
+    from models.package.signatures import new_key
+
+    typer.echo(new_key(file))
+
+
+@models.command()
+def sign(
+    folder: Folder,
+    key: Annotated[Path, typer.Option("--key", help="The maker's private key.", metavar="FILE")],
+) -> None:
+    """For makers: sign a package; every later change of a file breaks the signature."""
+    from models.package.signatures import sign_package
+
+    typer.echo(f"signed with the key {sign_package(folder, key)}")

@@ -1,0 +1,1 @@
+"""`candor demo` and `candor analyze`: the main job on this machine."""

@@ -1,0 +1,1 @@
+"""The pages that people read: model card, audit, explanations."""

@@ -1,0 +1,1 @@
+"""The page of a fairness audit, and its three files."""

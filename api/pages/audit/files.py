@@ -1,0 +1,51 @@
+"""Writes an audit: metrics.csv for machines, audit.json signed for the record, audit.html for people."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import astuple
+from pathlib import Path
+from typing import Any
+
+from api.pages.audit.page import render
+from core.errors import ConfigurationError
+from fairness.audit.nouns import COLUMNS, Audit
+from fairness.audit.signature import Signer, Verified, signed, verify
+
+METRICS, DOCUMENT, PAGE = "metrics.csv", "audit.json", "audit.html"
+_MOST_BYTES = 512 * 1024 * 1024
+
+
+def write_audit(audit: Audit, out: Path, signer: Signer, *, command: str = "") -> dict[str, Any]:
+    """Write the three files into the folder `out`; returns the document of audit.json."""
+    document = signed(audit, signer)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _write_metrics(audit, out / METRICS)
+        (out / DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
+        page = render(audit, command=command, signed_by=f"{signer.public_key} ({signer.whose} key)")
+        (out / PAGE).write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"{out} cannot be written: {error.strerror}") from error
+    return document
+
+
+def _write_metrics(audit: Audit, path: Path) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(astuple(row) for row in audit.rows)
+
+
+def read_audit(path: Path, *, public_key: str = "") -> Verified:
+    """The audit in an audit.json, its signature checked (see `verify`)."""
+    try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise ConfigurationError(f"{path} is too large to be an audit.json")
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"{path} cannot be read as the audit.json of an audit") from error
+    if not isinstance(document, dict):
+        raise ConfigurationError(f"{path} is not the audit.json of an audit")
+    return verify(document, public_key=public_key)

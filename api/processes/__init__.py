@@ -1,0 +1,1 @@
+"""The long-running processes: supervisor, node, worker."""

@@ -1,0 +1,22 @@
+"""The worker process: reads what is complete and delivers what is filed (pipeline.worker), with a sign of life."""
+
+from __future__ import annotations
+
+from api.processes.heartbeat import heartbeat, stop_signal
+from core.settings import Settings
+from core.store.store import open_store
+from pipeline.worker import Worker
+
+
+def serve_worker(settings: Settings, *, name: str) -> None:
+    """Read and deliver until SIGTERM or SIGINT."""
+    stop = stop_signal()
+    worker = Worker(settings, name=name)
+    store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
+    try:
+        worker.start()
+        with heartbeat(store, f"worker/{name}"):
+            stop.wait()
+    finally:
+        store.close()
+        worker.stop()
