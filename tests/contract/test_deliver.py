@@ -10,7 +10,7 @@ from core.settings import DestinationSettings, Settings
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.deliver import DeliveryLoop
 from tests.contract.encode_cases import report
-from tests.unit.store_fixtures import arrival, make_store
+from tests.store_fixtures import arrival, make_store
 
 
 def sr_of():

@@ -20,7 +20,7 @@ from tests.e2e.reports import SR, reports_by_study
 from tests.e2e.studies import candor, radiograph, send
 from tests.known_model import make_known_model
 from tests.site_readings import fill_site
-from tests.unit.store_fixtures import make_store, store_settings
+from tests.store_fixtures import make_store, store_settings
 
 NOW = 1_800_000_000.0
 

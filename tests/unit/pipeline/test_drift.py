@@ -23,7 +23,7 @@ from core.store.tables.fairness import readings
 from fairness.cohorts import Definition, loggable, parse_definition
 from pipeline.watch.daily import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
 from pipeline.watch.drift import months_to_look_at, watch_cohorts
-from tests.unit.store_fixtures import make_store, store_settings
+from tests.store_fixtures import make_store, store_settings
 
 NOW = datetime.now(UTC).timestamp()
 DAY = 24 * 3600.0

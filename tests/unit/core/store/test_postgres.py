@@ -33,8 +33,8 @@ from core.store.tables.metadata import metadata
 from core.store.trail import AuditTrail, audit_events
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
-from tests.unit.test_core_audit import KEY, record_from_processes
-from tests.unit.test_core_database import DBOS_PROGRAM, MIGRATE
+from tests.unit.core.store.test_engine import DBOS_PROGRAM, MIGRATE
+from tests.unit.core.test_trail import KEY, record_from_processes
 
 EVENT = AuditEvent(action="instance.received", actor="CT1", outcome="success")
 
@@ -149,7 +149,7 @@ def test_a_server_that_is_away_is_unavailable() -> None:
 def test_dbos_runs_on_the_engine(url: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", DBOS_PROGRAM, url, KEY.to_text()],
-        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[4],
     )  # fmt: skip
     assert done.stdout.strip() == "['double', 'increment'] 30", done.stderr
 

@@ -17,7 +17,7 @@ from fairness.audit.nouns import Provenance
 from fairness.audit.run import Request, run_audit
 from fairness.audit.sample_size import for_gap, for_half_width
 
-SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[3] / "shared")) / "data"
+SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[4] / "shared")) / "data"
 FINDINGS = ("Cardiomegaly", "Effusion")
 PUBLISHED = {
     ("Cardiomegaly", "view=PA"): 0.940,

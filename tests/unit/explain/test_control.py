@@ -15,7 +15,7 @@ from models.training.chest.control import frozen_control
 from models.training.chest.export import export
 from pipeline.registration.map_gate import held_out_set
 
-SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[4] / "shared"))
 DATA = SHARED / "data" / "nih_chest"
 SIDE = 224
 SCALE = 16.0

@@ -17,7 +17,7 @@ from core.store.store import Store
 from fairness.audit.signature import Signer
 from pipeline.installed_models import site_registry
 from tests.site_readings import fill_site
-from tests.unit.store_fixtures import make_store, store_settings
+from tests.store_fixtures import make_store, store_settings
 
 MODEL = "chest_radiograph"
 

@@ -19,7 +19,7 @@ from models.quality import QualityModel
 from models.registry import ZOO
 from models.runtimes.onnx import OnnxModel
 
-SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[3] / "shared"))
+SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).parents[4] / "shared"))
 PACKAGE = ZOO / "chest_radiograph"
 
 

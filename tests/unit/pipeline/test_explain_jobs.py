@@ -28,9 +28,9 @@ from pipeline.reading.reader import ReadingRoom
 from pipeline.reading.turns import Desk
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
-from tests.unit.store_fixtures import arrival
-from tests.unit.test_same_version import PACS, file_report
-from tests.unit.test_select import image
+from tests.store_fixtures import arrival
+from tests.unit.inference.test_select import image
+from tests.unit.pipeline.test_same_version import PACS, file_report
 
 Work = Callable[[Callable[[], object]], ExplanationJob]
 

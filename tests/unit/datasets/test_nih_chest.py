@@ -12,7 +12,7 @@ from core.errors import ConfigurationError, IntegrityError
 from datasets.chest import nih_chest
 from datasets.chest.nih_chest import LabelledRadiograph, load, split_of, targets_of
 
-NIH = Path(__file__).parents[3] / "shared" / "data" / "nih_chest"
+NIH = Path(__file__).parents[4] / "shared" / "data" / "nih_chest"
 
 
 @pytest.fixture(scope="module")

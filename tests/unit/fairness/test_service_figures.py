@@ -16,7 +16,7 @@ from core.store.tables.fairness import readings, truths
 from pipeline.watch.site_audit import audit_site
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import DAY_SECONDS
-from tests.unit.store_fixtures import make_store, store_settings
+from tests.store_fixtures import make_store, store_settings
 
 NOW = 1_800_000_000.0
 FAILED = ReportStatus.FAILED

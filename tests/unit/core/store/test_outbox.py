@@ -13,7 +13,7 @@ from core.store.store import open_store
 from core.store.studies.outbox import COMMITMENT_ATTEMPTS
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
-from tests.unit.store_fixtures import arrival, make_store, store_settings
+from tests.store_fixtures import arrival, make_store, store_settings
 
 KINDS = frozenset({ObjectKind.SR, ObjectKind.SC})
 

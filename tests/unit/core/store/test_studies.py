@@ -8,7 +8,7 @@ from core.errors import IntegrityError
 from core.states import TRANSITIONS, check_transition
 from core.store.studies.intake import InstanceRole, Kept
 from core.store.studies.revisions import Revision
-from tests.unit.store_fixtures import arrival, make_store
+from tests.store_fixtures import arrival, make_store
 
 RULE = {"quiet_seconds": 2.0, "maximum_wait_seconds": 60.0}
 

@@ -19,7 +19,7 @@ from pipeline.watch.cohort_lines import cohorts_file
 from pipeline.watch.site_audit import audit_site, keep_audit, refresh_audits
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
-from tests.unit.store_fixtures import make_store, store_settings
+from tests.store_fixtures import make_store, store_settings
 
 NOW = 1_800_000_000.0
 ANSWER = GroundTruth(

@@ -23,7 +23,7 @@ from pipeline.reading.reader import ReadingRoom
 from pipeline.reading.turns import Desk
 from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
-from tests.unit.test_select import image
+from tests.unit.inference.test_select import image
 
 
 def gated(folder: Path, version: str, threshold: float, names: tuple[str, ...] = ()) -> ModelPackage:

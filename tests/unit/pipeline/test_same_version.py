@@ -27,8 +27,8 @@ from pipeline.reading.turns import Desk
 from pipeline.workflow import StudyWorkflow
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
-from tests.unit.store_fixtures import arrival
-from tests.unit.test_select import image
+from tests.store_fixtures import arrival
+from tests.unit.inference.test_select import image
 
 PACS = DestinationSettings(name="PACS", ae_title="PACS", objects=(ObjectKind.SR, ObjectKind.SC))
 

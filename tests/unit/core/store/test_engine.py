@@ -19,7 +19,7 @@ from sqlalchemy.exc import OperationalError
 
 import core.store.tables.studies  # noqa: F401  # fills the metadata
 from core.errors import ConfigurationError, IntegrityError, Unavailable
-from core.store import engine as database
+from core.store import engine as engine_module
 from core.store.engine import migrate, open_engine, open_workflow_engine, reading, rekey
 from core.store.keys import SiteKey
 from core.store.tables.metadata import metadata
@@ -125,7 +125,7 @@ def test_readers_do_not_wait_for_a_writer(engine: Engine) -> None:
 
 
 def test_a_lock_held_too_long_is_unavailable(engine: Engine, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(engine_module, "BUSY_TIMEOUT_SECONDS", 0.1)
     hasty = open_engine(url, KEY)
     with engine.begin(), pytest.raises(Unavailable, match="busy"), hasty.begin():
         pass
@@ -197,12 +197,12 @@ def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:
 def test_a_migration_that_fails_changes_nothing(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scripts = tmp_path / "migrations"
     (scripts / "versions").mkdir(parents=True)
-    (scripts / "env.py").write_text((database.MIGRATIONS / "env.py").read_text())
+    (scripts / "env.py").write_text((engine_module.MIGRATIONS / "env.py").read_text())
     (scripts / "versions" / "0001.py").write_text(
         "from alembic import op\nrevision, down_revision = '0001', None\n"
         "def upgrade():\n    op.execute('CREATE TABLE half (a)')\n    op.execute('CREATE TABLE half (a)')\n"
     )
-    monkeypatch.setattr(database, "MIGRATIONS", scripts)
+    monkeypatch.setattr(engine_module, "MIGRATIONS", scripts)
     engine = open_engine(url, KEY)
     with pytest.raises(OperationalError):
         migrate(engine)
@@ -246,9 +246,9 @@ engine.dispose()
 def test_dbos_runs_on_an_encrypted_file(url: str, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", DBOS_PROGRAM, url, KEY.to_text()],
-        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[4],
     )  # fmt: skip
     assert done.stdout.strip() == "['double', 'increment'] 30", done.stderr
     assert done.stderr == ""
     assert b"workflow_status" not in (tmp_path / "candor.db").read_bytes()
-    assert not list(Path(__file__).parents[2].glob("custom_system_database_engine*"))
+    assert not list(Path(__file__).parents[4].glob("custom_system_database_engine*"))

@@ -11,7 +11,7 @@ from fairness.policy import DEFAULT, Level, judge, parse_policy
 from models.registry import load_registry
 from pipeline.registration.evaluate import validation_audit
 
-_BESIDE = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[3:5]]
+_BESIDE = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[4:6]]
 RADIOGRAPHS = next((folder for folder in _BESIDE if folder.is_dir()), _BESIDE[0])
 
 

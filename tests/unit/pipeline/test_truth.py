@@ -24,7 +24,7 @@ from fairness.service.truth import (
 )
 from fairness.service.weights import weighted_rows
 from pipeline.watch.truth_import import import_truth, write_blind_list
-from tests.unit.store_fixtures import arrival, make_store
+from tests.store_fixtures import arrival, make_store
 
 NOW = 1_800_000_000.0
 KEY = b"k" * 32

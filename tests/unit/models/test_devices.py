@@ -103,7 +103,7 @@ def test_asking_a_torch_without_cuda_does_not_import_it() -> None:
     program = (
         "import sys; from models.runtimes.devices import torch_device; torch_device(); sys.exit('torch' in sys.modules)"
     )
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     import torch
 
     if torch.version.cuda is not None:

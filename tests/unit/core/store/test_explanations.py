@@ -9,7 +9,7 @@ from core.domain.explanation import Faithfulness
 from core.domain.explanation_job import JobState
 from core.domain.model import ModelVersion
 from core.store.studies.explanations import SILENT_SECONDS
-from tests.unit.store_fixtures import arrival, make_store
+from tests.store_fixtures import arrival, make_store
 
 FIGURES = Faithfulness(deletion_auc=0.2, insertion_auc=0.7, null_percentile=95.0, stability=0.9, forward_passes=25)
 MODEL = ModelVersion(name="m", version="1", sha256="ab" * 32, manufacturer="x", device_uid="2.25.1", findings=())

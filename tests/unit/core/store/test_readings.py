@@ -15,7 +15,7 @@ from core.domain.study import Instance, Patient, Series, Study
 from core.store.store import Store
 from pipeline.watch.facts import failed_reading, patient_pseudonym, reading_of
 from tests.contract.encode_cases import MODEL, finding
-from tests.unit.store_fixtures import make_store
+from tests.store_fixtures import make_store
 
 KEY = b"k" * 32
 
