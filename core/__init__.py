@@ -1,1 +1,1 @@
-"""The nouns and the foundations: domain, states, errors, settings, clock, logging, store, audit trail."""
+"""The nouns and the foundations: domain, states, errors, settings, clock, logging, store, trail."""

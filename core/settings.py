@@ -162,7 +162,7 @@ class Settings(BaseSettings):
 
     @property
     def site_key_file(self) -> Path:
-        """Beside the data folder, not in it: a stolen copy of the folder does not open itself."""
+        """Outside the data folder: a stolen copy of the folder does not open itself."""
         return self.key_file or self.data_dir.with_name(self.data_dir.name + ".key")
 
     @property

@@ -1,4 +1,4 @@
-"""How the audit trail is sealed: the arithmetic of the chain, without a database.
+"""How the trail is sealed: the arithmetic of the chain, without a database.
 
 Every event's hash is an HMAC-SHA256 over its number, its time, its fields and the hash of the event before it. Whoever
 has the database but not the site key can therefore neither change, remove nor reorder an event and mend the chain
@@ -18,7 +18,7 @@ from dataclasses import asdict, dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 
 GENESIS = "0" * 64
 """What the first event names as the hash before it."""
@@ -30,7 +30,7 @@ class SealedEvent:
 
     seq: int
     at: str
-    event: AuditEvent
+    event: TrailEvent
     previous: str
     hash: str
 
@@ -53,7 +53,7 @@ class SignedHead:
     signature: str
 
 
-def seal_event(key: bytes, seq: int, at: str, event: AuditEvent, previous: str) -> SealedEvent:
+def seal_event(key: bytes, seq: int, at: str, event: TrailEvent, previous: str) -> SealedEvent:
     """The next link after `previous`."""
     sealed = _hmac(key, {"seq": seq, "at": at, "event": asdict(event), "previous": previous})
     return SealedEvent(seq=seq, at=at, event=event, previous=previous, hash=sealed)

@@ -1,4 +1,4 @@
-"""The node: C-STORE, C-ECHO and storage commitment for anyone the gate lets in, plain and over TLS.
+"""The node: C-STORE, C-ECHO and storage commitment for any peer that admission lets in, plain and over TLS.
 
 A C-STORE is answered 0x0000 only after the intake has the object on disk and indexed; whatever else happens is
 answered with a status that tells the sender to repair or to try again. Nothing is decoded here: the data set's bytes
@@ -27,7 +27,7 @@ from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VE
 from dicom_node.header.read import parse_header, to_instance, to_patient, to_study_attributes
 from dicom_node.header.verified import verified_report
 from dicom_node.intake import Intake, ReceivedObject
-from dicom_node.network.admission import NO_REASON, Gate, Rejection
+from dicom_node.network.admission import NO_REASON, Admission, Rejection
 from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeServer, configure_pynetdicom
 from dicom_node.network.contexts import contexts_for
 from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
@@ -74,7 +74,7 @@ class Node:
         self.settings = settings
         self.maximum_object_bytes = settings.maximum_object_bytes
         self.bytes_in_flight = BytesInFlight(settings.maximum_bytes_in_flight)
-        self.gate = Gate(
+        self.admission = Admission(
             ae_title=settings.ae_title.strip(),
             require_called_ae_title=settings.require_called_ae_title,
             allowed_calling_ae_titles=settings.allowed_calling_ae_titles,
@@ -148,14 +148,14 @@ class Node:
             _log.error("association.close_failed", error=type(error).__name__)
 
     def turned_away(self, address: str, sentence: str, *, calling_ae_title: str = "") -> None:
-        """A connection or an association was refused at the gate."""
+        """A connection or an association was refused at admission."""
         self._refused("", calling_ae_title, address, CandorError(sentence))
 
     def _listen(self, name: str, port: int, tls: TlsFiles | None) -> None:
         settings = self.settings
         ae = ApplicationEntity(settings.ae_title)
         ae.maximum_pdu_size = ANNOUNCED_PDU_BYTES
-        ae.maximum_associations = 1_000_000  # pynetdicom counts idle sockets too; the gate counts associations
+        ae.maximum_associations = 1_000_000  # pynetdicom counts idle sockets too; admission counts associations
         ae.acse_timeout = settings.acse_timeout_seconds
         ae.dimse_timeout = settings.dimse_timeout_seconds
         ae.network_timeout = settings.network_timeout_seconds
@@ -181,11 +181,11 @@ class Node:
         calling, called = str(request.calling_ae_title).strip(), str(request.called_ae_title).strip()
         rejection: Rejection | None = NO_REASON
         try:
-            rejection = self.gate.admit(association.address, calling, called)
+            rejection = self.admission.admit(association.address, calling, called)
             association.admitted = rejection is None
             association.acceptor.supported_contexts = contexts_for(association.requestor.requested_contexts)
         finally:
-            self.gate.settle(association.address, association.connection)
+            self.admission.settle(association.address, association.connection)
             if not association.admitted:
                 result = rejection or NO_REASON
                 association.acse.send_reject(result.result, result.source, result.reason)
@@ -236,7 +236,7 @@ class Node:
     def _refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
         try:
             self._intake.refused(association_id, calling_ae_title, address, error)
-        except Exception as failure:  # noqa: BLE001 boundary: the audit trail being away must not end the association
+        except Exception as failure:  # noqa: BLE001 boundary: the trail being away must not end the association
             _log.error("refusal.not_recorded", error=type(failure).__name__)
 
 

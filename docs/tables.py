@@ -39,7 +39,7 @@ from pipeline.data_folder import make_data_folder
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = (
     *("README.md", "ARCHITECTURE.md", "docs/dicom-conformance.md", "docs/explanations.md", "docs/operations.md"),
-    "docs/quality-gate.md",
+    "docs/quality-check.md",
     "docs/results.md",
     "docs/training.md",
 )

@@ -1,7 +1,7 @@
-"""The quality gate: an image that the model was not made for is not scored, and the report says what is wrong with it.
+"""The quality check: an image that the model was not made for is not scored, and the report says what is wrong with it.
 
-The gate looks at pixels only. What a header says (a lateral, a child, a hand) is the business of `inference.select`;
-the gate is for headers that say nothing, or the wrong thing.
+The check looks at pixels only. What a header says (a lateral, a child, a hand) is the business of `inference.select`;
+the check is for headers that say nothing, or the wrong thing.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from core.domain.model import Quality
 from core.domain.study import Image, Instance
 from core.errors import InvalidStudy
 from models.package.format import ModelPackage
-from models.quality import Fault, QualityGate, QualityModel
+from models.quality import Fault, QualityCheck, QualityModel
 
 CHILD = "child"
-NO_GATE = "The image was not checked for faults: this model comes without a quality gate"
+NO_QUALITY_CHECK = "The image was not checked for faults: this model comes without a quality check"
 
 
 def assess(model: QualityModel, image: Image) -> Quality:
@@ -25,26 +25,26 @@ def assess(model: QualityModel, image: Image) -> Quality:
     """
     scores = model.scores(image.pixels)
     if not all(math.isfinite(score) for score in scores.values()):
-        raise InvalidStudy("the quality gate's answer for this image is not a number, so nothing can be said of it")
-    return _judged(model.gate, scores)
+        raise InvalidStudy("the quality check's answer for this image is not a number, so nothing can be said of it")
+    return _judged(model.check, scores)
 
 
-def judged_again(gate: QualityGate | None, remembered: Quality | None) -> Quality | None:
-    """Remembered scores by the thresholds and in the words of `gate`: they are of the weights, faults of the version.
+def judge_remembered(check: QualityCheck | None, remembered: Quality | None) -> Quality | None:
+    """Remembered scores by the thresholds and in the words of `check`: they are of the weights, faults of the version.
 
-    None without a gate. Raises LookupError when they are not its scores: other weights, other names, none remembered.
+    None without a check. Raises LookupError when they are not its scores: other weights, other names, none remembered.
     """
-    if gate is None:
+    if check is None:
         return None
-    if remembered is None or remembered.sha256 != gate.sha256:
-        raise LookupError("this gate did not look at the image")
-    if list(remembered.scores) != [fault.name for fault in gate.faults]:
-        raise LookupError("this gate gives its scores other names")
-    return _judged(gate, remembered.scores)
+    if remembered is None or remembered.sha256 != check.sha256:
+        raise LookupError("this check did not look at the image")
+    if list(remembered.scores) != [fault.name for fault in check.faults]:
+        raise LookupError("this check gives its scores other names")
+    return _judged(check, remembered.scores)
 
 
 def refuse_faulty(quality: Quality | None, instance: Instance) -> None:
-    """Raise InvalidStudy, with the words for the report, where the gate found a fault.
+    """Raise InvalidStudy, with the words for the report, where the check found a fault.
 
     A child by its looks is refused whatever the header says (select has refused the children of the header): the
     words then tell which of the two the reader has to settle. The age itself is never repeated.
@@ -57,17 +57,17 @@ def refuse_faulty(quality: Quality | None, instance: Instance) -> None:
     raise InvalidStudy(f"{quality.reason}; {aside}")
 
 
-def gate_limitations(package: ModelPackage) -> tuple[str, ...]:
-    """What a report must say of the gate: something only where there is none."""
-    return () if package.quality else (NO_GATE,)
+def quality_limitations(package: ModelPackage) -> tuple[str, ...]:
+    """What a report must say of the check: something only where there is none."""
+    return () if package.quality else (NO_QUALITY_CHECK,)
 
 
-def _judged(gate: QualityGate, scores: dict[str, float]) -> Quality:
-    worst = gate.worst(scores)
+def _judged(check: QualityCheck, scores: dict[str, float]) -> Quality:
+    worst = check.worst(scores)
     if worst is None:
-        return Quality(sha256=gate.sha256, scores=scores)
-    return Quality(sha256=gate.sha256, scores=scores, fault=worst.name, reason=_words(worst, scores[worst.name]))
+        return Quality(sha256=check.sha256, scores=scores)
+    return Quality(sha256=check.sha256, scores=scores, fault=worst.name, reason=_words(worst, scores[worst.name]))
 
 
 def _words(fault: Fault, score: float) -> str:
-    return f"{fault.reason} (quality gate: {fault.kind} {score:.3g}, refused above {fault.threshold:.3g})"
+    return f"{fault.reason} (quality check: {fault.kind} {score:.3g}, refused above {fault.threshold:.3g})"

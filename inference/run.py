@@ -12,15 +12,15 @@ from models.quality import QualityModel
 from models.runtimes.onnx import OnnxModel
 
 
-def infer(model: OnnxModel, image: Image, sop_instance_uid: str, gate: QualityModel | None = None) -> Prediction:
+def infer(model: OnnxModel, image: Image, sop_instance_uid: str, check: QualityModel | None = None) -> Prediction:
     """Scores, calibrated probabilities and class activation maps of `image` (pixels 0..1, shape (rows, columns)).
 
-    With a `gate`, an image that it finds faulty is not shown to the model: the prediction then holds only that.
+    With a `check`, an image that it finds faulty is not shown to the model: the prediction then holds only that.
     Raises InvalidStudy when the model answers with something that is not a finite number: NaN is below every
     threshold, and would pass for "no finding".
     """
     frame = image.frame
-    quality = assess(gate, image) if gate else None
+    quality = assess(check, image) if check else None
     if quality and quality.fault:
         return Prediction(
             model=model.package.model,

@@ -1,4 +1,4 @@
-"""The quality gate of a package: a small graph that says what is wrong with an image before the model sees it.
+"""The quality check of a package: a small graph that says what is wrong with an image before the model sees it.
 
 A package may hold `models/quality.onnx`; its SHA-256, and for each score its name, threshold and words, stand in
 candor.json under "quality". Packages without one load as before, and their reports say that nothing was checked.
@@ -20,7 +20,7 @@ from core.geometry import FloatMap
 from models.package.external_data import refuse_external_data
 
 _CLOSEST = 1e-6  # to 0 or 1 that a probability counts
-GATE_WEIGHTS = Path("models/quality.onnx")
+QUALITY_WEIGHTS = Path("models/quality.onnx")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,8 +44,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QualityGate:
-    """The gate of a verified package, as data; `faults` in the order of the graph's scores."""
+class QualityCheck:
+    """The check of a verified package, as data; `faults` in the order of the graph's scores."""
 
     weights: Path
     sha256: str
@@ -61,50 +61,50 @@ class QualityGate:
 
 @dataclass(frozen=True, slots=True)
 class QualityModel:
-    """A gate in memory, ready to look."""
+    """A check in memory, ready to look."""
 
-    gate: QualityGate
+    check: QualityCheck
     session: Any
 
     @classmethod
-    def load(cls, gate: QualityGate) -> QualityModel:
+    def load(cls, check: QualityCheck) -> QualityModel:
         """Load the weights, one thread: the graph is small. Raises IntegrityError or ConfigurationError."""
         import onnxruntime  # type: ignore[import-untyped]
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        weights = _verified(gate.weights, gate.sha256)
-        refuse_external_data(weights, gate.weights.name)
+        weights = _verified(check.weights, check.sha256)
+        refuse_external_data(weights, check.weights.name)
         try:
             session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
-            raise ConfigurationError(f"{gate.weights.name} is no ONNX model") from error
-        model = cls(gate, session)
+            raise ConfigurationError(f"{check.weights.name} is no ONNX model") from error
+        model = cls(check, session)
         model.scores(np.zeros((64, 64), np.float32))
         return model
 
     def scores(self, pixels: FloatMap) -> dict[str, float]:
         """Score per fault of an image, 0 (black) .. 1 (white), shape (rows, columns), not padded."""
         image = np.ascontiguousarray(pixels, np.float32)[np.newaxis, np.newaxis]
-        (scores,) = self.session.run([self.gate.output_name], {self.gate.input_name: image})
-        if scores.shape != (1, len(self.gate.faults)):
-            raise IntegrityError(f"{self.gate.weights.name} gives other scores than candor.json names")
-        return {fault.name: float(score) for fault, score in zip(self.gate.faults, scores[0], strict=True)}
+        (scores,) = self.session.run([self.check.output_name], {self.check.input_name: image})
+        if scores.shape != (1, len(self.check.faults)):
+            raise IntegrityError(f"{self.check.weights.name} gives other scores than candor.json names")
+        return {fault.name: float(score) for fault, score in zip(self.check.faults, scores[0], strict=True)}
 
 
-def load_gate(folder: Path, description: dict[str, Any]) -> QualityGate | None:
-    """The gate of the package in `folder`, verified, or None where it has none.
+def load_quality_check(folder: Path, description: dict[str, Any]) -> QualityCheck | None:
+    """The check of the package in `folder`, verified, or None where it has none.
 
     Raises IntegrityError when there is a graph that candor.json does not vouch for.
     """
-    section, weights = description.get("quality"), folder / GATE_WEIGHTS
+    section, weights = description.get("quality"), folder / QUALITY_WEIGHTS
     if section is None:
         if weights.exists():
-            raise IntegrityError(f"the quality gate of {folder.name} is not named in its description")
+            raise IntegrityError(f"the quality check of {folder.name} is not named in its description")
         return None
     _verified(weights, section["sha256"])
-    return QualityGate(
+    return QualityCheck(
         weights=weights,
         sha256=section["sha256"],
         input_name=section["input"]["name"],
@@ -128,7 +128,7 @@ def _verified(weights: Path, sha256: str) -> bytes:
     except OSError as error:
         raise ConfigurationError(f"{weights} cannot be read") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise IntegrityError(f"the quality gate beside {weights.parent.parent.name} is not the published one")
+        raise IntegrityError(f"the quality check beside {weights.parent.parent.name} is not the published one")
     return data
 
 

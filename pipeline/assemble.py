@@ -14,7 +14,7 @@ import structlog
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.revisions import Revision
-from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.reader import RememberingReader
 
 LOOK_AGAIN_SECONDS = 15.0
 _log = structlog.get_logger()
@@ -60,7 +60,7 @@ class Assembler:
 class Anticipator:
     """Reads images ahead while their studies are still quiet."""
 
-    def __init__(self, store: Store, room: ReadingRoom) -> None:
+    def __init__(self, store: Store, room: RememberingReader) -> None:
         self._studies = store.studies
         self._room = room
         self._newest_seen = 0

@@ -88,7 +88,7 @@ class StoreIntake:
         _log.info("truth.verified_report", study=study, count=self._store.truths.add(answers))
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
-        """Tell the operator and the audit trail; a stranger's error is named by its kind only."""
+        """Tell the operator and the trail; a foreign error is named by its kind only."""
         reason = str(error) if isinstance(error, CandorError) else type(error).__name__
         _log.warning("instance.refused", calling_ae_title=calling_ae_title, address=address, reason=reason)
         self._store.intake.refuse(calling_ae_title=calling_ae_title, address=address, reason=reason)

@@ -12,7 +12,7 @@ from core.errors import CandorError
 
 
 def describe(error: Exception) -> str:
-    """Our own errors speak for themselves; of a stranger only the kind is told, its text may hold patient data."""
+    """Our own errors speak for themselves; of a foreign error only the kind is told, its text may hold patient data."""
     return str(error) if isinstance(error, CandorError) else f"an unexpected {type(error).__name__}"
 
 
@@ -64,7 +64,7 @@ class Loop:
 
 
 @contextmanager
-def signs_of_life(give: Callable[[], None], *, every_seconds: float) -> Iterator[None]:
+def heartbeats(give: Callable[[], None], *, every_seconds: float) -> Iterator[None]:
     """Call `give` every so often while the block is at work; one that fails is logged, and the next one tried."""
     is_over = threading.Event()
 

@@ -22,7 +22,7 @@ from core.errors import InvalidStudy
 from explain.gate.result import withheld_reason
 from explain.maps.class_activation import explain
 from inference.findings import to_findings
-from inference.quality import gate_limitations
+from inference.quality import quality_limitations
 from inference.select import Choice, Declined, select
 from models.package.format import ModelPackage
 from pipeline.trust import closed, judged, unmeasured
@@ -91,7 +91,7 @@ def read_study(
         findings=findings,
         saliencies=saliencies,
         cohorts=audits.for_cohort(study, choice, at),
-        limitations=(*choice.limitations, *gate_limitations(choice.package), *unmeasured(saliencies)),
+        limitations=(*choice.limitations, *quality_limitations(choice.package), *unmeasured(saliencies)),
         explanation_gate=gate,
         analysed_sop_instance_uid=choice.instance.sop_instance_uid,
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,

@@ -22,12 +22,12 @@ from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.installed_models import site_registry
 from pipeline.loops import Loop
-from pipeline.reading.children import Beside, Runner
-from pipeline.reading.explain_child import OpinionRunner
-from pipeline.reading.explain_jobs import OpinionDesk
-from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.children import Runner, ShadowRunner
+from pipeline.reading.explain_child import ExplainChild
+from pipeline.reading.explain_jobs import ExplainJobs
+from pipeline.reading.reader import RememberingReader
 from pipeline.reading.shadow import Shadow, ShadowLoop, since_of
-from pipeline.reading.turns import Desk
+from pipeline.reading.turns import Turns
 from pipeline.watch.daily import Watch
 from pipeline.workflow import StudyWorkflow
 
@@ -46,7 +46,7 @@ class Worker:
         self._settings = settings
         self._name = name
         self._exit = ExitStack()
-        self._opinions: OpinionDesk | None = None
+        self._explanations: ExplainJobs | None = None
 
     def start(self) -> None:
         """Start everything; ConfigurationError when a worker of this name runs on this data folder already."""
@@ -65,8 +65,8 @@ class Worker:
 
     def stop(self) -> None:
         """Stop in the opposite order; what is unfinished goes on at the next start."""
-        if self._opinions is not None:
-            self._opinions.stop()
+        if self._explanations is not None:
+            self._explanations.stop()
         self._exit.close()
 
     def _registry(self, store: Store) -> Registry:
@@ -76,18 +76,18 @@ class Worker:
             _log.error("model.refused", model=model, reason=str(refused.reason))
         return registry
 
-    def _open_room(self, store: Store, registry: Registry, exit_stack: ExitStack) -> ReadingRoom:
+    def _open_room(self, store: Store, registry: Registry, exit_stack: ExitStack) -> RememberingReader:
         runner = Runner(registry.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
         providers = runner.warm_up()
         ready = _ready(registry.packages, providers)
-        return ReadingRoom(store, ready, runner, Desk(self._settings.reading_threads), self._settings)
+        return RememberingReader(store, ready, runner, Turns(self._settings.reading_threads), self._settings)
 
     def _shadow_loops(self, store: Store, registry: Registry, exit_stack: ExitStack) -> list[Loop]:
         """None without shadow versions: their child is not even started then."""
         if not registry.shadows:
             return []
-        child = Beside(registry.shadows)
+        child = ShadowRunner(registry.shadows)
         exit_stack.callback(child.close)
         ready = {package.model.device_uid for package in _ready(registry.shadows, child.warm_up())}
         shadows = [
@@ -97,7 +97,7 @@ class Worker:
         ]
         return [Loop("shadow", ShadowLoop(store, shadows, child).tick, rest_seconds=0.5)]
 
-    def _loops(self, store: Store, room: ReadingRoom, exit_stack: ExitStack) -> list[Loop]:
+    def _loops(self, store: Store, room: RememberingReader, exit_stack: ExitStack) -> list[Loop]:
         deliveries = [
             Loop(
                 f"deliver-{destination.name}",
@@ -113,9 +113,9 @@ class Worker:
 
         workflow = StudyWorkflow(store, room, self._settings, nudge_deliveries)
         exit_stack.enter_context(_workflow_engine(self._settings, store, self._name))
-        self._opinions = self._open_opinions(store, room, nudge_deliveries, exit_stack)
+        self._explanations = self._open_opinions(store, room, nudge_deliveries, exit_stack)
         return [
-            Loop("explanations", self._opinions.tick, rest_seconds=1.0),
+            Loop("explanations", self._explanations.tick, rest_seconds=1.0),
             Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
             Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
             Loop("watch", Watch(store, self._settings, self._name, now=time.time).tick, rest_seconds=30.0),
@@ -123,12 +123,12 @@ class Worker:
         ]
 
     def _open_opinions(
-        self, store: Store, room: ReadingRoom, on_filed: Callable[[], None], exit_stack: ExitStack
-    ) -> OpinionDesk:
+        self, store: Store, room: RememberingReader, on_filed: Callable[[], None], exit_stack: ExitStack
+    ) -> ExplainJobs:
         store.explanations.interrupt(self._name)
-        runner = OpinionRunner(room.packages, threads=self._settings.model_threads)
+        runner = ExplainChild(room.packages, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
-        return OpinionDesk(store, self._settings, room, runner, holder=self._name, on_filed=on_filed)
+        return ExplainJobs(store, self._settings, room, runner, holder=self._name, on_filed=on_filed)
 
 
 def _ready(packages: Sequence[ModelPackage], providers: dict[str, tuple[str, str]]) -> list[ModelPackage]:

@@ -28,7 +28,7 @@ from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
 from pipeline.loops import describe
 from pipeline.reading.children import RunnerDied
-from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.reader import RememberingReader
 from pipeline.results_json import document
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits
@@ -52,12 +52,12 @@ POSTPONED = "postponed"
 class StudyWorkflow(DBOSConfiguredInstance):
     """Reads one revision of one study, once."""
 
-    def __init__(self, store: Store, room: ReadingRoom, settings: Settings, on_filed: Callable[[], None]) -> None:
+    def __init__(self, store: Store, room: RememberingReader, settings: Settings, on_filed: Callable[[], None]) -> None:
         self._store = store
         self._room = room
         self._settings = settings
         self._on_filed = on_filed
-        self._desk = room.desk
+        self._turns = room.turns
         self._audits = Audits(store, settings)
         super().__init__(config_name="candor")
 
@@ -80,9 +80,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
     def run(self, study_id: str, revision: int) -> str:
         """Receive and assemble came before; deliver empties the outbox that `report` and `illustrate` fill."""
         try:
-            with self._desk.reporting():
+            with self._turns.reporting():
                 status = self.report(study_id, revision)
-            with self._desk.drawing():
+            with self._turns.drawing():
                 self.illustrate(study_id, revision)
         except Exception as error:  # noqa: BLE001 - the boundary of the workflow: the operator must see it, whatever it is
             cause = error.errors[-1] if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded) else error
@@ -99,7 +99,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         What the model said is remembered (pipeline.reading.reader), so a second run of this step runs no model.
         """
         this = Revision(study_id=study_id, revision=revision)
-        with _no_strangers("report"):
+        with _own_errors_only("report"):
             filed = self._store.reports.find(this)
             if filed is None:
                 report = self._read(this, self._room, self._room.packages, at=datetime.now(UTC))
@@ -111,7 +111,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
     @DBOS.step(name="illustrate", **RETRY)
     def illustrate(self, study_id: str, revision: int) -> None:
         """Draw what destinations want besides the SR, for each positive finding; then the study is reported."""
-        with _no_strangers("illustrate"):
+        with _own_errors_only("illustrate"):
             self._illustrate(Revision(study_id=study_id, revision=revision))
 
     def _illustrate(self, this: Revision) -> None:
@@ -213,7 +213,7 @@ def _workflow_id(revision: Revision, attempt: int) -> str:
 
 
 @contextmanager
-def _no_strangers(step: str) -> Iterator[None]:
+def _own_errors_only(step: str) -> Iterator[None]:
     """DBOS stores what a step raises: let only errors of our own tree, which hold no patient data, get there."""
     try:
         yield

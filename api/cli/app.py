@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Our own errors explain themselves; a stranger's text may hold patient data, so only its kind is told."""
+    """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is told."""
     if isinstance(error, CandorError):
         return str(error)
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
@@ -100,11 +100,11 @@ def echo(
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
     settings = _started(data)
-    from api.processes.supervisor import Supervisor, of
+    from api.processes.supervisor import Supervisor, commands_of
     from core.store.keys import SiteKey
 
     SiteKey.load(settings.site_key_file)  # here, so that a missing key is told once and not by every child
-    raise typer.Exit(Supervisor(of(data, "node", "worker", "web")).run())
+    raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
 
 @app.command(rich_help_panel="Run")

@@ -25,10 +25,10 @@ from core.settings import Settings
 from core.store.store import Store
 from pipeline.installed_models import site_registry
 from pipeline.reading.children import Runner
-from pipeline.reading.explain_child import OpinionRunner
-from pipeline.reading.explain_jobs import OpinionDesk, ask
-from pipeline.reading.reader import ReadingRoom
-from pipeline.reading.turns import Desk
+from pipeline.reading.explain_child import ExplainChild
+from pipeline.reading.explain_jobs import ExplainJobs, ask
+from pipeline.reading.reader import RememberingReader
+from pipeline.reading.turns import Turns
 
 LOOK_SECONDS = 0.3
 
@@ -72,8 +72,8 @@ def _start_here(store: Store, settings: Settings, job: ExplanationJob, exit_stac
     """Do the job in this process, unless somebody took it meanwhile; leaving the stack waits for its end."""
     taken = store.explanations.take(desk_name(), job.job_id)
     if taken is not None:
-        desk = _open_desk(store, settings, exit_stack)
-        thread = threading.Thread(target=desk.work, args=(taken,), daemon=True)
+        turns = _open_desk(store, settings, exit_stack)
+        thread = threading.Thread(target=turns.work, args=(taken,), daemon=True)
         thread.start()
         exit_stack.callback(thread.join)  # a cancelled job ends with its next batch
 
@@ -87,14 +87,14 @@ def _worker_lives(store: Store) -> bool:
     return any(name.startswith("worker/") for name in living(store))
 
 
-def _open_desk(store: Store, settings: Settings, exit_stack: ExitStack) -> OpinionDesk:
+def _open_desk(store: Store, settings: Settings, exit_stack: ExitStack) -> ExplainJobs:
     packages = site_registry(settings, store).packages
     runner = Runner(packages, threads=settings.model_threads)
     exit_stack.callback(runner.close)
-    opinions = OpinionRunner(packages, threads=settings.model_threads)
-    exit_stack.callback(opinions.close)
-    room = ReadingRoom(store, packages, runner, Desk(1), settings)
-    return OpinionDesk(store, settings, room, opinions, holder=desk_name())
+    explanations = ExplainChild(packages, threads=settings.model_threads)
+    exit_stack.callback(explanations.close)
+    room = RememberingReader(store, packages, runner, Turns(1), settings)
+    return ExplainJobs(store, settings, room, explanations, holder=desk_name())
 
 
 def _follow(store: Store, job: ExplanationJob, start_here: Callable[[], None]) -> ExplanationJob:

@@ -13,8 +13,8 @@ mitigation_app = typer.Typer(no_args_is_help=True, help="Operating points per co
 app.add_typer(mitigation_app, name="mitigation", rich_help_panel="Audit")
 
 Number = Annotated[int, typer.Argument(help="As `candor mitigation show` lists it.", metavar="NUMBER")]
-Who = Annotated[str, typer.Option("--as", help="Who answers for it; goes into the audit trail.", metavar="NAME")]
-Why = Annotated[str, typer.Option("--because", help="Why; goes into the audit trail.", metavar="TEXT")]
+Who = Annotated[str, typer.Option("--as", help="Who answers for it; goes into the trail.", metavar="NAME")]
+Why = Annotated[str, typer.Option("--because", help="Why; goes into the trail.", metavar="TEXT")]
 
 
 @mitigation_app.command("propose")

@@ -1,4 +1,4 @@
-"""What a quality gate does, as tables on the terminal."""
+"""What a quality check does, as tables on the terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-def print_gate(figures: dict[str, Any]) -> None:
+def print_quality_check(figures: dict[str, Any]) -> None:
     """False refusals per tier and cohort, and the catch rate per fault, each with its interval."""
     console = Console(highlight=False)
     refused = Table("tier", "adults on the test side", "images", "refused wrongly", title="False refusals")

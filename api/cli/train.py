@@ -68,31 +68,35 @@ def chest_radiograph(
 
 @train_app.command("quality")
 def quality(
-    out: Annotated[Path, typer.Option("--out", help="Model package that the gate is put into.", metavar="DIR")],
+    out: Annotated[
+        Path, typer.Option("--out", help="Model package that the quality check is put into.", metavar="DIR")
+    ],
     data: Annotated[
         Path | None,
         typer.Option("--data", help="Folder with nih_chest, children and, to test with, dicom.", metavar="DIR"),
     ] = None,
     adopt: Annotated[
-        Path | None, typer.Option(help="Take the gate of this package instead of training one.", metavar="DIR")
+        Path | None, typer.Option(help="Take the quality check of this package instead of training one.", metavar="DIR")
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same run.", metavar="N")] = 1,
     steps: Annotated[int, typer.Option(min=0, metavar="N", help="So many steps; 0: the recipe's own.")] = 0,
 ) -> None:
-    """Train the quality gate of a package anew, or take another's; says what it refuses wrongly and what it catches."""
-    from api.cli.quality_tables import print_gate
+    """Train the quality check of a package, or take that of another; prints what it refuses wrongly and catches."""
+    from api.cli.quality_tables import print_quality_check
     from core.errors import ConfigurationError
-    from datasets.training.quality import train_gate
-    from models.training.quality.package import adopt_gate
+    from datasets.training.quality import train_quality_check
+    from models.training.quality.package import adopt_quality_check
 
     if (data is None) == (adopt is None):
-        raise ConfigurationError("give either --data, to train a gate, or --adopt, to take that of another package")
+        raise ConfigurationError(
+            "give either --data, to train a quality check, or --adopt, to take that of another package"
+        )
     with _progress() as told:
         if adopt:
-            figures = adopt_gate(adopt, out)
+            figures = adopt_quality_check(adopt, out)
         elif data:
-            figures = train_gate(data, out, seed=seed, steps=steps, progress=_with_loss(told))
-    print_gate(figures)
+            figures = train_quality_check(data, out, seed=seed, steps=steps, progress=_with_loss(told))
+    print_quality_check(figures)
     typer.echo(f"written to {out}: models/quality.onnx, docs/quality.json and the section of candor.json")
 
 

@@ -148,7 +148,7 @@ def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
     store = open_store(settings)
     try:
         for folder in packages:
-            register(folder, settings, store, state=ModelState.LIVE, may_run_gates=False)
+            register(folder, settings, store, state=ModelState.LIVE, may_run_checks=False)
         worker.start()
         yield store
     finally:

@@ -117,7 +117,7 @@ def _set_stage(output: Path, keep: bool, packages: Sequence[Path], exit_stack: E
     store = open_store(settings)
     exit_stack.callback(store.close)
     for folder in packages:
-        register(folder, settings, store, may_run_gates=False)  # as in `candor analyze`: whoever chose it answers
+        register(folder, settings, store, may_run_checks=False)  # as in `candor analyze`: whoever chose it answers
     supervisor = Supervisor(commands_of(settings.data_dir, "node", "worker"), stderr=log.fileno())
     exit_stack.callback(supervisor.stop)
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)

@@ -14,7 +14,7 @@ from ipaddress import ip_address
 
 from fastapi import Request
 
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import CandorError
 from core.store.store import Store
 
@@ -55,7 +55,7 @@ def requires(permission: Permission) -> Callable[[Request], Caller]:
         caller = _caller(request)
         allowed = permission in _permissions_of(request, caller)
         if permission in AUDITED or not allowed:
-            store.audit.record(_event(permission, caller, allowed, str(request.path_params.get("study_id", ""))))
+            store.trail.record(_event(permission, caller, allowed, str(request.path_params.get("study_id", ""))))
         if not allowed:
             raise Forbidden("only programs on this machine may ask, and not through a proxy")
         return caller
@@ -81,8 +81,8 @@ def _permissions_of(request: Request, caller: Caller) -> frozenset[Permission]:
     return frozenset(Permission) if is_loopback(caller.address) and not came_through_proxy else frozenset()
 
 
-def _event(permission: Permission, caller: Caller, allowed: bool, subject: str) -> AuditEvent:
-    return AuditEvent(
+def _event(permission: Permission, caller: Caller, allowed: bool, subject: str) -> TrailEvent:
+    return TrailEvent(
         action=f"web.{permission}",
         actor=caller.name,
         outcome="success" if allowed else "refused",

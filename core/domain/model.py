@@ -55,7 +55,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quality:
-    """What the quality gate said of one image: a score per fault (a probability 0..1, or a distance whose usual value
+    """What the quality check said of one image: a score per fault (a probability 0..1, or a distance whose usual value
     is 1). `fault` is the one it is refused for, with `reason` in words; both are "" for a sound image. `sha256`: the
     gate's weights.
     """
@@ -81,4 +81,4 @@ class Prediction:
     probabilities: dict[str, float]
     frame: SquareFrame
     maps: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
-    quality: Quality | None = None  # None where the package has no quality gate
+    quality: Quality | None = None  # None where the package has no quality check

@@ -2,7 +2,7 @@
 
 The record is signed with Ed25519 by the site's own key (`SiteKey.model_signing_seed`), so that a package can be held
 against it at every start, and a copy of it proves elsewhere which model ran. A version never changes its bytes; what
-may change is its state, and each change is signed anew and leaves an event in the audit trail.
+may change is its state, and each change is signed anew and leaves an event in the trail.
 """
 
 from __future__ import annotations

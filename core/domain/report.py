@@ -72,7 +72,7 @@ class Report:
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
     explanation_gate: str = ""
-    opinion: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
+    explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
 
 
 class ObjectKind(StrEnum):

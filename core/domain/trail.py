@@ -7,7 +7,7 @@ from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEvent:
+class TrailEvent:
     """Who did what, when, from where, to which (pseudonymous) subject, and how it ended (PS3.15 A.5)."""
 
     action: str  # "instance.received", "report.delivered", ...

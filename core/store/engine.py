@@ -3,7 +3,7 @@
 An SQLCipher file is opened with a raw key derived from the site key, so there is no slow passphrase derivation, in WAL
 mode with synchronous=FULL: a commit survives a power cut. `engine.begin()` takes the write lock at once (BEGIN
 IMMEDIATE), because a transaction that reads first and writes later would fail with SQLITE_BUSY, without waiting, when
-another process wrote in between. `reading(engine)` is for everything that only looks: it never waits for a writer and
+another process wrote in between. `read_only(engine)` is for everything that only looks: it never waits for a writer and
 cannot write.
 
 DBOS manages transactions by itself and gets an engine of its own: `open_workflow_engine`.
@@ -60,8 +60,8 @@ def open_workflow_engine(url: str, key: SiteKey) -> Engine:
     return engine
 
 
-def reading(engine: Engine) -> Engine:
-    """The same database for reading only: `with reading(engine).connect() as connection`. Waits for no writer."""
+def read_only(engine: Engine) -> Engine:
+    """The same database for reading only: `with read_only(engine).connect() as connection`. Waits for no writer."""
     return engine.execution_options(**{_READ_ONLY: True, "postgresql_readonly": True})
 
 

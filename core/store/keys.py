@@ -2,7 +2,7 @@
 
 A key file holds one secret a line, base64, 32 bytes each, newest first. Rotation puts a new line in front: new
 objects are wrapped with the newest secret, older objects open with the older ones until they are re-wrapped, and the
-last line, the founding secret, keeps pseudonyms and the audit chain stable for the life of the installation (a
+last line, the founding secret, keeps pseudonyms and the trail stable for the life of the installation (a
 pseudonym that changed would no longer find its study). Each purpose gets a sub-key of its own by HKDF-SHA256
 (RFC 5869), so that none of them opens what another one guards.
 """
@@ -33,7 +33,7 @@ class Purpose(StrEnum):
     OBJECTS = "candor/objects/1"
     DATABASE = "candor/database/1"
     PSEUDONYMS = "candor/pseudonyms/1"
-    AUDIT_CHAIN = "candor/audit-chain/1"
+    TRAIL_CHAIN = "candor/audit-chain/1"
     AUDIT_SIGNATURE = "candor/audit-signature/1"
     MODEL_SIGNATURE = "candor/model-signature/1"
     FAIRNESS_SIGNATURE = "candor/fairness-signature/1"
@@ -114,12 +114,12 @@ class SiteKey:
 
     @property
     def audit_key(self) -> bytes:
-        """What the audit trail is chained with; outlives rotation."""
-        return _derive(self.secrets[-1], Purpose.AUDIT_CHAIN)
+        """What the trail is chained with; outlives rotation."""
+        return _derive(self.secrets[-1], Purpose.TRAIL_CHAIN)
 
     @property
     def audit_signing_seed(self) -> bytes:
-        """The Ed25519 seed that signs the head of the audit trail; outlives rotation."""
+        """The Ed25519 seed that signs the head of the trail; outlives rotation."""
         return _derive(self.secrets[-1], Purpose.AUDIT_SIGNATURE)
 
     @property

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Engine, delete, or_, select, update
 
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.leases import leases
 
@@ -16,7 +16,7 @@ class LeaseStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def acquire(self, name: str, holder: str, seconds: float) -> bool:

@@ -25,7 +25,7 @@ from core.store.studies.intake import IntakeStore
 from core.store.studies.outbox import Outbox
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Store:
     engine: Engine
     key: SiteKey
     objects: ObjectStore
-    audit: AuditTrail
+    trail: Trail
     intake: IntakeStore
     studies: StudyStore
     predictions: PredictionStore
@@ -68,26 +68,26 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
     objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
     # The watermark turns senders away. What was acknowledged before must still be reported.
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
-    audit = AuditTrail(engine, key)
+    trail = Trail(engine, key)
     return Store(
         engine=engine,
         key=key,
         objects=objects,
-        audit=audit,
+        trail=trail,
         intake=IntakeStore(
-            engine, objects, audit, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
+            engine, objects, trail, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
         ),
         studies=StudyStore(engine, now=now),
         predictions=PredictionStore(engine, now=now),
-        reports=ReportStore(engine, results, audit, now=now),
-        outbox=Outbox(engine, audit, now=now),
+        reports=ReportStore(engine, results, trail, now=now),
+        outbox=Outbox(engine, trail, now=now),
         leases=LeaseStore(engine, now=now),
-        models=ModelStore(engine, key, audit, now=now),
+        models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),
         readings=ReadingStore(engine, now=now),
         truths=TruthStore(engine, now=now),
         site_audits=SiteAuditStore(engine, now=now),
-        operating_policies=OperatingPolicyStore(engine, audit, now=now),
+        operating_policies=OperatingPolicyStore(engine, trail, now=now),
         faithfulness=FaithfulnessStore(engine, now=now),
         explanations=ExplanationStore(engine, now=now),
     )

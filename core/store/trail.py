@@ -1,7 +1,7 @@
-"""The audit trail in the database: rows are only ever added, each sealed to the one before (see `core.trail`).
+"""The trail in the database: rows are only ever added, each sealed to the one before (see `core.trail`).
 
 The head row serialises writers: an event gets its number and its place in the chain while the transaction it belongs
-to is open, so the change and its audit event are both in, or neither. On PostgreSQL the head stays locked until the
+to is open, so the change and its trail event are both in, or neither. On PostgreSQL the head stays locked until the
 caller commits: record last, then commit.
 """
 
@@ -14,9 +14,9 @@ from datetime import UTC, datetime
 from sqlalchemy import Column, Connection, Engine, Integer, String, Table, Text, insert, select, update
 
 from core.clock import Clock, system_clock
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import IntegrityError
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.keys import SiteKey
 from core.store.statements import insert_if_absent
 from core.store.tables.metadata import metadata
@@ -33,7 +33,7 @@ from core.trail import (
     sign_head,
 )
 
-audit_events = Table(
+trail_events = Table(
     "audit_events",
     metadata,
     Column("seq", Integer, primary_key=True, autoincrement=False),
@@ -48,7 +48,7 @@ audit_events = Table(
     Column("hash", String(64), nullable=False),
 )
 
-audit_head = Table(
+trail_head = Table(
     "audit_head",
     metadata,
     Column("head_id", Integer, primary_key=True, autoincrement=False),  # always 1
@@ -57,14 +57,14 @@ audit_head = Table(
     Column("seal", String(64), nullable=False),
 )
 
-_READ_HEAD = select(audit_head.c.seq, audit_head.c.hash, audit_head.c.seal)
+_READ_HEAD = select(trail_head.c.seq, trail_head.c.hash, trail_head.c.seal)
 _LOCK_HEAD = _READ_HEAD.with_for_update()  # SQLite has no such clause: its transaction holds the write lock already
-_READ_ALL = select(audit_events).order_by(audit_events.c.seq).execution_options(yield_per=1000)
-_ADD = insert(audit_events)
-_MOVE_HEAD = update(audit_head)
+_READ_ALL = select(trail_events).order_by(trail_events.c.seq).execution_options(yield_per=1000)
+_ADD = insert(trail_events)
+_MOVE_HEAD = update(trail_head)
 
 
-class AuditTrail:
+class Trail:
     """Who did what, when, from where, and how it ended; holds pseudonyms only."""
 
     def __init__(self, engine: Engine, key: SiteKey, *, now: Clock = system_clock) -> None:
@@ -73,12 +73,12 @@ class AuditTrail:
         self._signing_seed = key.audit_signing_seed
         self._now = now
 
-    def record(self, event: AuditEvent) -> None:
+    def record(self, event: TrailEvent) -> None:
         """Add `event` in a transaction of its own."""
         with self._engine.begin() as connection:
             self.record_in(connection, event)
 
-    def record_in(self, connection: Connection, event: AuditEvent) -> None:
+    def record_in(self, connection: Connection, event: TrailEvent) -> None:
         """Add `event` in the caller's write transaction, as its last statement."""
         head = self._locked_head(connection)
         at = datetime.fromtimestamp(self._now(), UTC).isoformat(timespec="microseconds")
@@ -90,12 +90,12 @@ class AuditTrail:
 
     def events(self) -> Iterator[SealedEvent]:
         """The whole trail, oldest first."""
-        with reading(self._engine).connect() as connection:
+        with read_only(self._engine).connect() as connection:
             yield from _links(connection)
 
     def head(self) -> SignedHead | None:
         """The end of the trail, signed, for keeping outside the database; None while the trail is empty."""
-        with reading(self._engine).connect() as connection:
+        with read_only(self._engine).connect() as connection:
             head = _head(connection)
         return sign_head(self._signing_seed, head) if head else None
 
@@ -107,7 +107,7 @@ class AuditTrail:
         key = public_key(self._signing_seed)
         if not all(is_authentic(signed, key) for signed in known):
             raise IntegrityError("a head given for comparison was not signed with this site's key")
-        with reading(self._engine).connect() as connection:  # one snapshot: events that arrive meanwhile do not count
+        with read_only(self._engine).connect() as connection:  # one snapshot: events that arrive meanwhile do not count
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="REPEATABLE READ")
             head = _head(connection)
@@ -116,7 +116,7 @@ class AuditTrail:
     def _locked_head(self, connection: Connection) -> Head:
         row = connection.execute(_LOCK_HEAD).first()
         if row is None:
-            insert_if_absent(connection, audit_head, {"head_id": 1, **asdict(seal_head(self._key, 0, GENESIS))})
+            insert_if_absent(connection, trail_head, {"head_id": 1, **asdict(seal_head(self._key, 0, GENESIS))})
             row = connection.execute(_LOCK_HEAD).one()
         return Head(seq=row.seq, hash=row.hash, seal=row.seal)
 
@@ -128,7 +128,7 @@ def _head(connection: Connection) -> Head | None:
 
 def _links(connection: Connection) -> Iterator[SealedEvent]:
     for row in connection.execute(_READ_ALL):
-        event = AuditEvent(
+        event = TrailEvent(
             action=row.action,
             actor=row.actor,
             outcome=row.outcome,

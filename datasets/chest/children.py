@@ -1,4 +1,4 @@
-"""Reads the radiographs of children that the quality gate is trained and tested with.
+"""Reads the radiographs of children that the quality check is trained and tested with.
 
 150 chest radiographs of children aged one to five from Guangzhou (Kermany, Zhang, Goldbaum 2018,
 doi:10.17632/rscbjbr9sj.2, CC BY 4.0). They lie outside every adult model's intended use. Split by patient.

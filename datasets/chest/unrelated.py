@@ -1,4 +1,4 @@
-"""Pictures that are no frontal chest radiograph, to test the quality gate with: none of them is ever trained on.
+"""Pictures that are no frontal chest radiograph, to test the quality check with: none of them is ever trained on.
 
 Real ones from wherever they are at hand without a download (WG04 DICOM files in a folder, test files of pydicom, the
 photographs of scikit-learn where it is installed), and pages and shapes drawn here.
@@ -36,7 +36,7 @@ _PYDICOM = (
 _DRAWN = 60
 
 
-def strangers(dicom: Path | None) -> dict[str, list[FloatMap]]:
+def unrelated(dicom: Path | None) -> dict[str, list[FloatMap]]:
     """Pictures by kind, each float32 0..1, shape (rows, columns). `dicom`: folder of WG04 sample images, if there."""
     kinds = {
         "hip and leg: radiographs (WG04)": _wg04(dicom, "hip", "leg"),

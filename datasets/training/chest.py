@@ -33,7 +33,7 @@ def retrain(
     try:
         from models.training.chest.packaging import NAME, write_package
         from models.training.chest.train import Recipe, train
-        from models.training.quality.package import FIGURES, adopt_gate
+        from models.training.quality.package import FIGURES, adopt_quality_check
     except ImportError as error:
         raise ConfigurationError(
             f"training needs {error.name}: install Candor with its extra, pip install 'candor[train]'"
@@ -52,7 +52,7 @@ def retrain(
     network = train(_of_split(examples, "train"), recipe, out, told)
     package = write_package(network, recipe, examples, version=version, out=out / "package")
     if (ZOO / NAME / FIGURES).exists():
-        adopt_gate(ZOO / NAME, package)  # the images that the model is made for are the same
+        adopt_quality_check(ZOO / NAME, package)  # the images that the model is made for are the same
     return package
 
 

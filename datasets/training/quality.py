@@ -1,4 +1,4 @@
-"""Train the quality gate anew: the one place where its recipe meets the importers."""
+"""Train the quality check anew: the one place where its recipe meets the importers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from datasets.chest import any_set, children, unrelated
 _ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
 
 
-def train_gate(
+def train_quality_check(
     data: Path,
     package: Path,
     *,
@@ -21,13 +21,13 @@ def train_gate(
     steps: int = 0,
     progress: Callable[[int, int, float], None] | None = None,
 ) -> dict[str, Any]:
-    """Train the quality gate on `data` and put it into the model package `package`; returns its figures.
+    """Train the quality check on `data` and put it into the model package `package`; returns its figures.
 
     `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's
     own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
     """
     from models.package.format import load_package
-    from models.training.quality.package import Material, write_gate
+    from models.training.quality.package import Material, write_quality_check
     from models.training.quality.train import Recipe, train
 
     load_package(package)  # what is no package is found before the training, not after it
@@ -38,11 +38,11 @@ def train_gate(
     material = Material(
         examples=examples,
         children=young,
-        strangers=unrelated.strangers(data / "dicom"),
+        unrelated=unrelated.unrelated(data / "dicom"),
         attribution=(_ADULTS, children.ATTRIBUTION),
     )
     if not any(example.split == "train" for example in examples):
         raise ConfigurationError(f"{data} holds no image on the training side of the split")
     told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
     network, familiar = train(examples, young, recipe, told)
-    return write_gate(network, familiar, recipe, material, package)
+    return write_quality_check(network, familiar, recipe, material, package)

@@ -169,7 +169,7 @@ def _map_in_words(saliency: Saliency | None) -> str:
     if saliency is None:
         return "No map was made for this finding."
     if not saliency.shown:
-        return f"Map withheld because {saliency.withheld_reason or 'it did not pass its gate'}."
+        return f"Map withheld because {saliency.withheld_reason or 'it did not pass the map gate'}."
     return f"Coloured and outlined: {REGION_WORDS} ({saliency.method.meaning})."
 
 

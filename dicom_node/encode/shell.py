@@ -47,8 +47,8 @@ def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid:
     _copy(source, result, PATIENT_AND_STUDY)
     result.StudyInstanceUID = report.study.study_instance_uid
     result.SeriesNumber, result.Modality, result.SeriesDescription = _SERIES[kind]
-    if report.opinion:
-        result.SeriesDescription = f"{result.SeriesDescription}, {report.opinion}"[:64]
+    if report.explanation:
+        result.SeriesDescription = f"{result.SeriesDescription}, {report.explanation}"[:64]
     result.SeriesInstanceUID = series_uid(report, kind)
     result.Manufacturer = result.ManufacturerModelName = MANUFACTURER
     result.DeviceSerialNumber = SOFTWARE_VERSION

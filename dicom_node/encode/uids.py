@@ -58,5 +58,5 @@ def _identity(report: Report) -> tuple[str, ...]:
         device_uid(report.model),
         str(report.study.revision),
         report.status,
-        *((report.opinion,) if report.opinion else ()),
+        *((report.explanation,) if report.explanation else ()),
     )

@@ -1,6 +1,6 @@
 """Who may come in: address and AE-title allow-lists, and a share of the room for each address.
 
-Connections that have not yet asked for an association wait in front of the gate. Too many of them from one address
+Connections that have not yet asked for an association wait in front of admission. Too many of them from one address
 push out the oldest, so that a host full of idle sockets cannot lock out its own next honest association.
 """
 
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Rejection(NamedTuple):
-    """An A-ASSOCIATE-RJ: result, source and reason of PS3.8 9.3.4, and the sentence for the audit trail."""
+    """An A-ASSOCIATE-RJ: result, source and reason of PS3.8 9.3.4, and the sentence for the trail."""
 
     result: int
     source: int
@@ -31,7 +31,7 @@ NO_REASON = Rejection(1, 1, 1, "the association could not be checked")
 LIMIT_EXCEEDED = Rejection(2, 3, 2, "too many associations are open")
 
 
-class Gate:
+class Admission:
     """Counts associations and knows the allow-lists; safe to call from many threads."""
 
     def __init__(

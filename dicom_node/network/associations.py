@@ -26,7 +26,7 @@ from pynetdicom.pdu import A_ABORT_RQ
 from pynetdicom.pdu_primitives import P_DATA
 from pynetdicom.transport import AddressInformation, AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from dicom_node.network.admission import Gate
+from dicom_node.network.admission import Admission
 from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
 
 MAXIMUM_PDU_BYTES = 1024 * 1024
@@ -37,10 +37,10 @@ _READ_BYTES = 256 * 1024
 _SERVICE_PROVIDER, _INVALID_PARAMETER = 2, 6  # A-ABORT source and reason, PS3.8 9.3.8
 
 
-class Landlord(Protocol):
+class AssociationOwner(Protocol):
     """What an association tells the node it belongs to."""
 
-    gate: Gate
+    admission: Admission
     maximum_object_bytes: int
     bytes_in_flight: BytesInFlight
 
@@ -86,8 +86,8 @@ class BoundedDimse(DIMSEServiceProvider):
 
     def __init__(self, association: NodeAssociation) -> None:
         super().__init__(association)
-        self._maximum_bytes = association.landlord.maximum_object_bytes
-        self._in_flight = association.landlord.bytes_in_flight
+        self._maximum_bytes = association.owner.maximum_object_bytes
+        self._in_flight = association.owner.bytes_in_flight
 
     def receive_primitive(self, primitive: P_DATA) -> None:
         """Take one P-DATA; anything wrong with it aborts this association and no other."""
@@ -121,8 +121,8 @@ class NodeAssociation(Association):
 
     dimse: BoundedDimse
 
-    def __init__(self, ae: ApplicationEntity, landlord: Landlord, address: str, connection: socket.socket) -> None:
-        self.landlord = landlord
+    def __init__(self, ae: ApplicationEntity, owner: AssociationOwner, address: str, connection: socket.socket) -> None:
+        self.owner = owner
         self.address = address
         self.connection = connection
         self.association_id = uuid4().hex
@@ -141,21 +141,21 @@ class NodeAssociation(Association):
             super().run_reactor()
         finally:
             self.dimse.forget()
-            self.landlord.gate.settle(self.address, self.connection)
+            self.owner.admission.settle(self.address, self.connection)
             if self.admitted:
-                self.landlord.gate.leave(self.address)
+                self.owner.admission.leave(self.address)
 
     def _run_reactor(self) -> None:
         try:
-            self.landlord.opened(self)
+            self.owner.opened(self)
         except Exception as error:  # noqa: BLE001 boundary: without its store the node must not take objects
-            self.landlord.turned_away(self.address, f"the node cannot take objects now ({type(error).__name__})")
+            self.owner.turned_away(self.address, f"the node cannot take objects now ({type(error).__name__})")
             self.abort()
             return
         try:
             super()._run_reactor()
         finally:
-            self.landlord.closed(self)
+            self.owner.closed(self)
 
     def _serve_request(self, msg: Any, context_id: int) -> None:
         """Serve one request, then start what has to follow its response."""
@@ -171,7 +171,7 @@ class NodeRequestHandler(RequestHandler):
 
     def _create_association(self) -> Association:
         """As pynetdicom's, without copying the node's contexts: they are narrowed when the peer's are known."""
-        association = NodeAssociation(self.ae, self.server.landlord, str(self.client_address[0]), self.request)
+        association = NodeAssociation(self.ae, self.server.owner, str(self.client_address[0]), self.request)
         association._server = self.server
         association.name = f"AcceptorThread@{association.association_id}"  # pynetdicom finds its threads by this name
         association.set_socket(BoundedSocket(association, client_socket=self.request))
@@ -191,17 +191,17 @@ class NodeServer(ThreadedAssociationServer):
 
     daemon_threads = True
     request_queue_size = 128
-    landlord: Landlord
+    owner: AssociationOwner
 
     def __init__(
         self,
         ae: ApplicationEntity,
         address: tuple[str, int],
-        landlord: Landlord,
+        owner: AssociationOwner,
         tls: ssl.SSLContext | None,
         handlers: list[evt.EventHandlerType],
     ) -> None:
-        self.landlord = landlord
+        self.owner = owner
         self._tls = tls  # not pynetdicom's ssl_context: that one makes the accepting thread do the handshake
         super().__init__(ae, address, ae.ae_title, [], evt_handlers=handlers, request_handler=NodeRequestHandler)
         ae._servers.append(self)
@@ -209,36 +209,36 @@ class NodeServer(ThreadedAssociationServer):
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """Make the connection quick and bounded, secure it if asked to, then start its association."""
         address = str(client_address[0])
-        gate = self.landlord.gate
-        gate.wait(address, request)
+        admission = self.owner.admission
+        admission.wait(address, request)
         try:
             request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             request.settimeout(self.ae.acse_timeout)
             if self._tls is not None:
                 request = self._secured(address, request)
         except OSError as error:
-            gate.settle(address, request)
-            self.landlord.turned_away(address, f"no TLS connection could be agreed ({type(error).__name__})")
+            admission.settle(address, request)
+            self.owner.turned_away(address, f"no TLS connection could be agreed ({type(error).__name__})")
             self.shutdown_request(request)
             return
         super().process_request_thread(request, client_address)
 
     def _secured(self, address: str, plain: socket.socket) -> socket.socket:
         context = cast(ssl.SSLContext, self._tls)
-        self.landlord.gate.settle(address, plain)
+        self.owner.admission.settle(address, plain)
         secured = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
-        self.landlord.gate.wait(address, secured)
+        self.owner.admission.wait(address, secured)
         try:
             secured.do_handshake()
         except OSError:
-            self.landlord.gate.settle(address, secured)
+            self.owner.admission.settle(address, secured)
             secured.close()
             raise
         return secured
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Socketserver prints a traceback; we count the connection as gone."""
-        self.landlord.gate.settle(str(client_address[0]), request)
+        self.owner.admission.settle(str(client_address[0]), request)
 
 
 def configure_pynetdicom() -> None:

@@ -98,7 +98,7 @@ def read_result(package: ModelPackage) -> dict[str, Any] | None:
         failed = _failed(document["tests"], package)
         return dict(document, sha256=str(document["sha256"]), passed=not failed, failed=failed)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigurationError(f"{RESULT} of {package.model.name} is no result of a gate for explanations") from error
+        raise ConfigurationError(f"{RESULT} of {package.model.name} is no result of a map gate") from error
 
 
 def withheld_reason(package: ModelPackage) -> str:
@@ -111,11 +111,11 @@ def withheld_reason(package: ModelPackage) -> str:
     try:
         document = read_result(package)
     except CandorError:
-        return "the result of this model's gate for explanations cannot be read"
+        return "the result of this model's map gate cannot be read"
     if document is None:
-        return "this model has not been through the gate for explanations"
+        return "this model has not been through the map gate"
     if other := objection(document, package):
-        return f"this model's gate for explanations was passed by {other}"
+        return f"this model's map gate was passed by {other}"
     if not document["passed"]:
         return f"this model's explanations failed the gate: {', '.join(document['failed'])}"
     return ""

@@ -2,7 +2,7 @@
 
     NAME/configs/metadata.json   the bundle's own description
     NAME/models/model.onnx       the weights; their SHA-256 stands in candor.json
-    NAME/models/quality.onnx     the quality gate, if there is one (models/quality.py)
+    NAME/models/quality.onnx     the quality check, if there is one (models/quality.py)
     NAME/candor.json             intended use, what it accepts, finding codes, calibration, operating points
     NAME/docs/                   the model card, and the figures that it is made from
     NAME/signature.json          optional: the maker's signature over all of it
@@ -30,7 +30,7 @@ from core.errors import ConfigurationError, IntegrityError
 from models.package.contents import files_of, refuse_code, sha256_of
 from models.package.external_data import refuse_external_data
 from models.package.signatures import signer_of
-from models.quality import QualityGate, load_gate
+from models.quality import QualityCheck, load_quality_check
 
 __all__ = ["Accepts", "Calibration", "ModelPackage", "device_uid", "load_package", "sha256_of"]
 
@@ -86,7 +86,7 @@ class ModelPackage:
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     network_size: int = 0  # side of the square that the graph resizes to; 0 when the package does not say
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
-    quality: QualityGate | None = None
+    quality: QualityCheck | None = None
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
     signed_by: str = ""  # the trusted maker's public key, base64
     maps_withheld: str | None = None  # why, by the gate that the site ran; "": they may be shown; None: it ran none
@@ -189,7 +189,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
         calibrations={f["name"]: _calibration(f) for f in description["findings"]},
         network_size=int(description["input"].get("network_size", 0)),
         not_for=tuple(description.get("not_for", ())),
-        quality=load_gate(folder, description),
+        quality=load_quality_check(folder, description),
         files=files,
         signed_by=signed_by,
     )

@@ -115,7 +115,7 @@ class Runner:
         self._encoders.close()
 
 
-class Beside:
+class ShadowRunner:
     """A further child for versions that are not reported: one thread, at the lowest priority, in nobody's way."""
 
     def __init__(self, packages: Sequence[ModelPackage]) -> None:
@@ -144,7 +144,7 @@ def _without_pixels(report: Report) -> Report:
 # In the children ------------------------------------------------------------------------------------------------
 
 _models: dict[str, OnnxModel] = {}
-_gates: dict[str, QualityModel] = {}  # of the models whose package has one
+_checks: dict[str, QualityModel] = {}  # of the models whose package has one
 
 
 def _begin() -> None:
@@ -162,7 +162,7 @@ def _begin_models(packages: Sequence[ModelPackage], threads: int) -> None:
     for package in packages:
         with suppress(CandorError):  # the worker sees which models are missing, and says so
             if package.quality:  # first: a model whose gate does not load must not run without it
-                _gates[package.model.device_uid] = QualityModel.load(package.quality)
+                _checks[package.model.device_uid] = QualityModel.load(package.quality)
             _models[package.model.device_uid] = OnnxModel.load(package, threads=threads)
 
 
@@ -205,7 +205,7 @@ def _predict(device_uid: str, part10: bytes, sop_instance_uid: str) -> Predictio
     from inference.run import infer
 
     image = _decode(part10)
-    return infer(_models[device_uid], image, sop_instance_uid, _gates.get(device_uid))
+    return infer(_models[device_uid], image, sop_instance_uid, _checks.get(device_uid))
 
 
 def _measure(device_uid: str, part10: bytes, prediction: Prediction, finding_name: str, budget: Budget) -> Faithfulness:

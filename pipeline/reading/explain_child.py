@@ -35,7 +35,7 @@ Look = Callable[[int, int], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
+class Explanation:
     """A second method's map of a finding. `first`: the map that the report goes by, None when the model gives none.
 
     `agreement`: how alike the two are, by name; empty without a first one. `picture`: the overlay as PNG.
@@ -47,7 +47,7 @@ class Opinion:
     picture: bytes = field(repr=False)
 
 
-class OpinionRunner:
+class ExplainChild:
     """The child process, started when it is first needed."""
 
     def __init__(self, packages: Sequence[ModelPackage], *, threads: int) -> None:
@@ -73,8 +73,8 @@ class OpinionRunner:
         look: Look,
         *,
         gate: str,
-    ) -> Opinion:
-        """The opinion; explain.watching.Cancelled when `look` says that it is not wanted any more.
+    ) -> Explanation:
+        """The explanation; explain.watching.Cancelled when `look` says that it is not wanted any more.
 
         `gate`: why no map of this model is shown, "" when they are; neither the map nor the picture goes round it.
         """
@@ -82,7 +82,7 @@ class OpinionRunner:
         self._unwanted.clear()
         job = partial(_explain, package.model.device_uid, part10, sop_instance_uid, finding, method, gate)
         with ThreadPoolExecutor(1) as waiting:
-            future: Future[Opinion] = waiting.submit(self._child.call, job)
+            future: Future[Explanation] = waiting.submit(self._child.call, job)
             while True:
                 try:
                     return future.result(timeout=LOOK_SECONDS)
@@ -126,7 +126,7 @@ class _Counted:
 
 def _explain(
     device_uid: str, part10: bytes, sop_instance_uid: str, finding: Finding, method: str, gate: str
-) -> Opinion:
+) -> Explanation:
     from explain.explanation import agreement, explain
     from explain.faithfulness import STANDARD
     from explain.maps.class_activation import explain as explain_by_the_graph
@@ -140,7 +140,7 @@ def _explain(
     subject: Subject = Subject.of(_Counted(model, _shared["passes"]), image, sop_instance_uid)
     second = explain(subject, finding.name, method=method, budget=STANDARD, watch=_watch(STANDARD.forward_passes))
     (second,) = trusted((second,), gate)
-    return Opinion(
+    return Explanation(
         second=second,
         first=first,
         agreement=agreement(first, second) if first else {},

@@ -18,7 +18,7 @@ from core.domain.explanation import Saliency
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.report import Finding, ObjectKind, Report
 from core.domain.study import Study
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, Unsupported
 from core.settings import Settings
 from core.store.store import Store
@@ -28,10 +28,10 @@ from explain.gate.result import withheld_reason
 from explain.maps.methods import method_named
 from explain.watching import Cancelled
 from inference.select import Choice, select
-from pipeline.loops import describe, signs_of_life
-from pipeline.reading.explain_child import Opinion, OpinionRunner
+from pipeline.loops import describe, heartbeats
+from pipeline.reading.explain_child import ExplainChild, Explanation
 from pipeline.reading.measuring import with_figures
-from pipeline.reading.reader import ReadingRoom
+from pipeline.reading.reader import RememberingReader
 from pipeline.results_json import figures_of
 from pipeline.story import Predecessor, read_study
 from pipeline.trust import trusted
@@ -61,15 +61,15 @@ def ask(
     return store.explanations.ask(study_id, finding, method, destination=send)
 
 
-class OpinionDesk:
+class ExplainJobs:
     """Does the jobs, one at a time."""
 
     def __init__(
         self,
         store: Store,
         settings: Settings,
-        room: ReadingRoom,
-        runner: OpinionRunner,
+        room: RememberingReader,
+        runner: ExplainChild,
         *,
         holder: str,
         on_filed: Callable[[], None] = lambda: None,
@@ -100,9 +100,9 @@ class OpinionDesk:
 
     def work(self, job: ExplanationJob) -> None:
         """Do a job that was taken, to its end, whatever that is."""
-        with signs_of_life(lambda: self._jobs.give_sign_of_life(job.job_id), every_seconds=SIGN_SECONDS):
+        with heartbeats(lambda: self._jobs.give_heartbeat(job.job_id), every_seconds=SIGN_SECONDS):
             state = self._to_its_end(job)
-        self._store.audit.record(_event(job, state))
+        self._store.trail.record(_event(job, state))
         _log.info("explanation.ended", study=job.study_id, finding_name=job.finding, status=state.value)
 
     def _to_its_end(self, job: ExplanationJob) -> JobState:
@@ -133,7 +133,7 @@ class OpinionDesk:
             _require_open(gate)
         report = self._report(job, study, filed, choice)
         (finding,) = report.findings
-        opinion = self._runner.explain(
+        explanation = self._runner.explain(
             choice.package,
             self._store.objects.get(choice.instance.object_key),
             choice.instance.sop_instance_uid,
@@ -142,27 +142,29 @@ class OpinionDesk:
             lambda done, expected: self._is_wanted(job, done, expected),
             gate=gate,
         )
-        self._require_wanted(job, opinion)
-        if opinion.first is not None:
-            (first,) = trusted(with_figures((opinion.first,), figures_of(filed.document)), gate)
-            opinion = dataclasses.replace(opinion, first=first)
+        self._require_wanted(job, explanation)
+        if explanation.first is not None:
+            (first,) = trusted(with_figures((explanation.first,), figures_of(filed.document)), gate)
+            explanation = dataclasses.replace(explanation, first=first)
         if job.destination:
-            self._send(job, filed, report, choice, opinion)
-        return _document(finding, choice, opinion), self._store.objects.put(opinion.picture).object_key
+            self._send(job, filed, report, choice, explanation)
+        return _document(finding, choice, explanation), self._store.objects.put(explanation.picture).object_key
 
     def _is_wanted(self, job: ExplanationJob, done: int, expected: int) -> bool:
         return self._jobs.progress(job.job_id, done, expected) and not self._stopping.is_set()
 
-    def _require_wanted(self, job: ExplanationJob, opinion: Opinion) -> None:
-        if not self._is_wanted(job, *_both(opinion)):
+    def _require_wanted(self, job: ExplanationJob, explanation: Explanation) -> None:
+        if not self._is_wanted(job, *_both(explanation)):
             raise Cancelled("the explanation was cancelled")
 
-    def _send(self, job: ExplanationJob, filed: FiledReport, report: Report, choice: Choice, opinion: Opinion) -> None:
+    def _send(
+        self, job: ExplanationJob, filed: FiledReport, report: Report, choice: Choice, explanation: Explanation
+    ) -> None:
         """File the pictures of the second map beside the report's, under UIDs of their own, for one destination."""
         kinds = frozenset(self._settings.destination(job.destination).objects) - {ObjectKind.SR}
-        report = dataclasses.replace(report, saliencies=(opinion.second,))
+        report = dataclasses.replace(report, saliencies=(explanation.second,))
         objects = self._room.encode(report, choice.instance, kinds)
-        self._require_wanted(job, opinion)  # drawing takes a while, and what is in the outbox leaves
+        self._require_wanted(job, explanation)  # drawing takes a while, and what is in the outbox leaves
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 
@@ -185,7 +187,7 @@ class OpinionDesk:
         if not findings:
             raise Unsupported("the model that reads this study now does not know this finding")
         cohorts = tuple(metric for metric in whole.cohorts if metric.finding_name == job.finding)
-        return dataclasses.replace(whole, opinion=job.method, findings=findings, cohorts=cohorts)
+        return dataclasses.replace(whole, explanation=job.method, findings=findings, cohorts=cohorts)
 
 
 def _require_open(gate: str) -> None:
@@ -194,13 +196,13 @@ def _require_open(gate: str) -> None:
         raise ConfigurationError(f"no map of this model is sent, because {gate}; leave --send out")
 
 
-def _both(opinion: Opinion) -> tuple[int, int]:
-    measured = opinion.second.faithfulness
+def _both(explanation: Explanation) -> tuple[int, int]:
+    measured = explanation.second.faithfulness
     passes = measured.forward_passes if measured else 0
     return passes, passes
 
 
-def _document(finding: Finding, choice: Choice, opinion: Opinion) -> dict[str, Any]:
+def _document(finding: Finding, choice: Choice, explanation: Explanation) -> dict[str, Any]:
     """What is told of the job in JSON: figures and names, no person and no pixel."""
     model = choice.package.model
     return {
@@ -208,9 +210,9 @@ def _document(finding: Finding, choice: Choice, opinion: Opinion) -> dict[str, A
         "probability": finding.probability,
         "positive": finding.is_positive,
         "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "map": _map(opinion.second),
-        "report_map": None if opinion.first is None else _map(opinion.first),
-        "agreement": opinion.agreement,
+        "map": _map(explanation.second),
+        "report_map": None if explanation.first is None else _map(explanation.first),
+        "agreement": explanation.agreement,
         "meaning": "regions that influenced the model; not the place of a disease",
     }
 
@@ -227,8 +229,8 @@ def _map(saliency: Saliency) -> dict[str, Any]:
     }
 
 
-def _event(job: ExplanationJob, state: JobState) -> AuditEvent:
-    return AuditEvent(
+def _event(job: ExplanationJob, state: JobState) -> TrailEvent:
+    return TrailEvent(
         action="explanation.made",
         actor="worker",
         outcome="success" if state is JobState.DONE else "failure",

@@ -24,7 +24,7 @@ from core.store.store import Store
 from explain.faithfulness import BUDGETS, Budget
 from inference.select import Choice
 from pipeline.reading.children import Runner
-from pipeline.reading.turns import Desk
+from pipeline.reading.turns import Turns
 
 LONGEST_WAIT_SECONDS = 5.0
 """A report starts no measurement later than this after its turn has come; what is missing then is left out."""
@@ -48,10 +48,10 @@ def with_figures(saliencies: tuple[Saliency, ...], figures: dict[str, Faithfulne
 class MapMeasurer:
     """Measures maps in the model runner and remembers the figures."""
 
-    def __init__(self, store: Store, runner: Runner, desk: Desk, settings: Settings) -> None:
+    def __init__(self, store: Store, runner: Runner, turns: Turns, settings: Settings) -> None:
         self._store = store
         self._runner = runner
-        self._desk = desk
+        self._turns = turns
         self._mode = settings.faithfulness
         self._one_at_a_time = threading.Lock()
         self._budget = budget_within(settings.faithfulness_passes)
@@ -105,7 +105,7 @@ class MapMeasurer:
         """How finely to measure the maps of this image; None when it is not its turn."""
         if self._mode == "off":
             return None
-        if self._mode == "every" and not self._desk.is_crowded:
+        if self._mode == "every" and not self._turns.is_crowded:
             return self._budget
         return dataclasses.replace(self._budget, sampled=True) if is_drawn(choice.instance.sop_instance_uid) else None
 

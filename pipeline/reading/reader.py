@@ -23,28 +23,28 @@ from core.settings import Settings
 from core.store.store import Store
 from explain.gate.result import withheld_reason
 from inference.findings import to_findings
-from inference.quality import judged_again, refuse_faulty
+from inference.quality import judge_remembered, refuse_faulty
 from inference.select import Choice, select
 from models.package.format import ModelPackage
 from pipeline.reading.children import Runner
 from pipeline.reading.measuring import MapMeasurer, with_figures
-from pipeline.reading.turns import Desk
+from pipeline.reading.turns import Turns
 from pipeline.results_json import figures_of, is_by
 from pipeline.story import Reader
 
 _log = structlog.get_logger()
 
 
-class ReadingRoom:
+class RememberingReader:
     """The models of this installation, ready to read."""
 
     def __init__(
-        self, store: Store, packages: Sequence[ModelPackage], runner: Runner, desk: Desk, settings: Settings
+        self, store: Store, packages: Sequence[ModelPackage], runner: Runner, turns: Turns, settings: Settings
     ) -> None:
         self._store = store
         self._runner = runner
-        self._maps = MapMeasurer(store, runner, desk, settings)
-        self.desk = desk
+        self._maps = MapMeasurer(store, runner, turns, settings)
+        self.turns = turns
         self._one_at_a_time = threading.Lock()
         self.packages = tuple(packages)
 
@@ -70,7 +70,7 @@ class ReadingRoom:
             return prediction
 
     def _find(self, choice: Choice) -> Prediction | None:
-        """The remembered prediction, unless the package has a quality gate by now that did not look at it.
+        """The remembered prediction, unless the package has a quality check by now that did not look at it.
 
         It is remembered by the weights; two versions may share them, be calibrated differently, and refuse differently.
         """
@@ -78,7 +78,7 @@ class ReadingRoom:
         if known is None:
             return None
         try:
-            quality = judged_again(choice.package.quality, known.quality)
+            quality = judge_remembered(choice.package.quality, known.quality)
         except LookupError:
             return None
         calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
@@ -131,7 +131,7 @@ class ReadingRoom:
 class _AsFiled:
     """The room, with the figures that are in the report: what is drawn says what the SR says."""
 
-    def __init__(self, room: ReadingRoom, document: Mapping[str, Any]) -> None:
+    def __init__(self, room: RememberingReader, document: Mapping[str, Any]) -> None:
         self._room = room
         self._figures = figures_of(document)
 

@@ -22,7 +22,7 @@ from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Declined, select
 from models.package.format import ModelPackage
-from pipeline.reading.children import Beside, RunnerDied
+from pipeline.reading.children import RunnerDied, ShadowRunner
 
 _log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ class Shadow:
 class ShadowLoop:
     """Reads one study after the other for each shadow version."""
 
-    def __init__(self, store: Store, shadows: Sequence[Shadow], child: Beside) -> None:
+    def __init__(self, store: Store, shadows: Sequence[Shadow], child: ShadowRunner) -> None:
         self._store = store
         self._shadows = shadows
         self._child = child

@@ -16,7 +16,7 @@ LULL_SECONDS = 0.25
 """Nobody must have reported for so long: in a burst the next study follows within milliseconds."""
 
 
-class Desk:
+class Turns:
     """At most `places` studies are reported at the same time; one is drawn, when nobody reports."""
 
     def __init__(self, places: int) -> None:

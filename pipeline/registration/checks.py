@@ -23,10 +23,10 @@ from pipeline.watch.drift import policy_file
 
 AUDIT = Path("docs/audit.json")
 FAIRNESS, EXPLANATION = "fairness", "explanation"
-Gates = dict[str, dict[str, Any]]
+Checks = dict[str, dict[str, Any]]
 
 
-def gates_of(package: ModelPackage, settings: Settings, data: Path | None = None, *, may_run: bool = True) -> Gates:
+def run_checks(package: ModelPackage, settings: Settings, data: Path | None = None, *, may_run: bool = True) -> Checks:
     """What each gate found: level (ok, warn, block), reasons, and what it judged; JSON values.
 
     `data`: a labelled set to run both on, whatever the package says of itself. Without `may_run` nothing is run that
@@ -35,13 +35,13 @@ def gates_of(package: ModelPackage, settings: Settings, data: Path | None = None
     return {FAIRNESS: _fairness(package, settings, data), EXPLANATION: _explanation(package, data, may_run=may_run)}
 
 
-def worst(gates: Gates) -> Level:
+def worst(gates: Checks) -> Level:
     """What the gates come to together."""
     order = list(Level)
     return max((Level(found["level"]) for found in gates.values()), key=order.index)
 
 
-def reasons(gates: Gates, level: Level) -> list[str]:
+def reasons(gates: Checks, level: Level) -> list[str]:
     """Every reason that came to `level`, with its gate."""
     return [
         f"{gate}: {words}" for gate, found in gates.items() if found["level"] == level for words in found["reasons"]

@@ -1,4 +1,4 @@
-"""Which images the gate for explanations is run on: held-out patients where there is a data set, else drawn ones."""
+"""Which images the map gate is run on: held-out patients where there is a data set, else drawn ones."""
 
 from __future__ import annotations
 

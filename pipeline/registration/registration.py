@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.domain.registration import ModelState, Registration
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
 from core.store.keys import sync_folders
@@ -26,7 +26,7 @@ from models.package.format import ModelPackage, load_package
 from models.registry import load_registry
 from models.runtimes.onnx import OnnxModel
 from pipeline.installed_models import site_registry
-from pipeline.registration.checks import Gates, gates_of, reasons, worst
+from pipeline.registration.checks import Checks, reasons, run_checks, worst
 
 
 def register(
@@ -36,13 +36,13 @@ def register(
     *,
     state: ModelState | None = None,
     data: Path | None = None,
-    may_run_gates: bool = True,
+    may_run_checks: bool = True,
 ) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
     `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
     never begins to read for people by itself. Registering the same bytes again changes nothing. `data`: a labelled set
-    to run the gates on; without `may_run_gates` only what the maker found is read, signed or not.
+    to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
@@ -62,7 +62,7 @@ def register(
                 )
             _move(copy, settings.models_folder / record.name / record.version, package)
             return store.models.add(record)
-        gates = gates_of(package, settings, data, may_run=may_run_gates)
+        gates = run_checks(package, settings, data, may_run=may_run_checks)
         record = _judged(record, gates, store)
         _move(copy, settings.models_folder / record.name / record.version, package)
     return store.models.add(record)
@@ -129,13 +129,13 @@ def _refuse_other_bytes(record: Registration, store: Store) -> None:
             raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
 
 
-def _judged(record: Registration, gates: Gates, store: Store) -> Registration:
-    """The record with what the gates found; ConfigurationError, and an audit event, when they block it."""
+def _judged(record: Registration, gates: Checks, store: Store) -> Registration:
+    """The record with what the gates found; ConfigurationError, and a trail event, when they block it."""
     verdict = worst(gates)
     if verdict is Level.BLOCK:
         why = "; ".join(reasons(gates, Level.BLOCK))
-        store.audit.record(
-            AuditEvent(
+        store.trail.record(
+            TrailEvent(
                 action="model.blocked", actor=account(), outcome="refused", subject=record.title[:64], reason=why
             )
         )

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from core.domain.reading import GroundTruth, Reading, TruthSource
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.store.store import Store
@@ -175,7 +175,7 @@ def _moment(text: str, now: float) -> float:
 
 
 def _record(store: Store, new: int) -> None:
-    event = AuditEvent(
+    event = TrailEvent(
         action="truth.imported", actor="command line", outcome="success", reason=f"{new} new answers from a CSV file"
     )
-    store.audit.record(event)
+    store.trail.record(event)

@@ -46,8 +46,8 @@ def test_identity_does_not_show_in_repr():
 
 def test_no_other_distribution_owns_our_rooms():
     owners = importlib.metadata.packages_distributions()
-    strangers = {room: owners[room] for room in ROOMS if set(owners.get(room, ["candor"])) != {"candor"}}
-    assert strangers == {}
+    unrelated = {room: owners[room] for room in ROOMS if set(owners.get(room, ["candor"])) != {"candor"}}
+    assert unrelated == {}
 
 
 def test_starting_the_node_loads_no_model_library():

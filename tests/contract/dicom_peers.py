@@ -250,12 +250,12 @@ def make_addressed_certificate(folder: Path) -> tuple[TlsFiles, Path]:
 
 
 def make_certificates(folder: Path) -> tuple[TlsFiles, TlsFiles, TlsFiles]:
-    """TLS files of a node, of a peer signed by the same authority, and of a stranger with an authority of its own."""
-    authority, stranger = _authority(folder / "ca.pem"), _authority(folder / "stranger-ca.pem")
+    """TLS files of a node, of a peer signed by the same authority, and of an unknown peer with an authority of its own."""
+    authority, unrelated = _authority(folder / "ca.pem"), _authority(folder / "unrelated-ca.pem")
     return (
         _signed(folder / "node", folder / "ca.pem", authority),
         _signed(folder / "peer", folder / "ca.pem", authority),
-        _signed(folder / "stranger", folder / "ca.pem", stranger),
+        _signed(folder / "unrelated", folder / "ca.pem", unrelated),
     )
 
 

@@ -252,5 +252,5 @@ def cases() -> list[Case]:
         Case("monochrome1", report(), inverse, seen),
         Case("non_square", report(), oblong, image(row_spacing_mm=0.4, column_spacing_mm=0.2)),
         Case("ct", report(), dx_source(**CT), image(row_spacing_mm=0.5, column_spacing_mm=0.25)),
-        Case("gate", report(saliencies=(withheld(),), explanation_gate="the maps failed a test"), plain, seen),
+        Case("map gate", report(saliencies=(withheld(),), explanation_gate="the maps failed a test"), plain, seen),
     ]

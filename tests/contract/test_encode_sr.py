@@ -191,7 +191,7 @@ def test_a_map_that_was_not_measured_has_no_figures() -> None:
 
 
 def test_a_report_whose_model_failed_the_gate_says_so_once_for_all() -> None:
-    words = "the model's maps failed the registration gate: weight randomisation"
+    words = "the model's maps failed the map gate: weight randomisation"
     closed = report(explanation_gate=words, saliencies=(withheld(),))
     assert items(overall(closed), "MAP_WITHHELD")[0].TextValue == f"No map is shown, because {words}"
     assert not items(overall(report()), "MAP_WITHHELD")

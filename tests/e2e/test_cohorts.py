@@ -159,12 +159,12 @@ def store_sr(dataset, port):
 def test_a_report_that_a_person_verified_comes_back_as_ground_truth(house, archive):
     image = radiograph(1, bright=True)
     report = report_of(house, archive, image)
-    stranger = verified_copy(report)
-    stranger.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[
+    unrelated = verified_copy(report)
+    unrelated.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[
         0
     ].ReferencedSOPInstanceUID = "2.25.1"
     unsigned = verified_copy(report, observer="")
-    store_sr(stranger, house.port)  # verified, but not one of our reports
+    store_sr(unrelated, house.port)  # verified, but not one of our reports
     store_sr(unsigned, house.port)  # a flag that nobody stands for
     with house.store() as store:
         assert store.truths.all() == []

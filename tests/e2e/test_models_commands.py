@@ -87,8 +87,8 @@ def test_a_makers_package_from_the_key_to_the_registry_and_out_of_it(house, make
     assert code == 2
     assert "has read no study as a shadow" in said
     with house.store() as store:
-        assert store.audit.verify() == []
-        actions = [link.event.action for link in store.audit.events() if link.event.action.startswith("model.")]
+        assert store.trail.verify() == []
+        actions = [link.event.action for link in store.trail.events() if link.event.action.startswith("model.")]
     assert actions == ["model.registered", "model.registered", "model.retired"]
 
 

@@ -74,7 +74,7 @@ def test_kill_9_at_twenty_random_moments_loses_nothing_and_doubles_nothing(house
     with house.store() as store:
         wait_until(lambda: store.studies.counts()["reported"] == STUDIES, seconds=60, what="all pictures")
         wait_until(lambda: store.outbox.states(["ARCHIVE"])[0].pending == 0, seconds=60, what="an empty outbox")
-        assert store.audit.verify() == []
+        assert store.trail.verify() == []
     reports = reports_by_study(archive)
     assert set(reports) == set(kept) == {image.study_instance_uid for image in images}
     doubled = {uid: len(found) for uid, found in reports.items() if len(found) != 1}

@@ -1,4 +1,4 @@
-"""The card's sections that come from the gates: fairness audit, explanation gate, quality gate."""
+"""The card's sections that come from the gates: fairness audit, explanation gate, quality check."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def explanation(material: Material) -> Iterator[CardSection]:
     if not same:
         blocks.append(Text("The gate was passed by other weights: maps of this version are withheld.", strong=True))
     verdict = "passed" if gate["passed"] else f"failed ({', '.join(gate['failed'])}): its maps are withheld"
-    blocks.append(Text(f"Gate for the maps ({gate['method']}): {verdict}. Made on {gate['images']}."))
+    blocks.append(Text(f"Map gate ({gate['method']}): {verdict}. Made on {gate['images']}."))
     if gate.get("weaker"):
         blocks.append(Text(str(gate["weaker"])))
     ends = {True: "passed", False: "failed", None: "not made"}
@@ -186,7 +186,7 @@ def _gate_curves(curves: dict[str, Any]) -> list[Block]:
 
 
 def quality(material: Material) -> Iterator[CardSection]:
-    """What the quality gate refuses wrongly, what it catches, and what was not measured."""
+    """What the quality check refuses wrongly, what it catches, and what was not measured."""
     figures = material.quality
     if not figures:
         return
@@ -224,4 +224,4 @@ def quality(material: Material) -> Iterator[CardSection]:
         )
     if figures.get("not_measured"):
         blocks += [Text("Not measured:"), Bullets(figures["not_measured"])]
-    yield CardSection("Quality gate", blocks)
+    yield CardSection("Quality check", blocks)

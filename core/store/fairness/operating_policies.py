@@ -1,6 +1,6 @@
 """Operating points per cohort, as proposed and as signed off: nothing is in force without a name and a reason.
 
-Who signed, when and why stands in the audit trail, in the same transaction that puts the policy in force. A policy
+Who signed, when and why stands in the trail, in the same transaction that puts the policy in force. A policy
 belongs to one model version by the SHA-256 of its weights: a new version begins without one.
 """
 
@@ -12,11 +12,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.tables.fairness import operating_policies
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,10 @@ class StoredPolicy:
 class OperatingPolicyStore:
     """Proposals are only ever added; at most one for a model is in force."""
 
-    def __init__(self, engine: Engine, audit: AuditTrail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, trail: Trail, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
-        self._audit = audit
+        self._reader = read_only(engine)
+        self._trail = trail
         self._now = now
 
     def propose(self, model_sha256: str, document: dict[str, Any]) -> int:
@@ -111,7 +111,7 @@ class OperatingPolicyStore:
         connection.execute(running.values(ended_at=self._now()))
 
     def _record(self, connection: Connection, action: str, by: str, reason: str) -> None:
-        self._audit.record_in(connection, AuditEvent(action=action, actor=by, outcome="success", reason=reason))
+        self._trail.record_in(connection, TrailEvent(action=action, actor=by, outcome="success", reason=reason))
 
     def _all(self, *which: Any) -> list[StoredPolicy]:
         query = select(operating_policies).where(*which).order_by(operating_policies.c.policy_id.desc())

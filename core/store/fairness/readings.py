@@ -10,7 +10,7 @@ from sqlalchemy import Engine, Row, func, select
 
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.fairness import readings, truths
 
@@ -20,7 +20,7 @@ class ReadingStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def record(self, made: Reading) -> None:
@@ -51,7 +51,7 @@ class TruthStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def add(self, answers: Sequence[GroundTruth]) -> int:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sqlalchemy import Engine, insert, select
 
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.fairness import alarms, site_audits
 
@@ -44,7 +44,7 @@ class SiteAuditStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def add(self, model_sha256: str, document: dict[str, Any]) -> SiteAudit:

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, func, select, update
 
 from core.domain.model import ModelVersion, Prediction, Quality
 from core.geometry import SquareFrame
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.models import predictions
 
@@ -20,7 +20,7 @@ class PredictionStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def find(self, sop_instance_uid: str, model: ModelVersion) -> Prediction | None:
@@ -45,7 +45,7 @@ class PredictionStore:
 
     def remember(self, prediction: Prediction) -> None:
         """Keep a prediction; a second run of the same model on the same image is counted, and its result is the one
-        that counts: a quality gate may have joined the package since.
+        that counts: a quality check may have joined the package since.
         """
         mine = (predictions.c.sop_instance_uid == prediction.sop_instance_uid) & (
             predictions.c.model_sha256 == prediction.model.sha256

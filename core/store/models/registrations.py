@@ -1,4 +1,4 @@
-"""Registered model versions in the database: one signed record each, changed only together with an audit event."""
+"""Registered model versions in the database: one signed record each, changed only together with a trail event."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sqlalchemy import Connection, Engine, select, update
 
 from core.clock import Clock
 from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic, read_record, signed
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.keys import SiteKey
 from core.store.statements import insert_if_absent
 from core.store.tables.models import model_versions
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 from core.trail import public_key
 
 _MINE = (model_versions.c.name, model_versions.c.version)
@@ -25,11 +25,11 @@ _MINE = (model_versions.c.name, model_versions.c.version)
 class ModelStore:
     """The records of the model registry."""
 
-    def __init__(self, engine: Engine, key: SiteKey, audit: AuditTrail, *, now: Clock) -> None:
+    def __init__(self, engine: Engine, key: SiteKey, trail: Trail, *, now: Clock) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._seed = key.model_signing_seed
-        self._audit = audit
+        self._trail = trail
         self._now = now
 
     @property
@@ -56,7 +56,7 @@ class ModelStore:
                 return self._same_bytes(connection, new)
             if new.state is ModelState.LIVE:
                 self._retire_others(connection, new)
-            self._audit.record_in(connection, _event("model.registered", new, f"{new.state}; gates: {new.verdict}"))
+            self._trail.record_in(connection, _event("model.registered", new, f"{new.state}; gates: {new.verdict}"))
         return new
 
     def change_state(self, name: str, version: str, state: ModelState, by: str) -> Registration:
@@ -77,7 +77,7 @@ class ModelStore:
         )
         if state is ModelState.LIVE:
             self._retire_others(connection, after)
-        self._audit.record_in(connection, _event(f"model.{state}", after, f"was {before.state}"))
+        self._trail.record_in(connection, _event(f"model.{state}", after, f"was {before.state}"))
         return after
 
     def _retire_others(self, connection: Connection, live: Registration) -> None:
@@ -115,8 +115,8 @@ def _record(row: Any) -> SignedRegistration:
     return read_record(f"{row.name} {row.version}", row.record, row.signature)
 
 
-def _event(action: str, registration: Registration, reason: str) -> AuditEvent:
-    return AuditEvent(
+def _event(action: str, registration: Registration, reason: str) -> TrailEvent:
+    return TrailEvent(
         action=action,
         actor=registration.state_changed_by or registration.registered_by or "unknown",
         outcome="success",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import Engine, and_, exists, select
 
 from core.domain.report import ReportStatus
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.studies.revisions import Revision
 from core.store.tables.models import shadow_readings
@@ -37,7 +37,7 @@ class ShadowStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def waiting(self, name: str, version: str, *, since: float, limit: int = 1) -> list[Revision]:

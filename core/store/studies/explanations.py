@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, Row, insert, select, update
 from core.domain.explanation import Faithfulness
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.model import ModelVersion
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.explanations import explanation_jobs, faithfulness
 
@@ -29,7 +29,7 @@ class FaithfulnessStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def of(self, sop_instance_uid: str, model: ModelVersion) -> dict[str, Faithfulness]:
@@ -59,7 +59,7 @@ class ExplanationStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def ask(self, study_id: str, finding: str, method: str, *, destination: str = "") -> ExplanationJob:
@@ -97,7 +97,7 @@ class ExplanationStore:
             query = select(explanation_jobs.c.is_unwanted).where(explanation_jobs.c.job_id == job_id)
             return is_ours and not connection.execute(query).scalar_one()
 
-    def give_sign_of_life(self, job_id: str) -> None:
+    def give_heartbeat(self, job_id: str) -> None:
         """Say that the process of a running job lives, however long it has nothing else to say."""
         with self._engine.begin() as connection:
             self._change(connection, job_id, JobState.RUNNING, seen_at=self._now())

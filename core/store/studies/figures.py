@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Engine, FromClause, Select, case, func, se
 from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus
 from core.domain.study import StudyState
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.studies.intake import InstanceRole
 from core.store.tables.reports import deliveries, reports, result_objects
 from core.store.tables.studies import instances, quarantine, studies
@@ -81,7 +81,7 @@ class Figures:
     """Counts and times out of the database of a store."""
 
     def __init__(self, engine: Engine) -> None:
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
 
     def times(self, *, limit: int = 100, offset: int = 0) -> list[StudyTimes]:
         """The newest studies."""

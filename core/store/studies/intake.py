@@ -15,14 +15,14 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select, update
 
 from core.domain.study import Instance, Patient, StudyState
-from core.domain.trail import AuditEvent
-from core.store.engine import reading
+from core.domain.trail import TrailEvent
+from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
 from core.store.studies.records import instance_to_json, patient_to_json
 from core.store.tables.reports import result_objects
 from core.store.tables.studies import associations, instances, quarantine, studies
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 
 
 class InstanceRole(StrEnum):
@@ -64,15 +64,15 @@ class IntakeStore:
         self,
         engine: Engine,
         objects: ObjectStore,
-        audit: AuditTrail,
+        trail: Trail,
         *,
         study_id_of: Callable[[str], str],
         now: Callable[[], float],
     ) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._objects = objects
-        self._audit = audit
+        self._trail = trail
         self._study_id_of = study_id_of
         self._now = now
 
@@ -132,8 +132,8 @@ class IntakeStore:
 
     def refuse(self, *, calling_ae_title: str, address: str, reason: str) -> None:
         """Record that an object or a sender was refused."""
-        self._audit.record(
-            AuditEvent(
+        self._trail.record(
+            TrailEvent(
                 action="instance.refused", actor=calling_ae_title, outcome="refused", source=address, reason=reason
             )
         )
@@ -176,7 +176,7 @@ class IntakeStore:
             if not insert_if_absent(connection, instances, row):
                 connection.rollback()
                 return self._digest_of(arrival.instance.sop_instance_uid)
-            self._audit.record_in(connection, _received(study_id, arrival))
+            self._trail.record_in(connection, _received(study_id, arrival))
         return None
 
     def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, now: float) -> None:
@@ -237,16 +237,16 @@ class IntakeStore:
         }
         with self._engine.begin() as connection:
             connection.execute(insert(quarantine).values(row))
-            event = AuditEvent(
+            event = TrailEvent(
                 action="instance.quarantined",
                 actor=arrival.calling_ae_title,
                 outcome="refused",
                 subject=study_id,
                 reason=reason,
             )
-            self._audit.record_in(connection, event)
+            self._trail.record_in(connection, event)
 
 
-def _received(study_id: str, arrival: Arrival) -> AuditEvent:
+def _received(study_id: str, arrival: Arrival) -> TrailEvent:
     action = "result.returned" if arrival.role is InstanceRole.OWN_RESULT else "instance.received"
-    return AuditEvent(action=action, actor=arrival.calling_ae_title, outcome="success", subject=study_id)
+    return TrailEvent(action=action, actor=arrival.calling_ae_title, outcome="success", subject=study_id)

@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, Row, func, select, update
 
 from core.domain.delivery import Delivery, DeliveryStatus
 from core.domain.report import ObjectKind
-from core.domain.trail import AuditEvent
-from core.store.engine import reading
+from core.domain.trail import TrailEvent
+from core.store.engine import read_only
 from core.store.statements import upsert
 from core.store.tables.reports import deliveries, destinations, result_objects
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 
 COMMITMENT_ATTEMPTS = 5
 """After so many sendings that the destination did not commit to, a person has to look."""
@@ -41,10 +41,10 @@ class DestinationState:
 class Outbox:
     """What is still to be sent, and how each sending ended."""
 
-    def __init__(self, engine: Engine, audit: AuditTrail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, trail: Trail, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
-        self._audit = audit
+        self._reader = read_only(engine)
+        self._trail = trail
         self._now = now
 
     def pending(self, destination: str, *, limit: int = 64) -> list[Delivery]:
@@ -80,10 +80,10 @@ class Outbox:
             )
             self._recovered(connection, delivered[0].destination, now)
             for study_id, destination in {(d.study_id, d.destination) for d in delivered}:
-                event = AuditEvent(
+                event = TrailEvent(
                     action="report.delivered", actor="worker", outcome="success", subject=study_id, source=destination
                 )
-                self._audit.record_in(connection, event)
+                self._trail.record_in(connection, event)
 
     def tried(self, delivery: Delivery) -> None:
         """The destination answered, and failed on this object for now."""
@@ -99,7 +99,7 @@ class Outbox:
                 .where(deliveries.c.delivery_id == delivery.delivery_id)
                 .values(status=DeliveryStatus.REFUSED, last_error=error, attempts=deliveries.c.attempts + 1)
             )
-            event = AuditEvent(
+            event = TrailEvent(
                 action="report.delivered",
                 actor="worker",
                 outcome="refused",
@@ -107,7 +107,7 @@ class Outbox:
                 source=delivery.destination,
                 reason=error,
             )
-            self._audit.record_in(connection, event)
+            self._trail.record_in(connection, event)
 
     def away(self, destination: str, error: str, *, first_pause: float, longest_pause: float) -> float:
         """The destination could not be reached or was out of resources: pause it; returns the pause in seconds."""

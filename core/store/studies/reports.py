@@ -15,13 +15,13 @@ from sqlalchemy import Connection, Engine, Row, exists, insert, select
 from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
-from core.domain.trail import AuditEvent
-from core.store.engine import reading
+from core.domain.trail import TrailEvent
+from core.store.engine import read_only
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
 from core.store.studies.revisions import Revision, settle
 from core.store.tables.reports import deliveries, reports, result_objects
-from core.store.trail import AuditTrail
+from core.store.trail import Trail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +41,11 @@ class FiledReport:
 class ReportStore:
     """File reports and find them again."""
 
-    def __init__(self, engine: Engine, objects: ObjectStore, audit: AuditTrail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, objects: ObjectStore, trail: Trail, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._objects = objects
-        self._audit = audit
+        self._trail = trail
         self._now = now
 
     def file(
@@ -60,7 +60,7 @@ class ReportStore:
             row = {**_report_row(report), "filed_at": self._now()}
             if insert_if_absent(connection, reports, row):
                 self._enqueue(connection, report.revision, stored, destinations)
-                self._audit.record_in(connection, _filed(report))
+                self._trail.record_in(connection, _filed(report))
                 return
         self._discard(stored)
 
@@ -207,8 +207,8 @@ def _filed_report(row: Row[tuple[object, ...]]) -> FiledReport:
     )
 
 
-def _filed(report: FiledReport) -> AuditEvent:
-    return AuditEvent(
+def _filed(report: FiledReport) -> TrailEvent:
+    return TrailEvent(
         action="report.filed",
         actor="worker",
         outcome="success",

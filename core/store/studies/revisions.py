@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, o
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.states import check_transition
-from core.store.engine import reading
+from core.store.engine import read_only
 from core.store.studies.intake import InstanceRole
 from core.store.studies.records import instance_from_json, patient_from_json
 from core.store.tables.studies import associations, instances, studies
@@ -56,7 +56,7 @@ class StudyStore:
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
-        self._reader = reading(engine)
+        self._reader = read_only(engine)
         self._now = now
 
     def due(self, *, quiet_seconds: float, maximum_wait_seconds: float) -> list[str]:

@@ -101,7 +101,7 @@ def saliency_of(report: Report, finding: Finding) -> Saliency | None:
 
 
 def shown_saliency(report: Report, finding: Finding) -> Saliency | None:
-    """The saliency that a carrier may show: the finding is positive and the map passed its gate; else None."""
+    """The saliency that a carrier may show: the finding is positive and the map passed the map gate; else None."""
     saliency = saliency_of(report, finding)
     return saliency if finding.is_positive and saliency is not None and saliency.shown else None
 
@@ -173,7 +173,7 @@ def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]
     """The method of the map and how faithful it is, or why it is withheld."""
     items: list[hd.ContentItem] = [code(concepts.VISUAL_EXPLANATION, concepts.concept(saliency.method))]
     if not saliency.shown:
-        why = saliency.withheld_reason or "it did not pass its gate"
+        why = saliency.withheld_reason or "it did not pass the map gate"
         items.append(text(concepts.MAP_WITHHELD, f"Map withheld because {why}"))
     elif has_region:
         items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))

@@ -1,4 +1,4 @@
-"""How well the quality gate does: what it refuses wrongly, and what it catches, on patients it never saw.
+"""How well the quality check does: what it refuses wrongly, and what it catches, on patients it never saw.
 
 Faults are made on the test patients' 512 px images at their own resolution. The photographs of a screen come from
 another simulation than the one trained with (the grid of a screen, sampled by a camera), and the pictures of other
@@ -29,7 +29,7 @@ from models.training.quality.train import ADULT_YEARS, ChildLike
 
 TIERS = (512, 128)
 _SPOILT_IMAGES = 60  # each is spoilt in some thirty ways
-_NAMES = {"stranger": {"stranger", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
+_NAMES = {"unrelated": {"unrelated", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
 _CHILD_BANDS = ((0, 5), (6, 11), (12, 17))
 Maker = Callable[[Tensor, Generator], Tensor]
 Figures = dict[str, Any]
@@ -39,18 +39,18 @@ def evaluate(
     model: QualityModel,
     examples: Sequence[Example],
     children: Sequence[ChildLike],
-    strangers: Mapping[str, Sequence[FloatMap]],
+    unrelated: Mapping[str, Sequence[FloatMap]],
 ) -> Figures:
     """False refusals per tier and cohort, catch rate per fault and severity, controls, and what is not measured."""
     test = _one_each([e for e in adults(examples, "test") if e.tier == 512])
-    rows = [*_spoilt(model, test), *_children(model, examples, children, test), *_strangers(model, strangers)]
+    rows = [*_spoilt(model, test), *_children(model, examples, children, test), *_unrelated(model, unrelated)]
     return {
         "false_refusals": {str(tier): _false_refusals(model, examples, tier) for tier in TIERS},
         "caught": rows,
         "controls": _controls(model, test, children),
         "not_measured": [
             "Lateral and oblique views: the data hold none. They are left to the header (view, orientation, series "
-            "description) and to the gate's distances, whose effect on them is unknown.",
+            "description) and to the check's distances, whose effect on them is unknown.",
             "Photographs of real screens and films: all were simulated.",
             "Adults of another hospital: all sound images here come from one.",
         ],
@@ -73,13 +73,13 @@ def pixels_of(example: Example | ChildLike) -> FloatMap:
 
 
 def scores_of(model: QualityModel, images: Iterable[FloatMap]) -> NDArray[np.float32]:
-    """Scores (N, F) of images, in the gate's order of faults."""
+    """Scores (N, F) of images, in the check's order of faults."""
     return np.array([list(model.scores(image).values()) for image in images], np.float32)
 
 
 def named(model: QualityModel, images: Iterable[FloatMap]) -> list[str]:
     """The fault each image is refused for, "" for none."""
-    found = [model.gate.worst(model.scores(image)) for image in images]
+    found = [model.check.worst(model.scores(image)) for image in images]
     return [fault.name if fault else "" for fault in found]
 
 
@@ -194,9 +194,9 @@ def _children(
         yield _row(model, "child", words, "the adults' hospital, held out", (pixels_of(e) for e in same))
 
 
-def _strangers(model: QualityModel, strangers: Mapping[str, Sequence[FloatMap]]) -> Iterator[Figures]:
-    for kind, images in strangers.items():
-        yield _row(model, "stranger", kind, "never trained on", images)
+def _unrelated(model: QualityModel, unrelated: Mapping[str, Sequence[FloatMap]]) -> Iterator[Figures]:
+    for kind, images in unrelated.items():
+        yield _row(model, "unrelated", kind, "never trained on", images)
 
 
 def _controls(model: QualityModel, test: Sequence[Example], children: Sequence[ChildLike]) -> list[Figures]:

@@ -1,4 +1,4 @@
-"""What can be wrong with a radiograph, made from sound ones: the bad examples that the quality gate learns from.
+"""What can be wrong with a radiograph, made from sound ones: the bad examples that the quality check learns from.
 
 Each fault is a change of a sound image, so that image and counter-image come from the same hospital, resolution and
 person, and nothing but the fault can give the answer away. Between sound and faulty lies a band that is left out

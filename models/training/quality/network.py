@@ -1,4 +1,4 @@
-"""The network behind the quality gate, and the graph that ships: one score per fault, and two distances.
+"""The network behind the quality check, and the graph that ships: one score per fault, and two distances.
 
 Small on purpose (about a quarter of a million weights at 96 px): it runs on every image before the chest model does.
 The distances need no bad example: how far the features lie from those of sound radiographs (Mahalanobis: Lee et al.,
@@ -89,7 +89,7 @@ def _thumbnails(images: Tensor) -> Tensor:
     return centred / ((centred**2).mean(1, keepdim=True).sqrt() + 0.02)
 
 
-class Gate(nn.Module):
+class QualityGraph(nn.Module):
     """The graph that ships: any (1, 1, H, W) 0..1 -> scores (1, K + 2): probabilities of faults, then distances."""
 
     def __init__(self, network: QualityNetwork, familiar: Familiar) -> None:

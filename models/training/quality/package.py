@@ -1,4 +1,4 @@
-"""Puts a trained quality gate into a model package: graph, thresholds, description, and how well it does.
+"""Puts a trained quality check into a model package: graph, thresholds, description, and how well it does.
 
 Thresholds are chosen on adults of the validation side alone: one budget of false refusals for all faults together,
 spent so that each fault sits at the same quantile of sound images (or at a probability of one in four, where that is
@@ -23,10 +23,10 @@ from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
 from models.examples import Example
 from models.package.format import DESCRIPTION, sha256_of
-from models.quality import GATE_WEIGHTS, Fault, QualityGate, QualityModel
+from models.quality import QUALITY_WEIGHTS, Fault, QualityCheck, QualityModel
 from models.training.chest.export import OPSET, strip
 from models.training.quality.evaluation import evaluate, scores_of, sound_pixels
-from models.training.quality.network import SIZE, Familiar, Gate, QualityNetwork
+from models.training.quality.network import SIZE, Familiar, QualityGraph, QualityNetwork
 from models.training.quality.train import FAULTS, ChildLike, Recipe
 
 BUDGET = 0.02  # share of sound validation images that all faults together may refuse, in each tier: 3 % are promised
@@ -42,7 +42,7 @@ _REASONS = {
     "screen": "the image seems to be a photograph of a screen or film",
     "exposure": "the image cannot be read as a radiograph: blank, too bright, dark, flat or noisy, or something else",
     "child": "the image looks like a child's, which is outside the model's intended use",
-    "stranger": "the image does not look like a frontal chest radiograph",
+    "unrelated": "the image does not look like a frontal chest radiograph",
     "unlike_features": "the image is unlike the radiographs that the model was made for",
     "unlike_thumbnail": "the image is laid out unlike the radiographs that the model was made for",
 }
@@ -51,37 +51,37 @@ _DISTANCES = ("unlike_features", "unlike_thumbnail")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What a gate is judged with: radiographs of adults and children, and pictures of other things by their kind."""
+    """What a check is judged with: radiographs of adults and children, and pictures of other things by their kind."""
 
     examples: Sequence[Example]
     children: Sequence[ChildLike]
-    strangers: Mapping[str, Sequence[FloatMap]]
+    unrelated: Mapping[str, Sequence[FloatMap]]
     attribution: Sequence[str] = ()
 
 
-def write_gate(
+def write_quality_check(
     network: QualityNetwork, familiar: Familiar, recipe: Recipe, material: Material, package: Path
 ) -> dict[str, Any]:
-    """Export the gate into `package`, choose thresholds, describe it in candor.json, evaluate; returns the figures."""
-    weights = package / GATE_WEIGHTS
-    difference = export_gate(network, familiar, weights)
+    """Export the check into `package`, choose thresholds, describe it in candor.json, evaluate; returns the figures."""
+    weights = package / QUALITY_WEIGHTS
+    difference = export_quality_check(network, familiar, weights)
     names = (*FAULTS, *_DISTANCES)
-    model = QualityModel.load(_gate(weights, dict.fromkeys(names, float("inf"))))
+    model = QualityModel.load(_check(weights, dict.fromkeys(names, float("inf"))))
     validation = {tier: scores_of(model, sound_pixels(material.examples, "validation", tier)) for tier in (512, 128)}
-    gate = _gate(weights, choose_thresholds(validation, names))
-    describe(package, gate)
+    check = _check(weights, choose_thresholds(validation, names))
+    describe(package, check)
     figures = {
         "gate": {
-            "sha256": gate.sha256,
+            "sha256": check.sha256,
             "bytes": weights.stat().st_size,
             "opset": OPSET,
             "network_size": SIZE,
             "largest_difference_from_torch": difference,
             "recipe": dataclasses.asdict(recipe),
             "budget": BUDGET,
-            "faults": [{"name": f.name, "kind": f.kind, "threshold": f.threshold} for f in gate.faults],
+            "faults": [{"name": f.name, "kind": f.kind, "threshold": f.threshold} for f in check.faults],
         },
-        **evaluate(QualityModel(gate, model.session), material.examples, material.children, material.strangers),
+        **evaluate(QualityModel(check, model.session), material.examples, material.children, material.unrelated),
         "attribution": list(material.attribution),
     }
     (package / FIGURES).parent.mkdir(exist_ok=True)
@@ -109,13 +109,13 @@ def kind_of(name: str) -> Literal["probability", "distance"]:
     return "distance" if name in _DISTANCES else "probability"
 
 
-def export_gate(network: QualityNetwork, familiar: Familiar, path: Path) -> float:
+def export_quality_check(network: QualityNetwork, familiar: Familiar, path: Path) -> float:
     """Write the graph to `path`; returns the largest difference from torch, which may not exceed 1e-4."""
-    gate = Gate(network.eval(), familiar.eval()).eval()
+    check = QualityGraph(network.eval(), familiar.eval()).eval()
     path.parent.mkdir(parents=True, exist_ok=True)
     rows, columns = (torch.export.Dim(name, min=8, max=16384) for name in ("rows", "columns"))
     program = torch.onnx.export(
-        gate,
+        check,
         (torch.rand(1, 1, 300, 310),),
         dynamo=True,
         opset_version=OPSET,
@@ -127,45 +127,45 @@ def export_gate(network: QualityNetwork, familiar: Familiar, path: Path) -> floa
     assert program is not None
     program.save(str(path), external_data=False)
     strip(path)
-    return _difference(gate, path)
+    return _difference(check, path)
 
 
-def describe(package: Path, gate: QualityGate) -> None:
+def describe(package: Path, check: QualityCheck) -> None:
     """Write the section "quality" into the package's candor.json."""
     path = package / DESCRIPTION
     description = json.loads(path.read_text(encoding="utf-8"))
     description["quality"] = {
-        "sha256": gate.sha256,
-        "input": {"name": gate.input_name, "range": [0.0, 1.0], "network_size": SIZE},
-        "output": gate.output_name,
-        "faults": [dataclasses.asdict(fault) for fault in gate.faults],
+        "sha256": check.sha256,
+        "input": {"name": check.input_name, "range": [0.0, 1.0], "network_size": SIZE},
+        "output": check.output_name,
+        "faults": [dataclasses.asdict(fault) for fault in check.faults],
     }
     path.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def adopt_gate(source: Path, package: Path) -> dict[str, Any]:
-    """Give `package` the gate of the package `source`, as its figures describe it; returns them.
+def adopt_quality_check(source: Path, package: Path) -> dict[str, Any]:
+    """Give `package` the check of the package `source`, as its figures describe it; returns them.
 
-    A gate depends on the images, not on the model behind it, so a retrained model goes on with the old gate. `source`
-    may be `package` itself, when its candor.json was written anew. Raises ConfigurationError when `source` has no gate
+    A check depends on the images, not on the model behind it, so a retrained model goes on with the old check. `source`
+    may be `package` itself, when its candor.json was written anew. Raises ConfigurationError when `source` has no check
     with figures, IntegrityError when they are of another one.
     """
     try:
         figures: dict[str, Any] = json.loads((source / FIGURES).read_text(encoding="utf-8"))
-        found = sha256_of(source / GATE_WEIGHTS)
+        found = sha256_of(source / QUALITY_WEIGHTS)
     except OSError as error:
-        raise ConfigurationError(f"{source} has no quality gate with figures that could be adopted") from error
+        raise ConfigurationError(f"{source} has no quality check with figures that could be adopted") from error
     if found != figures["gate"]["sha256"]:
-        raise IntegrityError(f"the quality gate of {source.name} is not the one that its figures are of")
+        raise IntegrityError(f"the quality check of {source.name} is not the one that its figures are of")
     if source.resolve() != package.resolve():
-        for name in (GATE_WEIGHTS, FIGURES):
+        for name in (QUALITY_WEIGHTS, FIGURES):
             (package / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, package / name)
-    describe(package, _gate(package / GATE_WEIGHTS, {f["name"]: f["threshold"] for f in figures["gate"]["faults"]}))
+    describe(package, _check(package / QUALITY_WEIGHTS, {f["name"]: f["threshold"] for f in figures["gate"]["faults"]}))
     return figures
 
 
-def _gate(weights: Path, thresholds: Mapping[str, float]) -> QualityGate:
+def _check(weights: Path, thresholds: Mapping[str, float]) -> QualityCheck:
     faults = (
         Fault(
             name=name,
@@ -176,22 +176,22 @@ def _gate(weights: Path, thresholds: Mapping[str, float]) -> QualityGate:
         )
         for name, threshold in thresholds.items()
     )
-    return QualityGate(
+    return QualityCheck(
         weights=weights, sha256=sha256_of(weights), input_name=_INPUT, output_name=_OUTPUT, faults=tuple(faults)
     )
 
 
-def _difference(gate: Gate, path: Path) -> float:
-    model = QualityModel.load(_gate(path, dict.fromkeys((*FAULTS, *_DISTANCES), float("inf"))))
+def _difference(check: QualityGraph, path: Path) -> float:
+    model = QualityModel.load(_check(path, dict.fromkeys((*FAULTS, *_DISTANCES), float("inf"))))
     worst = 0.0
     for seed, (rows, columns) in enumerate(((512, 512), (900, 1200), (128, 128), (96, 300))):
         image = torch.rand(1, 1, rows, columns, generator=torch.Generator().manual_seed(seed))
         with torch.inference_mode():
-            expected = gate(image)[0].numpy()
+            expected = check(image)[0].numpy()
         given = np.array(list(model.scores(image[0, 0].numpy()).values()))
         worst = max(worst, float(np.abs(expected - given).max()))
     if worst > _TOLERANCE:
-        raise IntegrityError(f"The exported quality gate differs from torch by {worst:.1e}; it was not packaged.")
+        raise IntegrityError(f"The exported quality check differs from torch by {worst:.1e}; it was not packaged.")
     return worst
 
 

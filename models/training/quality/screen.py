@@ -1,4 +1,4 @@
-"""A photograph of a screen, for the test of the gate: another way to make one than the gate was trained with.
+"""A photograph of a screen, for the test of the check: another way to make one than the check was trained with.
 
 The picture is shown on a screen with red, green and blue stripes and black between its rows; a camera whose pixels do
 not line up with the screen's sees it a little aslant and turns it to grey. The stripes of interference come out of

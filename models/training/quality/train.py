@@ -1,4 +1,4 @@
-"""The recipe of the quality gate: a small network from scratch on faults that are made as they are needed.
+"""The recipe of the quality check: a small network from scratch on faults that are made as they are needed.
 
 Every batch is a function of (seed, step) alone, so a run is repeatable. Sound images are radiographs of adults (and of
 children, who are a fault of their own); faulty ones are the same images, spoilt. What nobody could answer of an image
@@ -30,10 +30,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from models.examples import Example, read_pixels
 from models.training.quality import faults
 from models.training.quality.network import SIZE, Familiar, QualityNetwork
-from models.training.quality.unrelated import stranger
+from models.training.quality.unrelated import unrelated
 
-FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "stranger")
-_SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "stranger")
+FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "unrelated")
+_SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "unrelated")
 CHILD_BELOW_YEARS = 10  # for training: between this and 18 nobody could tell from the image
 ADULT_YEARS = 18
 _LEAST_TIER = 128
@@ -109,9 +109,9 @@ class Pool:
         weights = dict.fromkeys(FAULTS, 1.0)
         if matched:
             image = faults.with_greys_of(image, self._one(self.adults, random))
-        if kind == "stranger":
-            picture = stranger(image, random, SIZE)
-            return picture, _only("stranger"), _only("stranger")
+        if kind == "unrelated":
+            picture = unrelated(image, random, SIZE)
+            return picture, _only("unrelated"), _only("unrelated")
         told["child"] = float(is_child)
         if kind != "sound":
             told[kind] = 1.0
@@ -121,7 +121,7 @@ class Pool:
         if told["exposure"]:
             return picture, list(told.values()), _only("exposure")
         if kind != "sound":
-            weights["stranger"] = 0.0 if told["cropped"] else 0.3
+            weights["unrelated"] = 0.0 if told["cropped"] else 0.3
         if told["cropped"] or told["screen"]:
             weights["child"] = 0.0
         return picture, list(told.values()), list(weights.values())

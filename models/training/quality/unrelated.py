@@ -1,6 +1,6 @@
 """Pictures that are no chest radiograph, drawn from nothing or cut from radiographs until nothing is where it belongs.
 
-They teach the gate what "something else" may look like (outlier exposure: Hendrycks, Mazeika, Dietterich, ICLR 2019).
+They teach the check what "something else" may look like (outlier exposure: Hendrycks, Mazeika, Dietterich, ICLR 2019).
 No hand, hip, CT or photograph is among them: those are kept to find out whether it learnt.
 """
 
@@ -17,7 +17,7 @@ from torch.nn.functional import interpolate
 from models.training.quality.faults import placed, warped
 
 
-def stranger(image: Tensor, random: Generator, size: int) -> Tensor:
+def unrelated(image: Tensor, random: Generator, size: int) -> Tensor:
     """Something else, (1, 1, size, size) 0..1; `image` is a radiograph that some kinds are cut from."""
     kinds = (_clouds, _bodies, _bodies, _bodies, _page, _polygons)
     pick = int(random.integers(0, len(kinds) + 3))

@@ -33,7 +33,7 @@ HEADING = {
     "not shipped": "Trained, not shipped",
     "fairness": "For whom does it fail?",
     "maps": "Can its maps be trusted?",
-    "quality": "Quality gate",
+    "quality": "Quality check",
     "data": "Data",
 }
 

@@ -1,4 +1,4 @@
-"""The web process: every route guarded, every use recorded, nothing about a person, nothing for strangers."""
+"""The web process: every route guarded, every use recorded, nothing about a person, nothing for other machines."""
 
 import socket
 import threading
@@ -65,7 +65,7 @@ def image(store, tmp_path):
 
 
 def actions(store):
-    return [(link.event.action, link.event.outcome) for link in store.audit.events()]
+    return [(link.event.action, link.event.outcome) for link in store.trail.events()]
 
 
 def test_health_says_only_that_this_process_answers(client):
@@ -188,9 +188,9 @@ def test_looking_at_studies_is_recorded_and_health_checks_are_not(client, store)
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/studies", "/api/studies/abc"])
 def test_strangers_and_proxies_are_turned_away_and_recorded(app, store, path):
-    stranger = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 1))
+    unrelated = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 1))
     proxied = TestClient(app, base_url="http://127.0.0.1", client=LOCAL, headers={"X-Forwarded-For": "192.0.2.7"})
-    for client in (stranger, proxied):
+    for client in (unrelated, proxied):
         answer = client.get(path)
         assert answer.status_code == 403
         assert answer.headers["content-type"] == "application/problem+json"

@@ -1,4 +1,4 @@
-"""The audit trail: any edit, deletion, cut, reordering or restored copy shows, also to somebody with the database."""
+"""The trail: any edit, deletion, cut, reordering or restored copy shows, also to somebody with the database."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
 from core.clock import SettableClock
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import IntegrityError
 from core.store.engine import open_engine
 from core.store.keys import SiteKey
-from core.store.trail import AuditTrail, audit_events, audit_head
+from core.store.trail import Trail, trail_events, trail_head
 from core.trail import GENESIS, seal_event, seal_head
 
 KEY = SiteKey.generate()
-EVENT = AuditEvent(action="instance.received", actor="CT1", outcome="success", subject="abc", source="127.0.0.1")
+EVENT = TrailEvent(action="instance.received", actor="CT1", outcome="success", subject="abc", source="127.0.0.1")
 LENGTH = 6
 
 
@@ -35,14 +35,14 @@ def url(tmp_path: Path) -> str:
 def engine(url: str) -> Iterator[Engine]:
     engine = open_engine(url, KEY)
     with engine.begin() as connection:
-        audit_events.metadata.create_all(connection, tables=[audit_events, audit_head])
+        trail_events.metadata.create_all(connection, tables=[trail_events, trail_head])
     yield engine
     engine.dispose()
 
 
 @pytest.fixture
-def trail(engine: Engine) -> AuditTrail:
-    trail = AuditTrail(engine, KEY, now=SettableClock(1_800_000_000))
+def trail(engine: Engine) -> Trail:
+    trail = Trail(engine, KEY, now=SettableClock(1_800_000_000))
     for number in range(LENGTH):
         trail.record(replace(EVENT, reason=f"event {number + 1}"))
     return trail
@@ -54,7 +54,7 @@ def execute(engine: Engine, *statements: object) -> None:
             connection.execute(statement)  # type: ignore[call-overload]
 
 
-def test_a_trail_left_alone_is_whole(trail: AuditTrail) -> None:
+def test_a_trail_left_alone_is_whole(trail: Trail) -> None:
     assert trail.verify() == []
     links = list(trail.events())
     assert [link.seq for link in links] == [1, 2, 3, 4, 5, 6]
@@ -71,43 +71,43 @@ def test_a_trail_left_alone_is_whole(trail: AuditTrail) -> None:
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("seq", [1, 3, LENGTH])
-def test_an_edit_shows(trail: AuditTrail, engine: Engine, seq: int, field: str, value: str) -> None:
-    execute(engine, update(audit_events).where(audit_events.c.seq == seq).values({field: value}))
+def test_an_edit_shows(trail: Trail, engine: Engine, seq: int, field: str, value: str) -> None:
+    execute(engine, update(trail_events).where(trail_events.c.seq == seq).values({field: value}))
     assert f"event {seq} was changed" in trail.verify()
 
 
 @pytest.mark.parametrize(
     ("condition", "sentence"),
     [
-        (audit_events.c.seq == 1, "event 1 is missing"),
-        (audit_events.c.seq == 3, "event 3 is missing"),
-        (audit_events.c.seq.between(2, 4), "events 2 to 4 are missing"),
-        (audit_events.c.seq == LENGTH, "event 6 is missing"),
-        (audit_events.c.seq > 3, "events 4 to 6 are missing"),
-        (audit_events.c.seq > 0, "events 1 to 6 are missing"),
+        (trail_events.c.seq == 1, "event 1 is missing"),
+        (trail_events.c.seq == 3, "event 3 is missing"),
+        (trail_events.c.seq.between(2, 4), "events 2 to 4 are missing"),
+        (trail_events.c.seq == LENGTH, "event 6 is missing"),
+        (trail_events.c.seq > 3, "events 4 to 6 are missing"),
+        (trail_events.c.seq > 0, "events 1 to 6 are missing"),
     ],
 )
-def test_a_deletion_shows_wherever_it_is(trail: AuditTrail, engine: Engine, condition: object, sentence: str) -> None:
-    execute(engine, delete(audit_events).where(condition))  # type: ignore[arg-type]
+def test_a_deletion_shows_wherever_it_is(trail: Trail, engine: Engine, condition: object, sentence: str) -> None:
+    execute(engine, delete(trail_events).where(condition))  # type: ignore[arg-type]
     assert trail.verify() == [sentence]
 
 
-def test_two_events_that_change_places_show(trail: AuditTrail, engine: Engine) -> None:
-    seq = audit_events.c.seq
-    moves = [update(audit_events).where(seq == a).values(seq=b) for a, b in [(2, 99), (4, 2), (99, 4)]]
+def test_two_events_that_change_places_show(trail: Trail, engine: Engine) -> None:
+    seq = trail_events.c.seq
+    moves = [update(trail_events).where(seq == a).values(seq=b) for a, b in [(2, 99), (4, 2), (99, 4)]]
     execute(engine, *moves)
     problems = trail.verify()
     assert "event 2 was changed" in problems
     assert "event 4 was changed" in problems
 
 
-def test_a_copy_added_at_the_end_shows(trail: AuditTrail, engine: Engine) -> None:
-    row = select(7, *audit_events.c[1:]).where(audit_events.c.seq == 3)
-    execute(engine, audit_events.insert().from_select(list(audit_events.c.keys()), row))
+def test_a_copy_added_at_the_end_shows(trail: Trail, engine: Engine) -> None:
+    row = select(7, *trail_events.c[1:]).where(trail_events.c.seq == 3)
+    execute(engine, trail_events.insert().from_select(list(trail_events.c.keys()), row))
     assert "event 7 was changed" in trail.verify()
 
 
-def test_somebody_with_the_database_but_not_the_key_cannot_mend_the_chain(trail: AuditTrail, engine: Engine) -> None:
+def test_somebody_with_the_database_but_not_the_key_cannot_mend_the_chain(trail: Trail, engine: Engine) -> None:
     """The forger knows the code and rewrites the tail and the head, with a key of their own."""
     forger = b"f" * 32
     links = list(trail.events())
@@ -115,39 +115,39 @@ def test_somebody_with_the_database_but_not_the_key_cannot_mend_the_chain(trail:
     head = seal_head(forger, LENGTH, forged.hash)
     execute(
         engine,
-        update(audit_events).where(audit_events.c.seq == LENGTH).values(actor="NOBODY", reason="", hash=forged.hash),
-        update(audit_head).values(hash=head.hash, seal=head.seal),
+        update(trail_events).where(trail_events.c.seq == LENGTH).values(actor="NOBODY", reason="", hash=forged.hash),
+        update(trail_head).values(hash=head.hash, seal=head.seal),
     )
     assert trail.verify() == ["event 6 was changed", "the head of the trail was changed"]
 
 
-def test_a_head_that_is_cut_back_with_the_tail_shows(trail: AuditTrail, engine: Engine) -> None:
+def test_a_head_that_is_cut_back_with_the_tail_shows(trail: Trail, engine: Engine) -> None:
     links = list(trail.events())
     execute(
         engine,
-        delete(audit_events).where(audit_events.c.seq > 3),
-        update(audit_head).values(seq=3, hash=links[2].hash),  # the seal of head 3 is not in the database any more
+        delete(trail_events).where(trail_events.c.seq > 3),
+        update(trail_head).values(seq=3, hash=links[2].hash),  # the seal of head 3 is not in the database any more
     )
     assert trail.verify() == ["the head of the trail was changed"]
 
 
-def test_a_head_that_is_gone_shows(trail: AuditTrail, engine: Engine) -> None:
-    execute(engine, delete(audit_head))
+def test_a_head_that_is_gone_shows(trail: Trail, engine: Engine) -> None:
+    execute(engine, delete(trail_head))
     assert trail.verify() == ["the head of the trail is missing"]
 
 
 def test_a_whole_earlier_state_that_was_put_back_shows_against_a_head_kept_elsewhere(
-    trail: AuditTrail, engine: Engine
+    trail: Trail, engine: Engine
 ) -> None:
     with engine.connect() as connection:
-        earlier = connection.execute(select(audit_head)).one()._asdict()
+        earlier = connection.execute(select(trail_head)).one()._asdict()
     before = trail.head()
     trail.record(EVENT)
     kept = trail.head()
     assert before is not None
     assert kept is not None
     assert trail.verify([before, kept]) == []
-    execute(engine, delete(audit_events).where(audit_events.c.seq > LENGTH), update(audit_head).values(earlier))
+    execute(engine, delete(trail_events).where(trail_events.c.seq > LENGTH), update(trail_head).values(earlier))
     assert trail.verify() == []  # the database alone cannot know
     assert trail.verify([before]) == []
     assert trail.verify([kept]) == ["the trail was put back: the head kept elsewhere speaks of event 7"]
@@ -157,7 +157,7 @@ def test_a_whole_earlier_state_that_was_put_back_shows_against_a_head_kept_elsew
         trail.verify([replace(kept, seq=6)])
 
 
-def test_the_event_and_the_change_are_both_in_or_neither(trail: AuditTrail, engine: Engine) -> None:
+def test_the_event_and_the_change_are_both_in_or_neither(trail: Trail, engine: Engine) -> None:
     class Interrupted(Exception):
         pass
 
@@ -169,8 +169,8 @@ def test_the_event_and_the_change_are_both_in_or_neither(trail: AuditTrail, engi
     assert trail.verify() == []
 
 
-def test_rotation_of_the_site_key_keeps_the_trail_whole(trail: AuditTrail, engine: Engine) -> None:
-    later = AuditTrail(engine, KEY.rotated())
+def test_rotation_of_the_site_key_keeps_the_trail_whole(trail: Trail, engine: Engine) -> None:
+    later = Trail(engine, KEY.rotated())
     later.record(EVENT)
     assert later.verify() == []
 
@@ -178,21 +178,21 @@ def test_rotation_of_the_site_key_keeps_the_trail_whole(trail: AuditTrail, engin
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40))
 def test_any_words_survive_the_way_through_the_database(engine: Engine, words: str) -> None:
-    trail = AuditTrail(engine, KEY)
+    trail = Trail(engine, KEY)
     trail.record(replace(EVENT, reason=words, actor=words[:16]))
     assert trail.verify() == []
 
 
 RECORD = """
 import sys
-from core.domain.trail import AuditEvent
-from core.store.trail import AuditTrail
+from core.domain.trail import TrailEvent
+from core.store.trail import Trail
 from core.store.engine import open_engine
 from core.store.keys import SiteKey
 key = SiteKey.from_text(sys.argv[2])
-trail = AuditTrail(open_engine(sys.argv[1], key), key)
+trail = Trail(open_engine(sys.argv[1], key), key)
 for _ in range(40):
-    trail.record(AuditEvent(action="instance.received", actor=sys.argv[3], outcome="success"))
+    trail.record(TrailEvent(action="instance.received", actor=sys.argv[3], outcome="success"))
 """
 
 
@@ -210,6 +210,6 @@ def record_from_processes(url: str, actors: list[str]) -> None:
 def test_several_processes_write_one_chain(engine: Engine, url: str) -> None:
     record_from_processes(url, ["CT1", "CT2", "CT3"])
     with engine.connect() as connection:
-        counts = connection.execute(select(audit_events.c.actor, func.count()).group_by(audit_events.c.actor)).all()
+        counts = connection.execute(select(trail_events.c.actor, func.count()).group_by(trail_events.c.actor)).all()
     assert sorted(map(tuple, counts)) == [("CT1", 40), ("CT2", 40), ("CT3", 40)]
-    assert AuditTrail(engine, KEY).verify() == []
+    assert Trail(engine, KEY).verify() == []

@@ -8,25 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.known_check import add_known_check
 
 from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
-from inference.quality import NO_GATE, assess, gate_limitations, refuse_faulty
+from inference.quality import NO_QUALITY_CHECK, assess, quality_limitations, refuse_faulty
 from inference.run import infer
 from models.package.format import load_package
 from models.quality import QualityModel
 from models.runtimes.onnx import OnnxModel
-from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return add_known_gate(make_known_model(tmp_path))
+    return add_known_check(make_known_model(tmp_path))
 
 
 @pytest.fixture
-def gate(folder: Path) -> QualityModel:
+def check(folder: Path) -> QualityModel:
     quality = load_package(folder).quality
     assert quality is not None
     return QualityModel.load(quality)
@@ -49,63 +49,63 @@ def instance(age: float | None) -> Instance:
     )
 
 
-def test_a_sound_image_passes_with_its_scores(gate: QualityModel) -> None:
-    quality = assess(gate, image(0.5, 0.5))
+def test_a_sound_image_passes_with_its_scores(check: QualityModel) -> None:
+    quality = assess(check, image(0.5, 0.5))
     assert (quality.fault, quality.reason) == ("", "")
     assert set(quality.scores) == {"rotated", "child", "unlike"}
     refuse_faulty(quality, instance(40))
     refuse_faulty(None, instance(40))
 
 
-def test_a_faulty_image_is_refused_in_words_with_figure_and_limit(gate: QualityModel) -> None:
-    quality = assess(gate, image(0.1, 0.9))
+def test_a_faulty_image_is_refused_in_words_with_figure_and_limit(check: QualityModel) -> None:
+    quality = assess(check, image(0.1, 0.9))
     assert quality.fault == "rotated"
-    with pytest.raises(InvalidStudy, match=r"^it is upside down \(quality gate: probability 1, refused above 0.5\)$"):
+    with pytest.raises(InvalidStudy, match=r"^it is upside down \(quality check: probability 1, refused above 0.5\)$"):
         refuse_faulty(quality, instance(40))
 
 
-def test_a_known_fault_is_named_before_a_distance(gate: QualityModel) -> None:
-    assert assess(gate, image(0.82, 0.84)).fault == "unlike"
-    both = assess(gate, image(1.0, 1.0))
+def test_a_known_fault_is_named_before_a_distance(check: QualityModel) -> None:
+    assert assess(check, image(0.82, 0.84)).fault == "unlike"
+    both = assess(check, image(1.0, 1.0))
     assert both.scores["unlike"] > 0.8
     assert both.fault == "child"
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_score_that_is_no_number_does_not_pass_for_sound(gate: QualityModel, value: float) -> None:
-    with pytest.raises(InvalidStudy, match="the quality gate's answer for this image is not a number"):
-        assess(gate, image(0.5, value))
+def test_a_score_that_is_no_number_does_not_pass_for_sound(check: QualityModel, value: float) -> None:
+    with pytest.raises(InvalidStudy, match="the quality check's answer for this image is not a number"):
+        assess(check, image(0.5, value))
 
 
 @pytest.mark.parametrize(
     ("age", "words"), [(40.0, "the header says that the patient is an adult"), (None, "no age is given")]
 )
 def test_a_child_by_its_looks_is_refused_and_the_header_is_not_quoted(
-    gate: QualityModel, age: float | None, words: str
+    check: QualityModel, age: float | None, words: str
 ) -> None:
     with pytest.raises(InvalidStudy, match=words) as refusal:
-        refuse_faulty(assess(gate, image(1.0, 1.0)), instance(age))
+        refuse_faulty(assess(check, image(1.0, 1.0)), instance(age))
     assert "40" not in str(refusal.value)
 
 
-def test_a_faulty_image_is_not_shown_to_the_model(folder: Path, gate: QualityModel) -> None:
+def test_a_faulty_image_is_not_shown_to_the_model(folder: Path, check: QualityModel) -> None:
     model = OnnxModel.load(load_package(folder), threads=1)
     blind = dataclasses.replace(model, session=None)  # running it would raise
-    prediction = infer(blind, image(0.1, 0.9), "1.2.3", gate)
+    prediction = infer(blind, image(0.1, 0.9), "1.2.3", check)
     assert (prediction.scores, prediction.probabilities, prediction.maps) == ({}, {}, None)
     assert prediction.quality is not None
     assert prediction.quality.fault == "rotated"
-    passed = infer(model, image(0.5, 0.5), "1.2.3", gate)
+    passed = infer(model, image(0.5, 0.5), "1.2.3", check)
     assert passed.scores
     assert passed.quality is not None
-    assert infer(model, image(0.1, 0.9), "1.2.3").scores  # without a gate nothing is refused
+    assert infer(model, image(0.1, 0.9), "1.2.3").scores  # without a check nothing is refused
 
 
 def test_a_package_without_a_gate_loads_and_its_reports_say_so(tmp_path: Path, folder: Path) -> None:
     plain = load_package(make_known_model(tmp_path / "plain"))
     assert plain.quality is None
-    assert gate_limitations(plain) == (NO_GATE,)
-    assert gate_limitations(load_package(folder)) == ()
+    assert quality_limitations(plain) == (NO_QUALITY_CHECK,)
+    assert quality_limitations(load_package(folder)) == ()
 
 
 def test_a_flipped_byte_in_the_gate_refuses_the_package(folder: Path) -> None:

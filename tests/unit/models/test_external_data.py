@@ -16,8 +16,8 @@ from models.package.format import load_package, sha256_of
 from models.quality import QualityModel
 from models.registry import ZOO
 from models.runtimes.onnx import OnnxModel
-from tests.known_gate import add_known_gate
 from tests.known_model import make_known_model
+from tests.known_quality_check import add_known_quality_check
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A package with a gate, in whose description the changed weights can be vouched for; work goes on elsewhere."""
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")  # ONNX Runtime reads external data from the working directory
-    return add_known_gate(make_known_model(tmp_path / "packages"))
+    return add_known_quality_check(make_known_model(tmp_path / "packages"))
 
 
 def moved_out(path: Path, tensor: str) -> None:

@@ -1,4 +1,4 @@
-"""The recipe of the quality gate: repeatable, and a package that it made loads and refuses."""
+"""The recipe of the quality check: repeatable, and a package that it made loads and refuses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,14 @@ from PIL import Image as PillowImage
 from core.errors import ConfigurationError, IntegrityError
 from models.package.format import load_package
 from models.training.quality import faults
-from models.training.quality.package import BUDGET, FIGURES, Material, adopt_gate, choose_thresholds, write_gate
+from models.training.quality.package import (
+    BUDGET,
+    FIGURES,
+    Material,
+    adopt_quality_check,
+    choose_thresholds,
+    write_quality_check,
+)
 from models.training.quality.train import FAULTS, Pool, Recipe, train
 from tests.known_model import make_known_model
 
@@ -65,8 +72,10 @@ def trained(pictures):
 @pytest.fixture(scope="module")
 def written(tmp_path_factory, trained, pictures):
     folder = make_known_model(tmp_path_factory.mktemp("written"))
-    strangers = {"noise": [np.random.default_rng(0).random((200, 160), np.float32)]}
-    write_gate(*trained, SHORT, Material(examples=pictures, children=pictures[3:4], strangers=strangers), folder)
+    unrelated = {"noise": [np.random.default_rng(0).random((200, 160), np.float32)]}
+    write_quality_check(
+        *trained, SHORT, Material(examples=pictures, children=pictures[3:4], unrelated=unrelated), folder
+    )
     return folder
 
 
@@ -119,31 +128,31 @@ def test_all_faults_together_stay_within_the_budget_in_every_tier():
 
 
 def test_the_package_loads_with_the_gate_and_the_figures_are_of_it(package):
-    gate, figures = load_package(package).quality, json.loads((package / FIGURES).read_text())
-    assert gate is not None
-    assert figures["gate"]["sha256"] == gate.sha256
-    assert [fault.name for fault in gate.faults] == [*FAULTS, "unlike_features", "unlike_thumbnail"]
+    check, figures = load_package(package).quality, json.loads((package / FIGURES).read_text())
+    assert check is not None
+    assert figures["gate"]["sha256"] == check.sha256
+    assert [fault.name for fault in check.faults] == [*FAULTS, "unlike_features", "unlike_thumbnail"]
     assert figures["false_refusals"]["512"]["all"]["images"] == 3
     assert {row["fault"] for row in figures["caught"]} == set(FAULTS)
 
 
-def test_a_retrained_model_goes_on_with_the_gate(package, tmp_path):
+def test_a_retrained_model_goes_on_with_the_check(package, tmp_path):
     other = make_known_model(tmp_path / "other")
-    adopt_gate(package, other)
+    adopt_quality_check(package, other)
     assert load_package(other).quality == dataclasses.replace(
         load_package(package).quality, weights=other / "models" / "quality.onnx"
     )
     description = json.loads((other / "candor.json").read_text())
     del description["quality"]
     (other / "candor.json").write_text(json.dumps(description))
-    adopt_gate(other, other)  # after candor.json was written anew
+    adopt_quality_check(other, other)  # after candor.json was written anew
     assert load_package(other).quality is not None
 
 
 def test_a_gate_without_figures_or_with_those_of_another_is_not_adopted(package, tmp_path):
     with pytest.raises(ConfigurationError):
-        adopt_gate(make_known_model(tmp_path / "bare"), package)
+        adopt_quality_check(make_known_model(tmp_path / "bare"), package)
     swapped = shutil.copytree(package, tmp_path / "swapped")
     (swapped / "models" / "quality.onnx").write_bytes(b"another")
     with pytest.raises(IntegrityError):
-        adopt_gate(swapped, package)
+        adopt_quality_check(swapped, package)

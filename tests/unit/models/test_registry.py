@@ -33,7 +33,7 @@ SHIPPED = f"chest_radiograph {VERSION}"
 
 def register(folder: Path, settings: Settings, store: Store, **how) -> Registration:
     """Without running the gate for maps, which takes seconds: the tests about gates call the real one."""
-    return registration.register(folder, settings, store, may_run_gates=False, **how)
+    return registration.register(folder, settings, store, may_run_checks=False, **how)
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def trusting(settings: Settings, *keys: str, required: bool = False) -> Settings
 
 
 def events(store: Store) -> list[tuple[str, str]]:
-    return [(link.event.action, link.event.subject) for link in store.audit.events()]
+    return [(link.event.action, link.event.subject) for link in store.trail.events()]
 
 
 def test_a_registered_package_is_copied_recorded_and_selected_first(house, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_registered_package_is_copied_recorded_and_selected_first(house, tmp_p
     assert registration.registered_at
     assert states(house) == {"bright_patch 1.0.0": ModelState.LIVE, SHIPPED: ModelState.LIVE}
     assert events(store) == [("model.registered", "bright_patch 1.0.0")]
-    assert store.audit.verify() == []
+    assert store.trail.verify() == []
 
 
 def test_the_same_bytes_again_change_nothing_and_other_bytes_are_refused(house, tmp_path: Path) -> None:
@@ -188,7 +188,7 @@ def test_a_new_version_begins_as_a_shadow_and_takes_over_only_when_told(house, t
         ("model.retired", "bright_patch 2.0.0"),
         ("model.live", "bright_patch 1.0.0"),
     ]
-    assert store.audit.verify() == []
+    assert store.trail.verify() == []
 
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
@@ -318,7 +318,7 @@ def test_the_policy_of_the_site_lets_in_warns_or_blocks(house, tmp_path: Path) -
         register(weak, settings, store)
     assert store.models.records() == []
     assert not list((settings.data_dir / "models").glob("*/*"))
-    assert [(link.event.action, link.event.outcome) for link in store.audit.events()] == [("model.blocked", "refused")]
+    assert [(link.event.action, link.event.outcome) for link in store.trail.events()] == [("model.blocked", "refused")]
     policy(settings, "warn")
     registered = register(weak, settings, store)
     assert (registered.verdict, registered.gates["fairness"]["level"]) == ("warn", "warn")

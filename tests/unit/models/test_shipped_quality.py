@@ -1,4 +1,4 @@
-"""The gate that ships: what it promises stands in its figures, and it does so on images at hand."""
+"""The check that ships: what it promises stands in its figures, and it does so on images at hand."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGE = ZOO / "chest_radiograph"
 
 
 @pytest.fixture(scope="module")
-def gate() -> QualityModel:
+def check() -> QualityModel:
     quality = load_package(PACKAGE).quality
     assert quality is not None, (
         "candor train quality --adopt models/zoo/chest_radiograph --out models/zoo/chest_radiograph"
@@ -41,10 +41,10 @@ def picture(name: str) -> Image:
     return decode((FOLDER / name).read_bytes())
 
 
-def test_the_figures_are_of_this_gate_and_its_thresholds(gate, figures):
-    assert figures["gate"]["sha256"] == gate.gate.sha256
+def test_the_figures_are_of_this_gate_and_its_thresholds(check, figures):
+    assert figures["gate"]["sha256"] == check.check.sha256
     said = {fault["name"]: (fault["kind"], fault["threshold"]) for fault in figures["gate"]["faults"]}
-    assert said == {fault.name: (fault.kind, fault.threshold) for fault in gate.gate.faults}
+    assert said == {fault.name: (fault.kind, fault.threshold) for fault in check.check.faults}
 
 
 def test_it_refuses_at_most_three_in_a_hundred_sound_images_of_held_out_adults(figures):
@@ -55,59 +55,59 @@ def test_it_refuses_at_most_three_in_a_hundred_sound_images_of_held_out_adults(f
         assert row["share"][0] <= 0.03
 
 
-def test_every_kind_of_fault_is_in_the_table_with_an_interval(gate, figures):
+def test_every_kind_of_fault_is_in_the_table_with_an_interval(check, figures):
     named = {row["fault"] for row in figures["caught"]}
-    assert {fault.name for fault in gate.gate.faults if fault.kind == "probability"} <= named
+    assert {fault.name for fault in check.check.faults if fault.kind == "probability"} <= named
     for row in figures["caught"]:
         value, low, high = row["caught"]
         assert 0 <= low <= value <= high <= 1
     assert any("Lateral" in line for line in figures["not_measured"])
 
 
-def test_the_demo_studies_pass_also_the_inverse_one(gate):
+def test_the_demo_studies_pass_also_the_inverse_one(check):
     passing = [study for study in demo_studies() if study.status == "reported"]
     assert {"normal.dcm", "normal-monochrome1.dcm"} <= {study.path.name for study in passing}
     for study in passing:
-        assert assess(gate, picture(study.path.name)).fault == "", study.path.name
+        assert assess(check, picture(study.path.name)).fault == "", study.path.name
 
 
 @pytest.mark.parametrize("turns", [1, 2, 3])
 @pytest.mark.parametrize("name", ["normal.dcm", "normal-monochrome1.dcm"])
-def test_a_turned_radiograph_is_refused_as_rotated(gate, name, turns):
-    assert assess(gate, Image(pixels=np.rot90(picture(name).pixels, turns))).fault == "rotated"
+def test_a_turned_radiograph_is_refused_as_rotated(check, name, turns):
+    assert assess(check, Image(pixels=np.rot90(picture(name).pixels, turns))).fault == "rotated"
 
 
-def test_an_inverted_radiograph_is_refused_as_inverted(gate):
-    assert assess(gate, Image(pixels=1 - picture("normal.dcm").pixels)).fault == "inverted"
+def test_an_inverted_radiograph_is_refused_as_inverted(check):
+    assert assess(check, Image(pixels=1 - picture("normal.dcm").pixels)).fault == "inverted"
 
 
-def test_a_hand_a_blank_image_and_noise_are_refused(gate):
-    assert assess(gate, picture("hand.dcm")).fault
-    assert assess(gate, Image(pixels=np.full((512, 512), 0.5, np.float32))).fault
-    assert assess(gate, Image(pixels=np.random.default_rng(1).random((512, 512), np.float32))).fault
+def test_a_hand_a_blank_image_and_noise_are_refused(check):
+    assert assess(check, picture("hand.dcm")).fault
+    assert assess(check, Image(pixels=np.full((512, 512), 0.5, np.float32))).fault
+    assert assess(check, Image(pixels=np.random.default_rng(1).random((512, 512), np.float32))).fault
 
 
 @pytest.mark.parametrize("name", ["RG1_JLSN.dcm", "nih_chest_1024.dcm"])
-def test_a_chest_from_elsewhere_passes(gate, name):
+def test_a_chest_from_elsewhere_passes(check, name):
     path = SHARED / "data" / "dicom" / name
     if not path.exists():
         pytest.skip("../shared/data/dicom is not here")
-    assert assess(gate, decode(path.read_bytes())).fault == ""
+    assert assess(check, decode(path.read_bytes())).fault == ""
 
 
 @pytest.mark.parametrize("name", ["RG2_J2KR.dcm", "RG3_JLSL.dcm", "CT1_J2KR.dcm", "MR1_J2KR.dcm"])
-def test_a_hip_a_leg_a_ct_and_an_mr_are_refused(gate, name):
+def test_a_hip_a_leg_a_ct_and_an_mr_are_refused(check, name):
     path = SHARED / "data" / "dicom" / name
     if not path.exists():
         pytest.skip("../shared/data/dicom is not here")
-    assert assess(gate, decode(path.read_bytes())).fault
+    assert assess(check, decode(path.read_bytes())).fault
 
 
-def test_looking_costs_little_beside_the_model(gate):
+def test_looking_costs_little_beside_the_model(check):
     image = picture("normal.dcm")
     model = OnnxModel.load(load_package(PACKAGE), threads=1)
     square = image.frame.to_square(image.pixels)[np.newaxis, np.newaxis]
-    looks = min(seconds_of(lambda: gate.scores(image.pixels)) for _ in range(10))
+    looks = min(seconds_of(lambda: check.scores(image.pixels)) for _ in range(10))
     passes = min(seconds_of(lambda: model.predict(square)) for _ in range(5))
     assert looks < 0.25 * passes, f"{1000 * looks:.2f} ms beside {1000 * passes:.1f} ms"
 

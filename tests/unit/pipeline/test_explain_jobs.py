@@ -1,4 +1,4 @@
-"""A job at the desk: alive as long as it works, and without a trace when it was given up meanwhile."""
+"""A job at the turns: alive as long as it works, and without a trace when it was given up meanwhile."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from core.domain.explanation_job import ExplanationJob, JobState
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.studies.explanations import SILENT_SECONDS
-from core.store.trail import audit_events
+from core.store.trail import trail_events
 from models.package.format import load_package
 from pipeline.data_folder import make_data_folder
-from pipeline.loops import signs_of_life
+from pipeline.loops import heartbeats
 from pipeline.reading import explain_jobs as second_opinions
 from pipeline.reading.children import Runner
-from pipeline.reading.explain_child import OpinionRunner
-from pipeline.reading.explain_jobs import OpinionDesk
-from pipeline.reading.reader import ReadingRoom
-from pipeline.reading.turns import Desk
+from pipeline.reading.explain_child import ExplainChild
+from pipeline.reading.explain_jobs import ExplainJobs
+from pipeline.reading.reader import RememberingReader
+from pipeline.reading.turns import Turns
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 from tests.store_fixtures import arrival
@@ -61,14 +61,16 @@ def work(tmp_path: Path, store: Store) -> Iterator[Work]:
     with ExitStack() as stack:
         runner = Runner((package,), threads=1)
         stack.callback(runner.close)
-        opinions = OpinionRunner((package,), threads=1)
-        stack.callback(opinions.close)
-        room = ReadingRoom(store, (package,), runner, Desk(1), settings)
+        explanations = ExplainChild((package,), threads=1)
+        stack.callback(explanations.close)
+        room = RememberingReader(store, (package,), runner, Turns(1), settings)
 
         def do(meanwhile: Callable[[], object]) -> ExplanationJob:
-            desk = OpinionDesk(store, settings, room, opinions, holder="tests", on_filed=lambda: (meanwhile(), None)[1])
+            turns = ExplainJobs(
+                store, settings, room, explanations, holder="tests", on_filed=lambda: (meanwhile(), None)[1]
+            )
             job = store.explanations.ask(revision.study_id, "bright_patch", "class_activation", destination="PACS")
-            assert desk.tick()
+            assert turns.tick()
             ended = store.explanations.find(job.job_id)
             assert ended is not None
             return ended
@@ -98,7 +100,7 @@ def test_a_job_that_was_given_up_leaves_no_picture_and_is_no_success(work: Work,
     assert set(store.objects.object_keys()) - before == {
         waiting.object_key for waiting in store.outbox.pending("PACS")[1:]
     }
-    query = select(audit_events.c.outcome).where(audit_events.c.action == "explanation.made")
+    query = select(trail_events.c.outcome).where(trail_events.c.action == "explanation.made")
     with store.explanations._reader.connect() as connection:
         assert connection.execute(query).scalars().all() == ["failure"]
 
@@ -110,7 +112,7 @@ def test_a_sign_that_fails_is_followed_by_the_next_and_none_comes_after_the_work
         given.append(1)
         raise OSError("the database is away")
 
-    with signs_of_life(give, every_seconds=0.01):
+    with heartbeats(give, every_seconds=0.01):
         time.sleep(0.3)
     number = len(given)
     assert number >= 2

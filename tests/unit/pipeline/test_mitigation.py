@@ -182,7 +182,7 @@ def test_a_proposal_changes_nothing_until_somebody_signs_and_the_trail_says_who_
         sign_off_for_installed(store, stored, ["cd" * 32], by="Dr. A", reason="x")
     signed = sign_off_for_installed(store, stored, [MODEL.sha256], by="Dr. A", reason="AP is missed too often")
     assert (signed.state, signed.signed_by) == ("in force", "Dr. A")
-    (event,) = [link.event for link in store.audit.events() if link.event.action == "mitigation.signed_off"]
+    (event,) = [link.event for link in store.trail.events() if link.event.action == "mitigation.signed_off"]
     assert (event.actor, event.reason) == ("Dr. A", f"policy {number}, AP is missed too often")
     point = points_in_force(store.operating_policies, MODEL, patient, AT)["lung_opacity"]
     assert point.threshold < 0.5

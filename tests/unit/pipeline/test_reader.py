@@ -19,16 +19,16 @@ from models.package.format import ModelPackage, load_package
 from models.runtimes.onnx import OnnxModel
 from pipeline.data_folder import make_data_folder
 from pipeline.reading.children import Runner
-from pipeline.reading.reader import ReadingRoom
-from pipeline.reading.turns import Desk
-from tests.known_gate import add_known_gate
+from pipeline.reading.reader import RememberingReader
+from pipeline.reading.turns import Turns
 from tests.known_model import make_known_model
+from tests.known_quality_check import add_known_quality_check
 from tests.unit.inference.test_select import image
 
 
 def gated(folder: Path, version: str, threshold: float, names: tuple[str, ...] = ()) -> ModelPackage:
     """The known model with the known gate, which refuses as rotated above `threshold`; `names` of its scores."""
-    path = add_known_gate(make_known_model(folder, version=version))
+    path = add_known_quality_check(make_known_model(folder, version=version))
     description = json.loads((path / "candor.json").read_text())
     faults = description["quality"]["faults"]
     faults[0]["threshold"] = threshold
@@ -53,12 +53,12 @@ def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered
         sha256=strict.quality.sha256,
         scores={"rotated": 0.7, "child": 0.0, "unlike": 0.1},
         fault="rotated",
-        reason="it is upside down (quality gate: probability 0.7, refused above 0.5)",
+        reason="it is upside down (quality check: probability 0.7, refused above 0.5)",
     )
     store.predictions.remember(replace(prediction, quality=quality))
     runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = ReadingRoom(store, packages, runner, Desk(1), settings)
+        room = RememberingReader(store, packages, runner, Turns(1), settings)
         for package, words in ((strict, "refused above 0.5"), (stricter, "refused above 0.25")):
             with pytest.raises(InvalidStudy, match=words):
                 room.infer(Choice(package=package, instance=image()))
@@ -89,7 +89,7 @@ def test_a_version_with_the_same_weights_and_another_calibration_gets_its_own_pr
     store.predictions.remember(prediction)
     runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = ReadingRoom(store, (first, second), runner, Desk(1), settings)
+        room = RememberingReader(store, (first, second), runner, Turns(1), settings)
         score = prediction.scores["bright_patch"]
         for package in (first, second):
             found = room.infer(Choice(package=package, instance=image()))

@@ -20,10 +20,10 @@ from core.store.studies.revisions import Revision
 from models.package.format import ModelPackage, load_package
 from pipeline.data_folder import make_data_folder
 from pipeline.reading.children import Runner
-from pipeline.reading.explain_child import OpinionRunner
-from pipeline.reading.explain_jobs import OpinionDesk
-from pipeline.reading.reader import ReadingRoom
-from pipeline.reading.turns import Desk
+from pipeline.reading.explain_child import ExplainChild
+from pipeline.reading.explain_jobs import ExplainJobs
+from pipeline.reading.reader import RememberingReader
+from pipeline.reading.turns import Turns
 from pipeline.workflow import StudyWorkflow
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
@@ -39,7 +39,7 @@ class Site:
 
     store: Store
     settings: Settings
-    room: ReadingRoom
+    room: RememberingReader
     revision: Revision
 
 
@@ -58,7 +58,7 @@ def site(tmp_path: Path, reported: ModelPackage) -> Iterator[Site]:
     came = arrival("1", "1", part10=radiograph(1, bright=True).part10)
     store.intake.keep(dataclasses.replace(came, instance=header))
     runner = Runner((live,), threads=1)
-    room = ReadingRoom(store, (live,), runner, Desk(1), settings)
+    room = RememberingReader(store, (live,), runner, Turns(1), settings)
     yield Site(store, settings, room, file_report(store, reported))
     runner.close()
     store.close()
@@ -111,11 +111,11 @@ def test_no_picture_is_drawn_by_another_version_and_the_study_is_reported(site: 
 
 
 def test_another_version_explains_nothing_of_a_report(site: Site) -> None:
-    runner = OpinionRunner(site.room.packages, threads=1)
+    runner = ExplainChild(site.room.packages, threads=1)
     try:
-        desk = OpinionDesk(site.store, site.settings, site.room, runner, holder="tests")
+        turns = ExplainJobs(site.store, site.settings, site.room, runner, holder="tests")
         job = site.store.explanations.ask(site.revision.study_id, "bright_patch", "class_activation")
-        assert desk.tick()
+        assert turns.tick()
     finally:
         runner.close()
     ended = site.store.explanations.find(job.job_id)

@@ -9,7 +9,7 @@ from core.domain.explanation import Faithfulness
 from core.settings import Settings
 from explain.faithfulness import LESS, MORE, STANDARD
 from pipeline.reading.measuring import SAMPLE_OF, budget_within, is_drawn
-from pipeline.reading.turns import Desk
+from pipeline.reading.turns import Turns
 from pipeline.results_json import figures_of
 from pipeline.trust import NOT_MEASURED, closed, distrust, judged, unmeasured
 from tests.contract.encode_cases import FAITHFULNESS, saliency
@@ -67,15 +67,15 @@ def test_about_one_study_in_ten_is_drawn_and_always_the_same_ones():
 
 
 def test_the_desk_is_crowded_when_more_come_than_have_a_place():
-    desk = Desk(1)
-    with desk.reporting():
-        assert not desk.is_crowded
-        waiting = threading.Thread(target=lambda: desk.reporting().__enter__())
+    turns = Turns(1)
+    with turns.reporting():
+        assert not turns.is_crowded
+        waiting = threading.Thread(target=lambda: turns.reporting().__enter__())
         waiting.start()
-        while not desk.is_crowded:
+        while not turns.is_crowded:
             waiting.join(0.01)
     waiting.join(5.0)
-    assert not desk.is_crowded
+    assert not turns.is_crowded
 
 
 def test_what_is_drawn_has_the_figures_of_the_document():

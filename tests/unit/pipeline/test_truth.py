@@ -178,7 +178,7 @@ def test_a_file_is_imported_once(store: Store, tmp_path: Path):
     (answer,) = store.truths.all()
     assert (answer.value, answer.ai_seen, answer.source) == (True, False, TruthSource.CSV)
     assert "canary" not in answer.reader
-    assert [link.event.action for link in store.audit.events()].count("truth.imported") == 2
+    assert [link.event.action for link in store.trail.events()].count("truth.imported") == 2
 
 
 @pytest.mark.parametrize(

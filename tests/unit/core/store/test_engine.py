@@ -20,7 +20,7 @@ from sqlalchemy.exc import OperationalError
 import core.store.tables.studies  # noqa: F401  # fills the metadata
 from core.errors import ConfigurationError, IntegrityError, Unavailable
 from core.store import engine as engine_module
-from core.store.engine import migrate, open_engine, open_workflow_engine, reading, rekey
+from core.store.engine import migrate, open_engine, open_workflow_engine, read_only, rekey
 from core.store.keys import SiteKey
 from core.store.tables.metadata import metadata
 
@@ -42,7 +42,7 @@ def engine(url: str) -> Iterator[Engine]:
 
 
 def count(engine: Engine) -> int:
-    with reading(engine).connect() as connection:
+    with read_only(engine).connect() as connection:
         return int(connection.execute(text("SELECT count(*) FROM notes")).scalar_one())
 
 
@@ -109,7 +109,7 @@ def test_an_error_does_not_print_the_row(engine: Engine) -> None:
 
 
 def test_a_reader_cannot_write_and_does_not_disturb_the_next_writer(engine: Engine) -> None:
-    with pytest.raises(OperationalError, match="readonly"), reading(engine).begin() as connection:
+    with pytest.raises(OperationalError, match="readonly"), read_only(engine).begin() as connection:
         connection.execute(text("INSERT INTO notes (words) VALUES ('one')"))
     with engine.begin() as connection:
         connection.execute(text("INSERT INTO notes (words) VALUES ('one')"))

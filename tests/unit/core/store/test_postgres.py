@@ -1,4 +1,4 @@
-"""PostgreSQL in place of the file: the same engine contract, migrations, audit chain and DBOS, on a real cluster."""
+"""PostgreSQL in place of the file: the same engine contract, migrations, trail and DBOS, on a real cluster."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import InternalError
 
 import core.store.tables.studies  # noqa: F401  # fills the metadata
-from core.domain.trail import AuditEvent
+from core.domain.trail import TrailEvent
 from core.errors import Unavailable
 from core.settings import Settings
-from core.store.engine import migrate, open_engine, reading
+from core.store.engine import migrate, open_engine, read_only
 from core.store.fairness.site_audits import Alarm
 from core.store.keys import SiteKey
 from core.store.store import open_store
 from core.store.tables.metadata import metadata
-from core.store.trail import AuditTrail, audit_events
+from core.store.trail import Trail, trail_events
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.core.store.test_engine import DBOS_PROGRAM, MIGRATE
 from tests.unit.core.test_trail import KEY, record_from_processes
 
-EVENT = AuditEvent(action="instance.received", actor="CT1", outcome="success")
+EVENT = TrailEvent(action="instance.received", actor="CT1", outcome="success")
 
 
 def binaries() -> Path:
@@ -108,14 +108,14 @@ def test_several_processes_write_one_audit_chain(url: str) -> None:
     migrate(engine)
     record_from_processes(url, ["CT1", "CT2", "CT3"])
     with engine.connect() as connection:
-        assert connection.execute(select(func.count()).select_from(audit_events)).scalar() == 120
-    assert AuditTrail(engine, KEY).verify() == []
+        assert connection.execute(select(func.count()).select_from(trail_events)).scalar() == 120
+    assert Trail(engine, KEY).verify() == []
 
 
 def test_the_first_event_of_all_may_come_from_several_threads(url: str) -> None:
     engine = open_engine(url, KEY)
     migrate(engine)
-    trail, start = AuditTrail(engine, KEY), threading.Barrier(8)
+    trail, start = Trail(engine, KEY), threading.Barrier(8)
 
     def record() -> None:
         start.wait()
@@ -131,8 +131,8 @@ def test_the_first_event_of_all_may_come_from_several_threads(url: str) -> None:
 def test_a_reader_cannot_write(url: str) -> None:
     engine = open_engine(url, KEY)
     migrate(engine)
-    trail = AuditTrail(engine, KEY)
-    with pytest.raises(InternalError, match="read-only"), reading(engine).begin() as connection:
+    trail = Trail(engine, KEY)
+    with pytest.raises(InternalError, match="read-only"), read_only(engine).begin() as connection:
         trail.record_in(connection, EVENT)
     trail.record(EVENT)
     assert trail.verify() == []

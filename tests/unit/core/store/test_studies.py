@@ -141,7 +141,7 @@ def test_the_same_object_again_is_kept_once_and_other_bytes_are_quarantined(stor
     assert store.intake.keep(arrival("1", "1", part10=b"something else")) is Kept.CONFLICT
     assert store.intake.keep(arrival("1", "1", part10=b"something else")) is Kept.CONFLICT
     assert len(list(store.objects.object_keys())) == 2
-    assert store.audit.verify() == []
+    assert store.trail.verify() == []
 
 
 def test_a_failed_study_can_be_read_again(store):

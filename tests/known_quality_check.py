@@ -1,4 +1,4 @@
-"""A quality gate whose true answer is known, for the tests of everything around one.
+"""A quality check whose true answer is known, for the tests of everything around one.
 
 It calls an image upside down when its lower half is brighter than its upper half by more than a quarter of white, a
 child's when it is nearly white all over, and its distance is the mean brightness.
@@ -22,8 +22,8 @@ FAULTS = (
 )
 
 
-def add_known_gate(package: Path) -> Path:
-    """Put the gate into a package and name it in candor.json; returns the package."""
+def add_known_check(package: Path) -> Path:
+    """Put the check into a package and name it in candor.json; returns the package."""
     weights = package / "models" / "quality.onnx"
     onnx.save(_graph(), weights)
     path = package / "candor.json"
@@ -58,7 +58,7 @@ def _graph() -> onnx.ModelProto:
     ]
     graph = helper.make_graph(
         nodes,
-        "known_gate",
+        "known_check",
         [helper.make_tensor_value_info("image", TensorProto.FLOAT, [1, 1, "h", "w"])],
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, [1, 3])],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],

@@ -57,9 +57,9 @@ def test_an_unknown_calling_ae_title_is_rejected() -> None:
     intake = MemoryIntake()
     with Node(NodeSettings(allowed_calling_ae_titles=("TESTER", "CT1")), intake) as node:
         with RawPeer(node.port) as peer:
-            assert rejection_of(peer.request_association(calling="STRANGER")) == (1, 1, 3)
+            assert rejection_of(peer.request_association(calling="UNRELATED")) == (1, 1, 3)
         assert answers_echo(node)
-    assert [refusal[1:3] for refusal in intake.refusals] == [("STRANGER", "127.0.0.1")]
+    assert [refusal[1:3] for refusal in intake.refusals] == [("UNRELATED", "127.0.0.1")]
 
 
 def test_an_address_that_is_not_allowed_is_rejected() -> None:
@@ -99,7 +99,7 @@ def test_what_is_not_storage_is_not_accepted() -> None:
 
 def test_a_gate_that_fails_stays_shut(monkeypatch: pytest.MonkeyPatch) -> None:
     with Node(NodeSettings(), MemoryIntake()) as node:
-        monkeypatch.setattr(node.gate, "_networks", ("not a network",))
+        monkeypatch.setattr(node.admission, "_networks", ("not a network",))
         with RawPeer(node.port) as peer:
             assert rejection_of(peer.request_association()) == (1, 1, 1)
 

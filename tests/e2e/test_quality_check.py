@@ -1,4 +1,4 @@
-"""The quality gate, through the door: a study with a fault comes back as "could not analyse, because"."""
+"""The quality check, through the door: a study with a fault comes back as "could not analyse, because"."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from datasets.demo.studies import FOLDER
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import SIDE, Radiograph, radiograph, radiograph_of, send
-from tests.known_gate import add_known_gate
+from tests.known_check import add_known_check
 from tests.known_model import make_known_model
 
 
@@ -32,8 +32,8 @@ def texts_of(report):
 
 @pytest.fixture
 def gated(tmp_path, archive):
-    """A house with the known model behind the known gate."""
-    package = add_known_gate(make_known_model(tmp_path / "packages"))
+    """A house with the known model behind the known check."""
+    package = add_known_check(make_known_model(tmp_path / "packages"))
     yield from running(tmp_path / "gated", archive, (package,))
 
 
@@ -62,7 +62,7 @@ def test_a_faulty_study_comes_back_unscored_and_the_gate_looks_once(gated, archi
     send([faulty, sound], gated.port)
     wait_until(lambda: len(archive.filed) >= 5, seconds=60, what="one SR, and one with pictures")
     (report,) = reports_by_study(archive)[faulty.study_instance_uid]
-    assert "Could not analyse, because: it is upside down (quality gate: probability 1" in texts_of(report)
+    assert "Could not analyse, because: it is upside down (quality check: probability 1" in texts_of(report)
     assert not [item for item in items_of(report) if item.ValueType == "NUM"]  # no score, no probability
     assert {d.SOPClassUID for d in arrived(archive) if d.StudyInstanceUID == faulty.study_instance_uid} == {SR}
     assert "Could not analyse" not in texts_of(reports_by_study(archive)[sound.study_instance_uid][0])
