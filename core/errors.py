@@ -72,7 +72,7 @@ ANSWERS: dict[type[CandorError], Answer] = {
 
 
 def answer_for(error: Exception) -> Answer:
-    """The answer for the most specific class of the tree that `error` belongs to; any other error gets CandorError's."""
+    """The answer for the most specific class of the tree `error` belongs to; any other error gets CandorError's."""
     for kind in type(error).__mro__:
         if kind in ANSWERS:
             return ANSWERS[kind]

@@ -250,7 +250,7 @@ def make_addressed_certificate(folder: Path) -> tuple[TlsFiles, Path]:
 
 
 def make_certificates(folder: Path) -> tuple[TlsFiles, TlsFiles, TlsFiles]:
-    """TLS files of a node, of a peer signed by the same authority, and of an unknown peer with an authority of its own."""
+    """TLS files of a node, of a peer with the same authority, and of an unknown peer with its own."""
     authority, unrelated = _authority(folder / "ca.pem"), _authority(folder / "unrelated-ca.pem")
     return (
         _signed(folder / "node", folder / "ca.pem", authority),

@@ -29,7 +29,7 @@ from models.training.quality.train import ADULT_YEARS, ChildLike
 
 TIERS = (512, 128)
 _SPOILT_IMAGES = 60  # each is spoilt in some thirty ways
-_NAMES = {"unrelated": {"unrelated", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
+_NAMES = {"stranger": {"stranger", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
 _CHILD_BANDS = ((0, 5), (6, 11), (12, 17))
 Maker = Callable[[Tensor, Generator], Tensor]
 Figures = dict[str, Any]
@@ -196,7 +196,7 @@ def _children(
 
 def _unrelated(model: QualityModel, unrelated: Mapping[str, Sequence[FloatMap]]) -> Iterator[Figures]:
     for kind, images in unrelated.items():
-        yield _row(model, "unrelated", kind, "never trained on", images)
+        yield _row(model, "stranger", kind, "never trained on", images)
 
 
 def _controls(model: QualityModel, test: Sequence[Example], children: Sequence[ChildLike]) -> list[Figures]:

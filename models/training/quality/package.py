@@ -42,7 +42,7 @@ _REASONS = {
     "screen": "the image seems to be a photograph of a screen or film",
     "exposure": "the image cannot be read as a radiograph: blank, too bright, dark, flat or noisy, or something else",
     "child": "the image looks like a child's, which is outside the model's intended use",
-    "unrelated": "the image does not look like a frontal chest radiograph",
+    "stranger": "the image does not look like a frontal chest radiograph",
     "unlike_features": "the image is unlike the radiographs that the model was made for",
     "unlike_thumbnail": "the image is laid out unlike the radiographs that the model was made for",
 }

@@ -32,8 +32,8 @@ from models.training.quality import faults
 from models.training.quality.network import SIZE, Familiar, QualityNetwork
 from models.training.quality.unrelated import unrelated
 
-FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "unrelated")
-_SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "unrelated")
+FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "stranger")
+_SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "stranger")
 CHILD_BELOW_YEARS = 10  # for training: between this and 18 nobody could tell from the image
 ADULT_YEARS = 18
 _LEAST_TIER = 128
@@ -109,9 +109,9 @@ class Pool:
         weights = dict.fromkeys(FAULTS, 1.0)
         if matched:
             image = faults.with_greys_of(image, self._one(self.adults, random))
-        if kind == "unrelated":
+        if kind == "stranger":
             picture = unrelated(image, random, SIZE)
-            return picture, _only("unrelated"), _only("unrelated")
+            return picture, _only("stranger"), _only("stranger")
         told["child"] = float(is_child)
         if kind != "sound":
             told[kind] = 1.0
@@ -121,7 +121,7 @@ class Pool:
         if told["exposure"]:
             return picture, list(told.values()), _only("exposure")
         if kind != "sound":
-            weights["unrelated"] = 0.0 if told["cropped"] else 0.3
+            weights["stranger"] = 0.0 if told["cropped"] else 0.3
         if told["cropped"] or told["screen"]:
             weights["child"] = 0.0
         return picture, list(told.values()), list(weights.values())
