@@ -132,14 +132,11 @@ def _learning_curve() -> str:
 
 def _variants() -> str:
     """AUROC of each variant minus that of the recipe, on the same validation images."""
-    variants = _ablation()["variants"]
+    variants, key = _ablation()["variants"], "auroc_minus_that_of_the_recipe"
     findings = list(next(iter(variants.values()))["auroc"])
     rows = [
         [name]
-        + [
-            with_interval(*figures["auroc_minus_that_of_the_recipe"][finding], digits=3, sign="+")
-            for finding in findings
-        ]
+        + [with_interval(*figures[key][finding], digits=3, sign="+") for finding in findings]
         + [with_interval(*figures["times_chance"], digits=1)]
         for name, figures in variants.items()
     ]

@@ -126,7 +126,8 @@ def _alarm(gap: Gap, tests: int) -> Markup:
 
 def _said(gap: Gap, verb: str, group: str) -> str:
     """The gap as a sentence: "There it misses 50 % of those with edema, elsewhere 29 %: 22 percentage points more"."""
-    more = f"{points(gap.gap, gap.low, gap.high)} percentage points more"
+    certainty = "" if gap.low is None or gap.high is None else " (95 % interval)"
+    more = f"{points(gap.gap, gap.low, gap.high)} percentage points more{certainty}"
     if gap.here is None:
         return f"{verb} {more} of {group} than elsewhere"
     return f"{verb} {per_cent(gap.here)} of {group}, elsewhere {per_cent(gap.here - gap.gap)}: {more}"

@@ -80,9 +80,9 @@ def test_the_first_line_names_who_is_worst_off_by_how_much_and_whether_that_is_c
     words = words_of(render(audit_of()))
     lead = words[: words.index("Worst cohort first")]
     assert "It misses most, compared with everybody else, in: AP." in lead
-    assert "misses 50 % of those with lung opacity, elsewhere 20 %: 30 percentage points more" in lead
+    assert "misses 50 % of those with lung opacity, elsewhere 20 %: 30 [" in lead
     low, high = newcombe((50, 100), (20, 100)).low, newcombe((50, 100), (20, 100)).high
-    assert f"95 % interval {100 * low:.0f} to {100 * high:.0f}" in lead
+    assert f"30 [{100 * low:.0f}, {100 * high:.0f}] percentage points more (95 % interval)" in lead
     assert "certain: it survives Holm's correction for 1 comparisons (p < 0.001)" in lead
 
 
