@@ -7,6 +7,7 @@
     |   +-- DiskFull      below the watermark: refused before a byte is lost
     +-- IntegrityError    a hash, tag or signature does not match; stop
     +-- ConfigurationError  a setting or an argument is wrong; the person at the keyboard must fix it
+    +-- Cancelled         the person who asked no longer wants it
 
 An error's message is one sentence for a person: what happened and what to do. It never holds patient data:
 no UID, no name, no value of a data element, only the element's keyword.
@@ -47,6 +48,10 @@ class IntegrityError(CandorError):
 
 class ConfigurationError(CandorError):
     """A setting or an argument is wrong."""
+
+
+class Cancelled(CandorError):
+    """The person who asked no longer wants the result."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ about the same figure look the same. Brackets are 95 % intervals. A figure that 
 from __future__ import annotations
 
 import math
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
-from core.domain.model import OperatingPoint
-from core.domain.report import CohortMetric
+if TYPE_CHECKING:  # the command line says figures before it has loaded anything slow
+    from core.domain.model import OperatingPoint
+    from core.domain.report import CohortMetric
 
 DASH = "-"
 TOO_LITTLE = "insufficient data"

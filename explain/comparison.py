@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress, silent
 from core.statistics import Estimate, bootstrap
 from explain.explanation import Parameters, map_of
 from explain.localisation import AGAINST_CHANCE, PUBLISHED_PNEUMONIA_AUPRC, measures
 from explain.maps.methods import METHODS
 from explain.subject import Subject
-from explain.watching import UNWATCHED, Watch
 
 BUDGET: dict[str, Parameters] = {
     "class_activation": {},
@@ -43,11 +43,11 @@ def compare(
     *,
     budget: dict[str, Parameters] | None = None,
     seed: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Pointing game, AUPRC and IoU of each method over `boxed`, with intervals by bootstrap over patients.
 
-    `gain_per_pass`: AUPRC above chance for each forward pass (a backward pass counts as one). `watch` counts maps.
+    `gain_per_pass`: AUPRC above chance for each forward pass (a backward pass counts as one). `progress` counts maps.
     """
     spent = BUDGET if budget is None else budget
     patients = np.array([one.patient for one in boxed])
@@ -56,11 +56,11 @@ def compare(
         settings = {**METHODS[name].parameters, **changes}
         found, passes = [], 0
         for done, one in enumerate(boxed):
-            watch.look(number * len(boxed) + done, len(spent) * len(boxed))
+            progress("maps", number * len(boxed) + done, len(spent) * len(boxed))
             values, passes = map_of(one.subject, one.subject.square, finding, METHODS[name], settings, seed=seed)
             found.append(measures(values, one.boxes))
         rows.append(_row(name, settings, passes, found, patients))
-    watch.look(len(spent) * len(boxed), len(spent) * len(boxed))
+    progress("maps", len(spent) * len(boxed), len(spent) * len(boxed))
     return {
         "finding": finding,
         "images": len(boxed),

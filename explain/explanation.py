@@ -12,13 +12,14 @@ import numpy as np
 
 from core.domain.explanation import Faithfulness, Saliency
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
+from explain.batches import Floats
 from explain.faithfulness import STANDARD, Budget, measure
 from explain.maps import black_box, gradient
 from explain.maps.class_activation import saliency_of
 from explain.maps.methods import DEFAULT, Method, method_named
 from explain.structure import rank_correlation, similarity
 from explain.subject import Subject
-from explain.watching import UNWATCHED, Floats, Watch
 
 Parameters = dict[str, int]
 
@@ -31,20 +32,22 @@ def explain(
     parameters: Parameters | None = None,
     budget: Budget | None = None,
     seed: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> Saliency:
     """The map of `finding`, in source pixels, with its faithfulness when a `budget` for that is given.
 
     `parameters` change those of the method's table. With a budget a method that is not free runs three times: its
     stability is that of the method, not of the model. Raises ConfigurationError for a method that does not exist or
-    that this model does not allow, Cancelled when `watch` says so.
+    that this model does not allow, Cancelled by `progress`.
     """
     chosen = method_named(method)
     settings = {**chosen.parameters, **(parameters or {})}
-    values, passes = map_of(subject, subject.square, finding, chosen, settings, seed=seed, watch=watch)
+    values, passes = map_of(subject, subject.square, finding, chosen, settings, seed=seed, progress=progress)
     saliency = saliency_of(subject.frame.to_source(values), finding, subject.sop_instance_uid, chosen.code)
     told: dict[str, float | int | str] = {"method": chosen.words, **settings, "seed": seed, "forward_passes": passes}
-    figures = None if budget is None else _faithfulness(subject, finding, chosen, settings, values, budget, seed, watch)
+    figures = None
+    if budget is not None:
+        figures = _faithfulness(subject, finding, chosen, settings, values, budget, seed, progress)
     return replace(saliency, parameters={**saliency.parameters, **told}, faithfulness=figures)
 
 
@@ -56,7 +59,7 @@ def map_of(
     settings: Parameters,
     *,
     seed: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> tuple[Floats, int]:
     """The map of `finding` on a square (side, side), any grid, and what it cost in forward passes (a backward pass
     counts as one).
@@ -68,20 +71,20 @@ def map_of(
         return maps[0], 1
     number = subject.number_of(finding)
     if method.needs == "gradients":
-        return gradient_map(subject.gradients(), square, number, method.name, settings, watch)
+        return gradient_map(subject.gradients(), square, number, method.name, settings, progress)
     if method.name == "occlusion":
-        return black_box.occlusion(subject.scores, square, number, watch=watch, **settings)
+        return black_box.occlusion(subject.scores, square, number, progress=progress, **settings)
     if method.name == "rise":
-        return black_box.rise(subject.scores, square, number, seed=seed, watch=watch, **settings)
-    return black_box.shap_partition(subject.scores, square, number, seed=seed, watch=watch, **settings)
+        return black_box.rise(subject.scores, square, number, seed=seed, progress=progress, **settings)
+    return black_box.shap_partition(subject.scores, square, number, seed=seed, progress=progress, **settings)
 
 
 def gradient_map(
-    model: gradient.GradientModel, image: Floats, number: int, name: str, settings: Parameters, watch: Watch
+    model: gradient.GradientModel, image: Floats, number: int, name: str, settings: Parameters, progress: Progress
 ) -> tuple[Floats, int]:
     """A gradient method's map and cost; any number of dimensions."""
     if name == "integrated_gradients":
-        values = gradient.integrated_gradients(model, image, number, watch=watch, **settings)
+        values = gradient.integrated_gradients(model, image, number, progress=progress, **settings)
         return values, 2 * settings["steps"]
     return (gradient.grad_cam if name == "grad_cam" else gradient.hires_cam)(model, image, number), 2
 
@@ -90,7 +93,7 @@ def faithfulness_of(
     subject: Subject, finding: str, values: Floats, *, budget: Budget = STANDARD, seed: int = 1
 ) -> Faithfulness:
     """The figures of the graph's own map `values` (h, w), which the prediction already holds."""
-    return _faithfulness(subject, finding, method_named(DEFAULT), {}, values, budget, seed, UNWATCHED)
+    return _faithfulness(subject, finding, method_named(DEFAULT), {}, values, budget, seed, silent)
 
 
 def agreement(first: Saliency, second: Saliency) -> dict[str, float]:
@@ -114,17 +117,17 @@ def _faithfulness(
     values: Floats,
     budget: Budget,
     seed: int,
-    watch: Watch,
+    progress: Progress,
 ) -> Faithfulness:
     passes = 1
 
     def again(squares: Floats) -> Floats:
         nonlocal passes
-        made = [map_of(subject, each, finding, method, settings, seed=seed, watch=watch) for each in squares]
+        made = [map_of(subject, each, finding, method, settings, seed=seed, progress=progress) for each in squares]
         passes = made[0][1]
         return np.stack([each for each, _ in made])
 
     figures = measure(
-        subject.probabilities(finding), again, subject.square, values, budget=budget, seed=seed, watch=watch
+        subject.probabilities(finding), again, subject.square, values, budget=budget, seed=seed, progress=progress
     )
     return replace(figures, forward_passes=figures.forward_passes + 2 * (passes - 1))

@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.explanation import Faithfulness
+from core.progress import Progress, silent
+from explain.batches import BATCH, PASSES, Floats
 from explain.null_maps import null_maps
 from explain.perturbation import blurred, noisy, shifted, sized
 from explain.structure import similarity
-from explain.watching import BATCH, UNWATCHED, Floats, Watch
 
 Probabilities = Callable[[Floats], NDArray[np.float64]]
 """Calibrated probabilities of the finding, shape (n,), of images (n, *shape)."""
@@ -86,7 +87,7 @@ def measure(
     budget: Budget = STANDARD,
     seed: int = 1,
     passes_per_map: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> Faithfulness:
     """The figures of the map `values` (any grid over the whole image) of `image` (*shape), 0..1.
 
@@ -94,7 +95,7 @@ def measure(
     """
     fine = sized(values, image.shape)
     nulls = [sized(null, image.shape) for null in null_maps(values, budget.nulls, seed=seed)]
-    own, others = curves_of(probabilities, image, fine, nulls, budget.shares, watch=watch)
+    own, others = curves_of(probabilities, image, fine, nulls, budget.shares, progress=progress)
     return Faithfulness(
         deletion_auc=own.deletion_auc,
         insertion_auc=own.insertion_auc,
@@ -112,7 +113,7 @@ def curves_of(
     nulls: list[Floats],
     shares: tuple[float, ...],
     *,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> tuple[Curves, list[Curves]]:
     """Curves of a map at `shares`, and of null maps at `NULL_SHARE`, all of the image's shape; passes are batched."""
     hidden = blurred(image)
@@ -121,7 +122,7 @@ def curves_of(
     jobs += [job for mask in masks for job in ((image, hidden, mask), (hidden, image, mask))]
     answers: list[float] = []
     for start in range(0, len(jobs), BATCH):
-        watch.look(start, len(jobs))
+        progress(PASSES, start, len(jobs))
         batch = [kept if mask is None else np.where(mask, put, kept) for kept, put, mask in jobs[start : start + BATCH]]
         answers += probabilities(np.stack(batch).astype(np.float32)).tolist()
     whole, none, *rest = answers

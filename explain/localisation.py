@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.statistics import average_precision
+from explain.batches import Floats
 from explain.perturbation import sized
-from explain.watching import Floats
 
 AGAINST_CHANCE = {"pointing": "pointing_chance", "auprc": "auprc_chance", "iou": "iou_chance"}
 PUBLISHED_PNEUMONIA_AUPRC = (0.160, 0.519)

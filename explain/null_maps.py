@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from explain.watching import Floats
+from explain.batches import Floats
 
 
 def surrogate(values: Floats, seed: int) -> Floats:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from explain.batches import Floats
 from explain.maps.scale import over_range
 from explain.perturbation import sized
-from explain.watching import Floats
 
 GRID = 64
 """Maps are compared on a grid of so many cells along each axis, whatever their own resolution."""

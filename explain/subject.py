@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from core.domain.study import Image
 from core.geometry import SquareFrame, resized
+from explain.batches import BATCH, Floats
 from explain.maps.gradient import GradientModel
-from explain.watching import BATCH, Floats
 from models.package.format import ModelPackage
 
 WORKING_SIDE = 512

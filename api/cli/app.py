@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, train, truth
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of
+from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli.options import DEFAULT_DATA, Data, settings_of
 from core.errors import CandorError, answer_for
 
 if TYPE_CHECKING:
@@ -84,16 +84,7 @@ def init(data: Data = DEFAULT_DATA) -> None:
     typer.echo(next_steps(make_data_folder(data)))
 
 
-@app.command(rich_help_panel="Set up")
-def echo(
-    name: Annotated[str, typer.Argument(help="A destination of candor.toml.", metavar="NAME")],
-    data: Data = DEFAULT_DATA,
-) -> None:
-    """Ask a destination whether it is there (C-ECHO)."""
-    settings = settings_of(data)
-    from api.cli.destinations import echo_destination
-
-    typer.echo(echo_destination(settings, name))
+app.command(rich_help_panel="Set up")(status.echo)
 
 
 @app.command(rich_help_panel="Run")
@@ -148,28 +139,8 @@ def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
     serve_web(settings)
 
 
-@app.command(rich_help_panel="Look after")
-def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
-    """Show studies, destinations, last errors, models and disk."""
-    settings, store = opened(data)
-    import json
-
-    from api.cli.status import print_status, status_of
-
-    found = status_of(store, settings)
-    if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    else:
-        print_status(found)
-
-
-@app.command(rich_help_panel="Look after")
-def retry(data: Data = DEFAULT_DATA) -> None:
-    """Read failed studies and send refused objects again, and wake destinations that pause."""
-    settings, store = opened(data)
-    from api.cli.destinations import retry_all
-
-    typer.echo(retry_all(store, settings))
+app.command(rich_help_panel="Look after")(status.status)
+app.command(rich_help_panel="Look after")(status.retry)
 
 
 @app.command(rich_help_panel="Try out")
@@ -203,12 +174,6 @@ app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
-
-
-def _settings(data: Path) -> Settings:
-    from core.settings import load_settings
-
-    return load_settings(data.absolute())
 
 
 def _started(data: Path) -> Settings:

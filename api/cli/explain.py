@@ -1,15 +1,19 @@
-"""The command that looks closer at one finding."""
+"""`candor explain`: a second method's map of a finding that was reported, with its figures and the agreement."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from api.cli.options import DEFAULT_DATA, Data, opened
+from api.cli.progress import shown_progress
+from core.wording import number
+
 app = typer.Typer()
 METHODS = "class_activation, grad_cam, hires_cam, integrated_gradients, occlusion, rise or shap"
-DEFAULT_DATA = Path("var/data")
 
 
 @app.command(rich_help_panel="Look after")
@@ -21,16 +25,42 @@ def explain(
     send: Annotated[
         str, typer.Option("--send", help="Also send it to this destination, as DICOM.", metavar="DESTINATION")
     ] = "",
-    data: Annotated[
-        Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")
-    ] = DEFAULT_DATA,
+    data: Data = DEFAULT_DATA,
 ) -> None:
     """Explain a finding of a reported study by another method, and say how far to trust either map."""
-    from core.settings import load_settings
+    settings, store = opened(data)
+    from api.processes.heartbeat import living
+    from pipeline.reading.explain_here import ExplainHere
 
-    settings = load_settings(data.absolute())
-    from api.cli.explain_study import explain_study, in_words
-    from core.store.store import open_store
+    def has_worker() -> bool:
+        return any(name.startswith("worker/") for name in living(store))
 
-    store = open_store(settings)
-    typer.echo(in_words(explain_study(store, settings, study, finding=finding, method=method, out=out, send=send)))
+    with shown_progress() as progress:
+        here = ExplainHere(store, settings, has_worker=has_worker, progress=progress)
+        path = here.explain(study, finding, method, out, send=send)
+    typer.echo("\n".join(_lines(path)))
+
+
+def _lines(path: Path) -> list[str]:
+    """What the JSON says, for a terminal."""
+    document = json.loads(path.read_text(encoding="utf-8"))
+    lines = [_map_in_words(document["map"])]
+    if document["report_map"]:
+        lines.append(_map_in_words(document["report_map"], "the report's map, "))
+    if agreement := document["agreement"]:
+        figures = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in agreement.items())
+        lines.append(f"agreement of the two: {figures}")
+    return [*lines, f"{path.with_suffix('.png')} shows it"]
+
+
+def _map_in_words(found: dict[str, Any], whose: str = "") -> str:
+    figures = found["faithfulness"]
+    if figures is None:
+        return f"{whose}{found['method']}: not measured"
+    withheld = "" if found["shown"] else f"; not to be shown, because {found['withheld_reason']}"
+    return (
+        f"{whose}{found['method']}: deletion {number(figures['deletion_auc'], 3)}, "
+        f"insertion {number(figures['insertion_auc'], 3)}, "
+        f"better than {figures['null_percentile']:.0f} % of null maps, stability {number(figures['stability'])}, "
+        f"{figures['forward_passes']} forward passes{withheld}"
+    )

@@ -7,7 +7,10 @@ from typing import Annotated
 
 import typer
 
+from api.cli.progress import shown_progress
+
 FAILED_GATE = 1
+PAGE = "report.html"
 
 
 def explain_report(
@@ -27,19 +30,16 @@ def explain_report(
     ] = False,
 ) -> None:
     """Put a model's maps through the gate and write a page with its curves, a comparison of methods, and pictures."""
-    from rich.progress import Progress
-
-    from api.cli.explain_report_run import PAGE, Scope, report
-    from explain.watching import Watch
+    from api.pages.explanations import report_page
     from models.registry import load_registry
     from pipeline.registration.evaluate import find_package
+    from pipeline.registration.explain_report import Scope, make_reports
 
-    package = find_package(model, load_registry())
-    with Progress(transient=True) as bar:
-        task = bar.add_task("explaining", total=None)
-        watch = Watch(progress=lambda done, total: bar.update(task, completed=done, total=total))
-        scope = Scope(images=images, compared=compare)
-        result = report(package, data, out, scope, threads=threads, store=store, watch=watch)
+    package, scope = find_package(model, load_registry()), Scope(images=images, compared=compare)
+    with shown_progress() as progress:
+        for report in make_reports(package, data, out, scope, threads=threads, store=store, progress=progress):
+            (out / PAGE).write_text(report_page(report.result, report.pictures), encoding="utf-8")
+    result = report.result
     for test in result.tests:
         word = {True: "passed", False: "FAILED", None: "not made"}[test.passed]
         typer.echo(f"{word:9} {test.name}: {test.words}")

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from api.cli.options import DEFAULT_DATA, Data, opened
+from core.wording import DASH, cohort_in_words, count, with_interval
+
+if TYPE_CHECKING:
+    from core.store.fairness.operating_policies import StoredPolicy
+    from fairness.mitigation_policy import Effect
 
 app = typer.Typer()
 mitigation_app = typer.Typer(no_args_is_help=True, help="Operating points per cohort, only ever by signature.")
@@ -28,7 +37,6 @@ def propose(
 ) -> None:
     """Propose a threshold for each cohort from verified reads, and show its effect; nothing is switched on."""
     settings, store = opened(data)
-    from api.cli.mitigation_tables import print_policy
     from pipeline.installed_models import site_registry
     from pipeline.watch.mitigation import propose_from_reads
 
@@ -45,8 +53,6 @@ def show(
 ) -> None:
     """List the policies, or show one with its effect on every cohort."""
     _, store = opened(data)
-    from api.cli.mitigation_tables import print_policies, print_policy
-
     if number is None:
         print_policies(store.operating_policies.all())
     else:
@@ -63,7 +69,6 @@ def sign_off(
 ) -> None:
     """Show a proposal's effect on every cohort, and put it in force when that is confirmed."""
     settings, store = opened(data)
-    from api.cli.mitigation_tables import print_policy
     from pipeline.installed_models import site_registry
     from pipeline.watch.mitigation import sign_off_for_installed
 
@@ -82,3 +87,61 @@ def off(number: Number, who: Who, why: Why, data: Data = DEFAULT_DATA) -> None:
     _, store = opened(data)
     store.operating_policies.end(number, by=who.strip()[:128], reason=why.strip())
     typer.echo(f"Policy {number} is no longer in force")
+
+
+def print_policies(policies: Sequence[StoredPolicy]) -> None:
+    """One line each, the newest first."""
+    table = Table(title="Operating policies", title_justify="left")
+    for column in ("number", "state", "model", "by", "proposed", "signed off", "reason"):
+        table.add_column(column, overflow="fold")
+    for policy in policies:
+        signed = f"{escape(policy.signed_by)} {_day(policy.signed_at)}" if policy.signed_at else ""
+        model, by = policy.model_sha256[:12], policy.document["by"]
+        proposed = _day(policy.proposed_at)
+        table.add_row(str(policy.policy_id), policy.state, model, by, proposed, signed, escape(policy.reason))
+    Console(highlight=False).print(table)
+
+
+def print_policy(policy: StoredPolicy) -> None:
+    """Each finding and cohort before and after, gains and losses alike."""
+    from fairness.mitigation_policy import policy_from
+
+    table = Table(title=f"Policy {policy.policy_id}, {policy.state}", title_justify="left")
+    for column in ("finding", "cohort", "threshold", "sensitivity", "specificity", "positives", "negatives", "note"):
+        table.add_column(column, overflow="fold")
+    finding = ""
+    for effect in policy_from(policy.document).effects:
+        if effect.finding != finding:
+            table.add_section()
+        table.add_row(effect.finding if effect.finding != finding else "", *_cells(effect))
+        finding = effect.finding
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(
+        "Sensitivity and specificity with 95 % intervals, before -> after, on patients that the threshold was"
+    )
+    console.print("not chosen on. A cohort with less than 60 with and 60 without the finding keeps its threshold.")
+
+
+def _cells(effect: Effect) -> tuple[str, ...]:
+    before, after = effect.before, effect.after
+    threshold = f"{effect.threshold_before:.4f}"
+    return (
+        escape(cohort_in_words(effect.cohort)),
+        f"{threshold} -> {effect.threshold_after:.4f}" if effect.changes else threshold,
+        f"{_rate(before.sensitivity)} -> {_rate(after.sensitivity)}",
+        f"{_rate(before.specificity)} -> {_rate(after.specificity)}",
+        count(effect.positives),
+        count(effect.negatives),
+        escape(effect.note),
+    )
+
+
+def _rate(rate: tuple[float, float, float] | None) -> str:
+    return escape(with_interval(*rate)) if rate else DASH
+
+
+def _day(at: float) -> str:
+    from datetime import UTC, datetime
+
+    return datetime.fromtimestamp(at, UTC).date().isoformat()

@@ -1,66 +1,26 @@
-"""What `candor models list`, `show` and `verify` tell, as JSON values and as tables."""
+"""What `candor models` shows, as tables on a terminal."""
 
 from __future__ import annotations
 
-import base64
 import json
-from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from core.domain.registration import Registration
-from core.errors import CandorError, ConfigurationError
-from core.store.store import Store
-from models.package.format import CARD, ModelPackage
-from models.registry import Entry, Refused, Registry
+from core.wording import with_interval
 
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    from core.domain.registration import Registration
+    from models.package.format import ModelPackage
+    from models.registry import Entry
+
 EVALUATION = "docs/evaluation.json"
 
 
-def listing(registry: Registry) -> list[Row]:
-    """One row for each version, verified now; `error` says why one is refused."""
-    return [_row(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
-
-
-def verified(registry: Registry, name: str | None) -> list[Row]:
-    """The rows of `name`, or of all, after each version that verifies was also run once.
-
-    Raises ConfigurationError when there is nothing of that name.
-    """
-    rows = [_run(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
-    mine = [row for row in rows if name in (None, row["name"])]
-    if not mine:
-        raise ConfigurationError(f"no model {name} is installed; candor models list says which are")
-    return mine
-
-
-def details(entry: Entry, store: Store | None) -> dict[str, Any]:
-    """Everything about one version: what it is, and the site's signed record with the key that it is checked with."""
-    title = f"{entry.package.model.name} {entry.package.model.version}"
-    record = next((kept for kept in store.models.records() if kept.title == title), None) if store else None
-    accepts = {key: sorted(v) if isinstance(v, frozenset) else v for key, v in asdict(entry.package.accepts).items()}
-    return {
-        **_row(entry),
-        "manufacturer": entry.package.model.manufacturer,
-        "device_uid": entry.package.model.device_uid,
-        "intended_use": entry.package.model.intended_use,
-        "not_for": list(entry.package.not_for),
-        "accepts": accepts,
-        "findings": [asdict(finding) for finding in entry.package.model.findings],
-        "files": entry.package.files,
-        "card": _card(entry.package),
-        "record": record.document if record else None,
-        "record_signature": record.signature if record else None,
-        "site_public_key": base64.b64encode(store.models.public_key).decode("ascii") if store else None,
-    }
-
-
-def print_listing(rows: list[Row]) -> None:
-    """Print `listing` or `verified` as a table."""
+def print_listing(rows: list[dict[str, Any]]) -> None:
+    """Print what `list_versions` or `verify_versions` found."""
     console = Console(highlight=False)
     table = Table("name", "version", "state", "sha256", "verified")
     for row in rows:
@@ -72,15 +32,17 @@ def print_listing(rows: list[Row]) -> None:
 
 def print_details(entry: Entry) -> None:
     """Print a summary of one version."""
+    from pipeline.registration.listing import card_of, proof_of
+
     console, package = Console(highlight=False), entry.package
-    console.print(f"[bold]{package.model.name} {package.model.version}[/], {entry.state}; {escape(_proof(entry))}")
+    console.print(f"[bold]{package.model.name} {package.model.version}[/], {entry.state}; {escape(proof_of(entry))}")
     console.print(escape(package.model.intended_use))
     for words in package.not_for:
         console.print(f"  not for: {escape(words)}")
     console.print(_findings_table(package))
     if entry.registration is not None:
         print_registration(entry.registration)
-    console.print(f"Model card: {_card(package) or 'the package has none'}", soft_wrap=True)
+    console.print(f"Model card: {card_of(package) or 'the package has none'}", soft_wrap=True)
 
 
 def print_registration(registration: Registration) -> None:
@@ -95,74 +57,6 @@ def print_registration(registration: Registration) -> None:
         reasons = "; ".join(found.get("reasons", ())) or "nothing to say against it"
         console.print(f"  {gate}: {found.get('level', '')}: {escape(reasons)}", soft_wrap=True)
     console.print("A running worker takes it up when it is started again.")
-
-
-def _row(entry: Entry) -> Row:
-    model = entry.package.model
-    return {
-        "name": model.name,
-        "version": model.version,
-        "state": entry.state.value,
-        "sha256": model.sha256,
-        "origin": entry.registration.origin if entry.registration else "shipped",
-        "registered_at": entry.registration.registered_at if entry.registration else "",
-        "verdict": entry.registration.verdict if entry.registration else "",
-        "signed_by": entry.package.signed_by,
-        "proof": _proof(entry),
-        "error": "",
-    }
-
-
-def _refused(refused: Refused) -> Row:
-    blank = dict.fromkeys(("sha256", "origin", "registered_at", "verdict", "signed_by", "proof"), "")
-    name = refused.name or refused.folder.name
-    return {"name": name, "version": refused.version, "state": "refused", **blank, "error": str(refused.reason)}
-
-
-def _run(entry: Entry) -> Row:
-    from models.runtimes.onnx import OnnxModel
-
-    row = _row(entry)
-    try:
-        row["proof"] += f"; runs on {OnnxModel.load(entry.package, threads=1).provider}"
-    except CandorError as error:
-        row |= {"state": "refused", "error": str(error)}
-    return row
-
-
-def _proof(entry: Entry) -> str:
-    """What the version was held against."""
-    if entry.registration is None:
-        return f"{len(entry.package.files)} files as Candor ships them"
-    maker = ", signed by its maker" if entry.package.signed_by else ""
-    return f"{len(entry.package.files)} files as registered{maker}"
-
-
-def _card(package: ModelPackage) -> str:
-    """Where the card lies: as a page, else as text, "" when there is none."""
-    places = [package.folder / CARD, package.card]
-    return next((str(path) for path in places if path.relative_to(package.folder).as_posix() in package.files), "")
-
-
-def _findings_table(package: ModelPackage) -> Table:
-    """The operating points, and what became of them on test patients where the package says so."""
-    tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
-    table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
-    for finding in package.model.findings:
-        point = finding.operating_point
-        area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")
-        table.add_row(
-            finding.name,
-            f"{point.threshold:.3f}",
-            _interval(point.sensitivity, point.sensitivity_interval),
-            _interval(point.specificity, point.specificity_interval),
-            _interval(area[0], (area[1], area[2])) if area and area[0] is not None else "-",
-        )
-    return table
-
-
-def _interval(value: float, limits: tuple[float, float] | None) -> str:
-    return f"{value:.2f}" if limits is None else f"{value:.2f} [{limits[0]:.2f}, {limits[1]:.2f}]"
 
 
 def print_comparison(found: dict[str, Any]) -> None:
@@ -189,6 +83,23 @@ def print_comparison(found: dict[str, Any]) -> None:
     _print_truth(found["findings"], console)
 
 
+def _findings_table(package: ModelPackage) -> Table:
+    """The operating points, and what became of them on test patients where the package says so."""
+    tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
+    table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
+    for finding in package.model.findings:
+        point = finding.operating_point
+        area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")
+        table.add_row(
+            finding.name,
+            f"{point.threshold:.3f}",
+            with_interval(point.sensitivity, *(point.sensitivity_interval or ())),
+            with_interval(point.specificity, *(point.specificity_interval or ())),
+            with_interval(*(area or (None,))),
+        )
+    return table
+
+
 def _print_truth(entries: list[dict[str, Any]], console: Console) -> None:
     known = [entry for entry in entries if entry["sensitivity"]["n"] or entry["specificity"]["n"]]
     if not known:
@@ -204,4 +115,4 @@ def _print_truth(entries: list[dict[str, Any]], console: Console) -> None:
 
 
 def _words(estimate: list[float] | None) -> str:
-    return "-" if estimate is None else f"{estimate[0]:.2f} [{estimate[1]:.2f}, {estimate[2]:.2f}]"
+    return with_interval(*(estimate or (None,)))

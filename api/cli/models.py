@@ -1,4 +1,4 @@
-"""`candor models ...`: the registry at the command line. What they do is in pipeline.registration and models."""
+"""`candor models`: the registry at the command line. What the commands do is in pipeline.registration and models."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.model_tables import print_comparison, print_details, print_listing, print_registration
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
 from core.domain.registration import ModelState
 
@@ -22,7 +23,7 @@ Folder = Annotated[Path, typer.Argument(help="A model package.", metavar="FOLDER
 
 
 def _installed(data: Path) -> tuple[Registry, Store | None]:
-    """The versions of the data folder, and its store; where nobody made one yet or named one, what ships."""
+    """The versions of the data folder, and its store; what ships where there is no data folder and none was named."""
     from models.registry import load_registry
     from pipeline.installed_models import site_registry
 
@@ -37,9 +38,9 @@ def _installed(data: Path) -> tuple[Registry, Store | None]:
 def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     """List every version with its state: live, shadow, retired, or refused and why."""
     registry, _ = _installed(data)
-    from api.cli.model_tables import listing, print_listing
+    from pipeline.registration.listing import list_versions
 
-    found = listing(registry)
+    found = list_versions(registry)
     print_json(found) if as_json else print_listing(found)
 
 
@@ -53,13 +54,13 @@ def show(
 ) -> None:
     """Show one version: what it is for, its figures, its signed record, and where its card lies."""
     registry, store = _installed(data)
-    from api.cli.model_tables import details, print_details
-
     entry = registry.entry(name, version)
     if card:
         typer.echo(entry.package.read(entry.package.card.relative_to(entry.package.folder)).decode("utf-8"))
     elif as_json:
-        print_json(details(entry, store))
+        from pipeline.registration.listing import describe_version
+
+        print_json(describe_version(entry, store))
     else:
         print_details(entry)
 
@@ -72,9 +73,9 @@ def verify(
 ) -> None:
     """Check every hash and signature and run each model once; exit code 6 when anything is refused."""
     registry, _ = _installed(data)
-    from api.cli.model_tables import print_listing, verified
+    from pipeline.registration.listing import verify_versions
 
-    found = verified(registry, name)
+    found = verify_versions(registry, name)
     print_json(found) if as_json else print_listing(found)
     if any(row["state"] == "refused" for row in found):
         raise typer.Exit(6)
@@ -99,7 +100,6 @@ def register(
     settings, store = opened(data)
     from dataclasses import asdict
 
-    from api.cli.model_tables import print_registration
     from pipeline.registration.registration import register as register_package
 
     registration = register_package(folder, settings, store, state=state, data=images)
@@ -142,7 +142,6 @@ def compare(
 ) -> None:
     """Compare a shadow version with the one that reported, on the same studies, finding by finding."""
     _, store = opened(data)
-    from api.cli.model_tables import print_comparison
     from pipeline.registration.comparison import comparison
 
     found = comparison(store, name, live, shadow)

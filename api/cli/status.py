@@ -1,54 +1,78 @@
-"""`candor status`: how the installation is doing, for a person or a script; studies appear under their pseudonyms."""
+"""`candor status`, `retry` and `echo`: how the installation is doing, try again, and is a destination there."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict
-from typing import Any
+import json
+import os
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.processes.heartbeat import living
-from core.clock import month_of
-from core.domain.registration import ModelState
-from core.domain.study import StudyState
-from core.errors import CandorError
-from core.settings import Settings
-from core.store.fairness.site_audits import Alarm
-from core.store.store import Store
-from core.store.studies.figures import Figures
-from core.store.studies.outbox import DestinationState
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of
+from core.errors import Unavailable
+from core.wording import cohort_in_words, number
+
+if TYPE_CHECKING:
+    from core.settings import DestinationSettings, Settings
+    from core.store.store import Store
 
 GIB = 1024**3
-A_MONTH_SECONDS = 31 * 24 * 3600
 
 
-def status_of(store: Store, settings: Settings) -> dict[str, Any]:
-    """Everything `candor status` tells, as JSON values. Times are seconds."""
-    free = store.objects.free_bytes()
-    destinations = store.outbox.states([d.name for d in settings.destinations])
-    return {
-        "processes": living(store),
-        "studies": {state.value: count for state, count in store.studies.counts().items()},
-        "quarantined": Figures(store.engine).quarantined(),
-        "destinations": [_destination(state) for state in destinations],
-        "failed": [
-            {"study_id": times.study_id, "reason": times.reason, "completed_at": times.completed_at}
-            for times in Figures(store.engine).failed()
-        ],
-        "alarms": [asdict(alarm) for alarm in _alarms(store)],
-        "models": _models(settings, store),
-        "torch": _torch(),
-        "disk": {
-            "free_bytes": free,
-            "minimum_free_bytes": settings.minimum_free_bytes,
-            "enough": free >= settings.minimum_free_bytes,
-        },
-        "data_dir": str(settings.data_dir),
-        "key_file": str(settings.site_key_file),
-    }
+def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
+    """Show studies, destinations, last errors, models and disk."""
+    settings, store = opened(data)
+    from api.processes.heartbeat import living
+    from pipeline.watch.status import status_of
+
+    found = status_of(store, settings, living(store))
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_status(found)
+
+
+def retry(data: Data = DEFAULT_DATA) -> None:
+    """Read failed studies and send refused objects again, and wake destinations that pause."""
+    settings, store = opened(data)
+    typer.echo(retry_all(store, settings))
+
+
+def echo(
+    name: Annotated[str, typer.Argument(help="A destination of candor.toml.", metavar="NAME")],
+    data: Data = DEFAULT_DATA,
+) -> None:
+    """Ask a destination whether it is there (C-ECHO)."""
+    typer.echo(echo_destination(settings_of(data), name))
+
+
+def echo_destination(settings: Settings, name: str) -> str:
+    """One sentence with the round-trip time; Unavailable says why there is no answer."""
+    from dicom_node.send import echo
+    from pipeline.carriers import peer_of
+
+    destination = settings.destination(name)
+    if destination.kind == "folder":
+        return _look_at_folder(destination)
+    seconds = echo(peer_of(destination, settings))
+    return (
+        f"{name} ({destination.ae_title} at {destination.host}:{destination.port}) answered in {seconds * 1000:.0f} ms"
+    )
+
+
+def retry_all(store: Store, settings: Settings) -> str:
+    """Put failed studies and refused objects back in line and end every pause; says how many."""
+    studies = store.studies.retry_failed()
+    objects = 0
+    for destination in settings.destinations:
+        objects += store.outbox.redeliver_refused(destination.name)
+        store.outbox.wake(destination.name)
+    return (
+        f"{_many(studies, 'failed study', 'failed studies')} and {_many(objects, 'refused object')} will be tried again"
+    )
 
 
 def print_status(found: dict[str, Any]) -> None:
@@ -72,54 +96,15 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(f"torch runs on {found['torch']['name']}: {escape(found['torch']['fallback'] or 'the GPU answers')}")
 
 
-def _destination(state: DestinationState) -> dict[str, Any]:
-    pause = max(0.0, state.next_attempt_at - time.time())
-    return {
-        "name": state.destination,
-        "pending": state.pending,
-        "sent": state.sent,
-        "committed": state.committed,
-        "refused": state.refused,
-        "failures": state.failures,
-        "last_error": state.last_error,
-        "next_attempt_seconds": round(pause, 1),
-        "last_success_at": state.last_success_at,
-    }
+def _look_at_folder(destination: DestinationSettings) -> str:
+    folder = destination.folder
+    if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise Unavailable(f"destination {destination.name}: {folder} is not a folder that can be written; make it")
+    return f"{destination.name}: {folder} can be written"
 
 
-def _models(settings: Settings, store: Store) -> list[dict[str, str]]:
-    """Each installed model with what it is for and what it would run on here, or why it would not run."""
-    from models.runtimes.onnx import OnnxModel
-    from pipeline.installed_models import site_registry
-
-    registry = site_registry(settings, store)
-    rows = []
-    for entry in registry.entries:
-        version = entry.package.model
-        row = _model(version.name, version.version, state=entry.state.value, sha256=version.sha256)
-        if entry.state is not ModelState.RETIRED:
-            try:
-                loaded = OnnxModel.load(entry.package, threads=1)
-                row |= {"provider": loaded.provider, "fallback": loaded.fallback}
-            except CandorError as error:
-                row |= {"state": "refused", "error": str(error)}
-        rows.append(row)
-    for refused in registry.refused:
-        name = refused.name or refused.folder.name
-        rows.append(_model(name, refused.version, state="refused", error=str(refused.reason)))
-    return rows
-
-
-def _model(name: str, version: str, *, state: str, sha256: str = "", error: str = "") -> dict[str, str]:
-    blank = {"provider": "", "fallback": ""}
-    return {"name": name, "version": version, "state": state, "sha256": sha256, **blank, "error": error}
-
-
-def _torch() -> dict[str, str]:
-    """What explanations and training that need torch would run on here."""
-    from models.runtimes.devices import torch_device
-
-    return asdict(torch_device())
+def _many(count: int, one: str, more: str = "") -> str:
+    return f"{count} {one if count == 1 else more or one + 's'}"
 
 
 def _disk_line(disk: dict[str, Any]) -> str:
@@ -130,6 +115,8 @@ def _disk_line(disk: dict[str, Any]) -> str:
 
 
 def _studies_table(found: dict[str, Any]) -> Table:
+    from core.domain.study import StudyState
+
     table = _table("Studies", "state", "studies")
     for state, count in found["studies"].items():
         table.add_row(state.replace("_", " "), _count(count, alarm=state == StudyState.FAILED))
@@ -160,17 +147,12 @@ def _models_table(models: list[dict[str, str]]) -> Table:
     return table
 
 
-def _alarms(store: Store) -> list[Alarm]:
-    """Cohorts that left their bounds this month or the last one."""
-    return store.site_audits.alarms(since_month=month_of(time.time() - A_MONTH_SECONDS))
-
-
 def _alarms_table(alarms: list[dict[str, Any]]) -> Table:
     table = _table("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
     for row in alarms:
         level = f"[bold red]{row['level']}[/]" if row["level"] == "alarm" else row["level"]
-        words = (row["finding"], escape(row["cohort"]), row["figure"], f"{row['value']:.2f}", f"{row['bound']:.2f}")
-        table.add_row(row["month"], level, *words)
+        cohort, figures = escape(cohort_in_words(row["cohort"])), (number(row["value"]), number(row["bound"]))
+        table.add_row(row["month"], level, row["finding"], cohort, row["figure"], *figures)
     return table
 
 

@@ -1,19 +1,24 @@
-"""The commands of who makes models: train one, and evaluate one on held-out patients."""
+"""The commands that make models: train one, and evaluate one on held-out patients."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from api.cli.audit import audit_predictions
+from api.cli.progress import shown_progress
+from core.wording import count, number, per_cent, with_interval
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+    from models.package.format import ModelPackage
 
 app = typer.Typer()
-Told = Callable[..., None]  # what is done, how much of it, of how much in all, a note
 train_app = typer.Typer(no_args_is_help=True, help="Train a model that ships with Candor.")
 app.add_typer(train_app, name="train", rich_help_panel="Make models")
 
@@ -41,13 +46,11 @@ def chest_radiograph(
     ] = 0,
 ) -> None:
     """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
-    from api.cli.evaluation_tables import print_evaluation
-    from api.cli.package_update import audit_held_out, put_into_package
     from datasets.training.chest import retrain
     from models.package.format import load_package
     from pipeline.registration.evaluate import evaluate
 
-    with _progress() as told:
+    with shown_progress() as progress:
         folder = retrain(
             data,
             out,
@@ -56,13 +59,13 @@ def chest_radiograph(
             seed=seed,
             steps=steps,
             network_size=network_size,
-            progress=_with_loss(told),
+            progress=progress,
         )
         package, found = load_package(folder), out / "evaluation"
-        figures = evaluate(package, data, found, threads=2, told=told)
-    print_evaluation(figures)
-    audit_held_out(package, found)
-    put_into_package(folder, found)
+        figures = evaluate(package, data, found, threads=2, progress=progress)
+    _print_evaluation(figures)
+    _audit_held_out(package, found)
+    _put_into_package(folder, found)
     typer.echo(f"package {folder}, held-out predictions and their audit {found}")
 
 
@@ -82,7 +85,6 @@ def quality(
     steps: Annotated[int, typer.Option(min=0, metavar="N", help="So many steps; 0: the recipe's own.")] = 0,
 ) -> None:
     """Train the quality check of a package, or take that of another; prints what it refuses wrongly and catches."""
-    from api.cli.quality_tables import print_quality_check
     from core.errors import ConfigurationError
     from datasets.training.quality import train_quality_check
     from models.training.quality.package import adopt_quality_check
@@ -91,12 +93,12 @@ def quality(
         raise ConfigurationError(
             "give either --data, to train a quality check, or --adopt, to take that of another package"
         )
-    with _progress() as told:
+    with shown_progress() as progress:
         if adopt:
             figures = adopt_quality_check(adopt, out)
         elif data:
-            figures = train_quality_check(data, out, seed=seed, steps=steps, progress=_with_loss(told))
-    print_quality_check(figures)
+            figures = train_quality_check(data, out, seed=seed, steps=steps, progress=progress)
+    _print_quality_check(figures)
     typer.echo(f"written to {out}: models/quality.onnx, docs/quality.json and the section of candor.json")
 
 
@@ -111,59 +113,116 @@ def evaluate(
     ] = False,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
-    from api.cli.evaluation_tables import print_evaluation
-    from api.cli.package_update import audit_held_out, put_into_package
     from models.registry import load_registry
     from pipeline.registration.evaluate import evaluate as run
     from pipeline.registration.evaluate import find_package
 
     package = find_package(model, load_registry())
-    with _progress() as told:
-        figures = run(package, data, out, threads=threads, told=told)
-    print_evaluation(figures)
-    audit_held_out(package, out)
+    with shown_progress() as progress:
+        figures = run(package, data, out, threads=threads, progress=progress)
+    _print_evaluation(figures)
+    _audit_held_out(package, out)
     if update:
-        put_into_package(package.folder, out)
+        _put_into_package(package.folder, out)
     typer.echo(f"written to {out}: evaluation.json, predictions.csv and its audit")
 
 
-@contextmanager
-def _progress() -> Iterator[Told]:
-    """A bar per kind of work on a terminal; elsewhere, as in a log file, a line per twentieth of it."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+def _audit_held_out(package: ModelPackage, out: Path) -> None:
+    """For whom does it fail? The audit of the predictions that `evaluate` left in `out` goes there too."""
+    from pipeline.registration.evaluate import PREDICTIONS, question
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield _lines()
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _bars(bar)
+    audit_predictions(out / PREDICTIONS, question(package), out, None)
 
 
-def _with_loss(told: Told) -> Callable[[int, int, float], None]:
-    return lambda done, total, loss: told("training", done, total, f", loss {loss:.2f}")
+def _put_into_package(folder: Path, out: Path) -> None:
+    """Make what is in `out` the package's own figures, without the table that names patients by number."""
+    from api.pages.audit.files import DOCUMENT, METRICS
+    from api.pages.card.card import write_card
+    from pipeline.registration.evaluate import EVALUATION
+
+    for name, inside in ((EVALUATION, EVALUATION), (DOCUMENT, DOCUMENT), (METRICS, "audit.csv")):
+        shutil.copyfile(out / name, folder / "docs" / inside)
+    write_card(folder)
 
 
-def _bars(bar: Progress) -> Told:
-    tasks: dict[str, TaskID] = {}
+def _print_evaluation(figures: dict[str, Any]) -> None:
+    """Print what `evaluation.json` holds: tables of findings, of cohorts and of localisation."""
+    console, model = Console(), figures["model"]
+    console.print(f"{model['name']} {model['version']}, {model['sha256'][:12]}, held-out patients; [95 % interval]")
+    console.print(_findings(figures))
+    console.print(_cohorts(figures, "test_512", "By view, sex and age band, at least 512 px"))
+    console.print(_cohorts(figures, "by_source", "By source"))
+    if figures["not_labelled"]:
+        console.print(f"not labelled in this data, so not evaluated: {', '.join(figures['not_labelled'])}")
+    if figures["localisation"]:
+        console.print(_localisation(figures))
 
-    def told(what: str, done: int, total: int, note: str = "") -> None:
-        if what not in tasks:
-            tasks[what] = bar.add_task(what)
-        bar.update(tasks[what], completed=done, total=total, description=f"{what}{note}")
 
-    return told
+def _findings(figures: dict[str, Any]) -> Table:
+    columns = ("+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
+    table = Table(Column("finding", no_wrap=True), *columns, title="Adults, at least 512 px")
+    for name, entry in figures["findings"].items():
+        everyone = entry["test_512"]["all"]
+        table.add_row(
+            name,
+            _positives_and_negatives(everyone),
+            with_interval(*everyone["auroc"]),
+            number(everyone["average_precision"]),
+            with_interval(*everyone["sensitivity"]),
+            with_interval(*everyone["specificity"]),
+            with_interval(*entry["expected_calibration_error"]),
+        )
+    return table
 
 
-def _lines() -> Told:
-    said: dict[str, int] = {}
+def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
+    """A row per finding and cohort: narrow enough for any terminal."""
+    rates = ("auroc", "sensitivity", "specificity")
+    columns = ("+ / -", "AUROC", "sensitivity", "specificity")
+    table = Table(Column("finding", no_wrap=True), Column("cohort", overflow="fold"), *columns, title=title)
+    for finding, entry in figures["findings"].items():
+        for name, cohort in entry[key].items():
+            cells = (with_interval(*cohort[rate]) for rate in rates)
+            table.add_row(finding, name, _positives_and_negatives(cohort), *cells)
+        table.add_section()
+    return table
 
-    def told(what: str, done: int, total: int, note: str = "") -> None:
-        twentieth = 20 * done // max(total, 1)
-        if said.get(what) != twentieth:
-            said[what] = twentieth
-            typer.echo(f"{what}: {done:,} of {total:,}{note}", err=True)
 
-    return told
+def _positives_and_negatives(cohort: dict[str, Any]) -> str:
+    return f"{count(cohort['positives'])} / {count(cohort['negatives'])}"
+
+
+def _localisation(figures: dict[str, Any]) -> Table:
+    keys = ("pointing", "chance", "times_chance", "average_precision", "iou")
+    table = Table("maps against readers' boxes", "images", *(key.replace("_", " ") for key in keys))
+    rows = [*figures["localisation"].items()]
+    if "localisation_gain" in figures:
+        rows.append(("gain over the control, 512 px, paired", figures["localisation_gain"]))
+    for name, entry in rows:
+        table.add_row(name, str(entry["images"]), *(with_interval(*entry[key]) if key in entry else "" for key in keys))
+    return table
+
+
+def _print_quality_check(figures: dict[str, Any]) -> None:
+    """False refusals per tier and cohort, and the catch rate per fault, each with its interval."""
+    console = Console(highlight=False)
+    refused = Table("tier", "adults on the test side", "images", "refused wrongly", title="False refusals")
+    for row in _refusals(figures["false_refusals"]):
+        refused.add_row(*row)
+    caught = Table("fault", "how", "images", "caught", "by its name", title="Caught")
+    for row in figures["caught"]:
+        shares = (per_cent(*row[key]) for key in ("caught", "named"))
+        caught.add_row(row["fault"], row["how"], str(row["images"]), *shares)
+    console.print(refused)
+    console.print(caught)
+    for control in figures["controls"]:
+        console.print(
+            f"Control, {control['control']}: called a child {per_cent(*control['called_child'])}, "
+            f"as sent {per_cent(*control['called_child_as_sent'])}"
+        )
+
+
+def _refusals(tiers: dict[str, Any]) -> Iterator[tuple[str, ...]]:
+    for tier, cohorts in tiers.items():
+        for cohort, row in cohorts.items():
+            yield f"{tier} px" if cohort == "all" else "", cohort, str(row["images"]), per_cent(*row["share"])

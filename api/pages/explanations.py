@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
 
@@ -30,10 +29,10 @@ from api.pages.kit import (
     table,
 )
 from api.pages.kit.markup import tag
-from core.geometry import FloatMap
 from core.wording import with_interval
 from explain.gate.run import GateResult
 from explain.maps.methods import METHODS
+from pipeline.registration.explain_report import Pictured
 
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes
@@ -45,18 +44,6 @@ _MEASURES = {
     "iou": "IoU of the region with the boxes",
 }
 _WORDS = {True: "passed", False: "failed", None: "not made"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pictured:
-    """One image for a gallery; `mask` is the map's region, `boxes` the readers', all (side, side)."""
-
-    finding: str
-    kind: str
-    probability: float
-    square: FloatMap = field(repr=False)
-    mask: NDArray[np.bool_] = field(repr=False)
-    boxes: NDArray[np.bool_] | None = field(default=None, repr=False)
 
 
 def report_page(result: GateResult, pictures: Sequence[Pictured]) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
 from datasets.chest import any_set, nih_chest
 from datasets.chest.nih_chest import LabelledRadiograph
 from models.registry import ZOO
@@ -21,13 +22,13 @@ def retrain(
     seed: int = 1,
     steps: int = 0,
     network_size: int = 0,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress = silent,
 ) -> Path:
     """Train `chest_radiograph` on the radiographs under `data` and write its package; returns `out`/package.
 
     Goes on from the last checkpoint in `out`. `predictions`: another model's table that softens text-mined labels (see
     `nih_chest.load`). `steps` 0: the recipe's own cycles, else one cycle of so many; `network_size` 0: the recipe's
-    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where the data or the
+    own. `progress` counts steps; its note is the loss. Raises ConfigurationError where the data or the
     packages for training are missing, or the size is no multiple of 32.
     """
     try:
@@ -48,8 +49,7 @@ def retrain(
         )
     if network_size:
         recipe = dataclasses.replace(recipe, network_size=network_size)
-    told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
-    network = train(_of_split(examples, "train"), recipe, out, told)
+    network = train(_of_split(examples, "train"), recipe, out, progress)
     package = write_package(network, recipe, examples, version=version, out=out / "package")
     if (ZOO / NAME / FIGURES).exists():
         adopt_quality_check(ZOO / NAME, package)  # the images that the model is made for are the same

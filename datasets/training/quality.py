@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
 from datasets.chest import any_set, children, unrelated
 
 _ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
@@ -19,12 +19,12 @@ def train_quality_check(
     *,
     seed: int = 1,
     steps: int = 0,
-    progress: Callable[[int, int, float], None] | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train the quality check on `data` and put it into the model package `package`; returns its figures.
 
     `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's
-    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
+    own. `progress` counts steps; its note is the loss. Raises ConfigurationError where data are missing.
     """
     from models.package.format import load_package
     from models.training.quality.package import Material, write_quality_check
@@ -43,6 +43,5 @@ def train_quality_check(
     )
     if not any(example.split == "train" for example in examples):
         raise ConfigurationError(f"{data} holds no image on the training side of the split")
-    told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
-    network, familiar = train(examples, young, recipe, told)
+    network, familiar = train(examples, young, recipe, progress)
     return write_quality_check(network, familiar, recipe, material, package)

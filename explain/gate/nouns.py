@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from explain.watching import Floats
+from explain.batches import Floats
 
 
 class Predicts(Protocol):

@@ -12,10 +12,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from core.progress import Progress, silent
+from explain.batches import Floats
 from explain.gate import tests
 from explain.gate.nouns import GateCase, GateSet, MapMaker, Predicts
 from explain.gate.result import METHOD, GateResult, GateTest, withheld_reason, write_result
-from explain.watching import UNWATCHED, Floats, Watch
 from models.package.format import ModelPackage
 
 __all__ = [
@@ -48,11 +49,11 @@ def run(
     method: str = METHOD,
     threads: int = 1,
     seed: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> GateResult:
     """Put the maps that `maker` makes of `package` through every test on the images of `evidence`.
 
-    `watch` counts the tests. Nothing of a case is kept in the result but figures.
+    `progress` counts the tests. Nothing of a case is kept in the result but figures.
     """
     from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model, randomised
 
@@ -75,9 +76,9 @@ def run(
         lambda: tests.localisation(material),
     )
     for number, step in enumerate(steps):
-        watch.look(number, len(steps))
+        progress("tests of the maps", number, len(steps))
         made.append(step())
-    watch.look(len(steps), len(steps))
+    progress("tests of the maps", len(steps), len(steps))
     return GateResult(
         model=package.model.name,
         version=package.model.version,

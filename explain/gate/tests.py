@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.statistics import Estimate, bootstrap
 from core.wording import with_interval
+from explain.batches import BATCH, Floats
 from explain.faithfulness import NULL_SHARE, Curves, curves_of
 from explain.gate import result as names
 from explain.gate.nouns import GateCase, MapMaker, Predicts
@@ -19,7 +20,6 @@ from explain.localisation import AGAINST_CHANCE, measures
 from explain.null_maps import centred, surrogate
 from explain.perturbation import noisy, shifted, sized
 from explain.structure import similarity
-from explain.watching import BATCH, Floats
 from models.package.format import ModelPackage
 
 RANDOM_PAIRS = 50

@@ -14,12 +14,13 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
+from core.progress import Progress, silent
+from explain.batches import PASSES, Floats, Scores, in_batches
 from explain.perturbation import blurred, sized
-from explain.watching import UNWATCHED, Floats, Scores, Watch, in_batches
 
 
 def occlusion(
-    scores: Scores, image: Floats, finding: int, *, cells: int = 14, watch: Watch = UNWATCHED
+    scores: Scores, image: Floats, finding: int, *, cells: int = 14, progress: Progress = silent
 ) -> tuple[Floats, int]:
     """How much the score falls when a window is blurred away, for each of `cells` windows along each axis.
 
@@ -37,7 +38,7 @@ def occlusion(
         return batch
 
     whole = float(scores(image[np.newaxis])[0, finding])
-    falls = whole - in_batches(scores, covered, len(places), watch)[:, finding]
+    falls = whole - in_batches(scores, covered, len(places), progress)[:, finding]
     grid = np.maximum(falls, 0.0).reshape([cells] * image.ndim)
     values = np.zeros(image.shape, np.float32)
     for place in places:
@@ -53,7 +54,7 @@ def rise(
     masks: int = 400,
     cells: int = 8,
     seed: int = 1,
-    watch: Watch = UNWATCHED,
+    progress: Progress = silent,
 ) -> tuple[Floats, int]:
     """Mean of random masks, weighted by the score of what they let through. Petsiuk et al., BMVC 2018.
 
@@ -72,7 +73,7 @@ def rise(
         open_ = opened(start, end)
         return (open_ * image + (1 - open_) * hidden).astype(np.float32)
 
-    answers = in_batches(scores, shown, masks, watch)[:, finding]
+    answers = in_batches(scores, shown, masks, progress)[:, finding]
     weights = answers - answers.mean()
     total = np.zeros(image.shape, np.float64)
     for start in range(0, masks, 16):
@@ -82,7 +83,7 @@ def rise(
 
 
 def shap_partition(
-    scores: Scores, image: Floats, finding: int, *, passes: int = 500, seed: int = 1, watch: Watch = UNWATCHED
+    scores: Scores, image: Floats, finding: int, *, passes: int = 500, seed: int = 1, progress: Progress = silent
 ) -> tuple[Floats, int]:
     """Owen values of image regions, halved again and again where they matter. Lundberg and Lee, NeurIPS 2017.
 
@@ -97,7 +98,7 @@ def shap_partition(
 
     def answers(batch: NDArray[np.floating]) -> NDArray[np.float32]:
         nonlocal done
-        watch.look(min(done, passes), passes)
+        progress(PASSES, min(done, passes), passes)
         given = np.asarray(batch, np.float32)[..., 0].reshape(-1, *image.shape)
         done += len(given)
         return scores(given)[:, finding : finding + 1]
@@ -106,7 +107,7 @@ def shap_partition(
         masker = shap.maskers.Image(hidden[..., np.newaxis], (*flat.shape, 1))
         explainer = shap.PartitionExplainer(answers, masker)
         found = explainer(flat[np.newaxis, ..., np.newaxis], max_evals=passes, batch_size=16, silent=True)
-    watch.look(passes, passes)
+    progress(PASSES, passes, passes)
     return np.maximum(found.values[0, ..., 0, 0].reshape(image.shape), 0.0).astype(np.float32), done
 
 

@@ -12,8 +12,9 @@ from typing import Protocol
 
 import numpy as np
 
+from core.progress import Progress, silent
+from explain.batches import BATCH, PASSES, Floats
 from explain.perturbation import blurred, sized
-from explain.watching import BATCH, UNWATCHED, Floats, Watch
 
 
 class Layer(Protocol):
@@ -57,7 +58,7 @@ def hires_cam(model: GradientModel, image: Floats, finding: int) -> Floats:
 
 
 def integrated_gradients(
-    model: GradientModel, image: Floats, finding: int, *, steps: int = 20, watch: Watch = UNWATCHED
+    model: GradientModel, image: Floats, finding: int, *, steps: int = 20, progress: Progress = silent
 ) -> Floats:
     """Slope along the way from the blurred image to the image, times the difference. Sundararajan et al., ICML 2017.
 
@@ -68,9 +69,9 @@ def integrated_gradients(
     at = ((np.arange(steps) + 0.5) / steps).reshape(-1, *[1] * image.ndim).astype(np.float32)
     total = np.zeros(image.shape, np.float64)
     for start in range(0, steps, BATCH):
-        watch.look(start, steps)
+        progress(PASSES, start, steps)
         total += model.gradients(image - (1 - at[start : start + BATCH]) * difference, finding).sum(0)
-    watch.look(steps, steps)
+    progress(PASSES, steps, steps)
     return np.maximum(total / steps * difference, 0.0).astype(np.float32)
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
 from fairness.audit.completion import adjusted, advice, completed, default_threshold
 from fairness.audit.metrics import (
     ENOUGH,
@@ -31,6 +33,7 @@ from fairness.audit.table import AuditTable
 from fairness.suppression import SMALLEST_CELL, Lattice, Layer, Secret, Withheld, withhold
 
 DRAWS = 2000
+AUDITING = "auditing"
 WITHHELD = f"{SUPPRESSED}: fewer than {SMALLEST_CELL} patients in it, or needed to hide such a cohort"
 WITHOUT_TRUTH = ("flag_rate", "psi", "ks")
 WITH_TRUTH = (
@@ -38,9 +41,6 @@ WITH_TRUTH = (
     *("brier", "ece", "ece_debiased", "ece_if_calibrated"),
 )
 GAPS = ("fnr_gap", "fpr_gap")
-
-Progress = Callable[[float, str], None]
-"""Told the share that is done (0..1) and what is being done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class _Found:
     curves: list[Curve] = field(default_factory=list)
 
 
-def run_audit(table: AuditTable, request: Request, provenance: Provenance, progress: Progress | None = None) -> Audit:
+def run_audit(table: AuditTable, request: Request, provenance: Provenance, progress: Progress = silent) -> Audit:
     """The audit of a table; `provenance` says where it came from and is completed with what was counted.
 
     Raises ConfigurationError for attributes or findings that the table lacks, and for fewer than 11 patients.
@@ -82,8 +82,9 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
     thresholds = {name: request.thresholds.get(name, default_threshold(name)) for name in findings}
     found, images = _Found(), _images_withheld(lattice, table, None)
     for number, finding in enumerate(findings):
-        tell = _part_of(progress, number, len(findings), finding)
-        _audit_finding(table, lattice, request, resampling, thresholds[finding], images, found, tell)
+        half_done = partial(progress, AUDITING, 2 * number + 1, 2 * len(findings), finding)
+        progress(AUDITING, 2 * number, 2 * len(findings), finding)
+        _audit_finding(table, lattice, request, resampling, thresholds[finding], images, found, half_done)
     tests = adjusted(found.tests)
     return Audit(
         provenance=replace(
@@ -115,15 +116,6 @@ def _checked(table: AuditTable, request: Request) -> tuple[str, ...]:
     return request.findings or tuple(known)
 
 
-def _part_of(progress: Progress | None, number: int, count: int, finding: str) -> Callable[[float], None]:
-    def tell(share: float) -> None:
-        if progress is not None:
-            progress((number + share) / count, finding)
-
-    tell(0.0)
-    return tell
-
-
 def _images_withheld(lattice: Lattice, table: AuditTable, rows: NDArray[np.intp] | None) -> Withheld:
     chosen: NDArray[np.intp] | slice = slice(None) if rows is None else rows
     return withhold(lattice, [Secret.of_images(lattice.counts(chosen), lattice.few_people(table.patients, chosen))])
@@ -137,7 +129,7 @@ def _audit_finding(
     threshold: Threshold,
     images: Withheld,
     found: _Found,
-    tell: Callable[[float], None],
+    half_done: Callable[[], None],
 ) -> None:
     finding = threshold.finding
     scores = table.source.scores(finding)
@@ -160,7 +152,7 @@ def _audit_finding(
             found.rows += _withheld_rows(finding, cohort.name, (*WITH_TRUTH, *GAPS))
         elif members.rows.size:
             told.append((cohort, members))
-    tell(0.5)
+    half_done()
     if told:
         _add_figures_with_truth(finding, told, resampling, _patients_repeat(table), found)
 

@@ -1,14 +1,14 @@
-"""A child process of its own for explanations that somebody asks for: they run the model hundreds of times.
+"""A child process of its own for explanations that a person asks for: they run the model hundreds of times.
 
-It does one job at a time, tells how many forward passes are done, and stops between two batches when nobody wants
-the answer any more. Reports never wait for it.
+It does one job at a time, counts the forward passes that are done, and stops between two batches when the job was
+cancelled. Reports never wait for it.
 """
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
 from dataclasses import dataclass, field
@@ -19,19 +19,20 @@ from typing import TYPE_CHECKING, Any
 from core.domain.explanation import Saliency
 from core.domain.report import Finding
 from core.domain.study import Image
+from core.errors import Cancelled
+from core.progress import Progress, cancellable
+from explain.batches import PASSES
 from models.package.format import ModelPackage
 from pipeline.reading import children
 from pipeline.reading.children import Child
 
 if TYPE_CHECKING:
+    from explain.batches import Floats
     from explain.subject import Subject
-    from explain.watching import Floats, Watch
     from models.runtimes.onnx import OnnxModel
 
 LONGEST_EXPLANATION_SECONDS = 4 * 3600
 LOOK_SECONDS = 0.5
-Look = Callable[[int, int], bool]
-"""Told how many of about how many forward passes are done; answers whether the explanation is still wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,11 +71,11 @@ class ExplainChild:
         sop_instance_uid: str,
         finding: Finding,
         method: str,
-        look: Look,
+        progress: Progress,
         *,
         gate: str,
     ) -> Explanation:
-        """The explanation; explain.watching.Cancelled when `look` says that it is not wanted any more.
+        """The explanation; `progress` counts forward passes, of about how many, and may raise Cancelled.
 
         `gate`: why no map of this model is shown, "" when they are; neither the map nor the picture goes round it.
         """
@@ -87,9 +88,10 @@ class ExplainChild:
                 try:
                     return future.result(timeout=LOOK_SECONDS)
                 except NotYet:
-                    done, expected = self._passes[:]
-                    if not look(done, expected):
-                        self._unwanted.set()
+                    try:
+                        progress(PASSES, *self._passes[:])
+                    except Cancelled:
+                        self._unwanted.set()  # the child raises it too, between two batches
 
     def close(self) -> None:
         """End the child, also in the middle of a job."""
@@ -103,7 +105,7 @@ _shared: dict[str, Any] = {}
 
 
 def _begin(packages: Sequence[ModelPackage], threads: int, passes: Any, unwanted: Any) -> None:
-    os.nice(10)  # whoever asked can wait a little; a report cannot
+    os.nice(10)  # an explanation can wait a little; a report cannot
     children._begin_models(packages, threads)
     _shared.update(passes=passes, unwanted=unwanted)
 
@@ -138,7 +140,7 @@ def _explain(
     prediction = infer(model, image, sop_instance_uid)
     first = explain_by_the_graph(prediction, finding.name)
     subject: Subject = Subject.of(_Counted(model, _shared["passes"]), image, sop_instance_uid)
-    second = explain(subject, finding.name, method=method, budget=STANDARD, watch=_watch(STANDARD.forward_passes))
+    second = explain(subject, finding.name, method=method, budget=STANDARD, progress=_counted(STANDARD.forward_passes))
     (second,) = trusted((second,), gate)
     return Explanation(
         second=second,
@@ -148,15 +150,14 @@ def _explain(
     )
 
 
-def _watch(measuring: int) -> Watch:
-    """Tell of each batch. The map is made three times, twice of them for its stability; then it is measured."""
-    from explain.watching import Watch
+def _counted(measuring: int) -> Progress:
+    """Count each batch. The map is made three times, twice of them for its stability; then it is measured."""
 
-    def progress(done: int, total: int) -> None:
+    def progress(_what: str, done: int, total: int, _note: str = "") -> None:
         passes = _shared["passes"]
         passes[:] = [max(passes[0], done), max(passes[1], 3 * total + measuring)]
 
-    return Watch(progress=progress, cancelled=_shared["unwanted"].is_set)
+    return cancellable(_shared["unwanted"].is_set, progress)
 
 
 def _picture(image: Image, finding: Finding, package: ModelPackage, saliency: Saliency) -> bytes:

@@ -19,14 +19,13 @@ from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.report import Finding, ObjectKind, Report
 from core.domain.study import Study
 from core.domain.trail import TrailEvent
-from core.errors import ConfigurationError, Unsupported
+from core.errors import Cancelled, ConfigurationError, Unsupported
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.explanations import SILENT_SECONDS
 from core.store.studies.reports import FiledReport
 from explain.gate.result import withheld_reason
 from explain.maps.methods import method_named
-from explain.watching import Cancelled
 from inference.select import Choice, select
 from pipeline.loops import describe, heartbeats
 from pipeline.reading.explain_child import ExplainChild, Explanation
@@ -139,10 +138,10 @@ class ExplainJobs:
             choice.instance.sop_instance_uid,
             finding,
             job.method,
-            lambda done, expected: self._is_wanted(job, done, expected),
+            lambda _what, done, expected, _note="": self._require_wanted(job, done, expected),
             gate=gate,
         )
-        self._require_wanted(job, explanation)
+        self._require_wanted(job, *_both(explanation))
         if explanation.first is not None:
             (first,) = trusted(with_figures((explanation.first,), figures_of(filed.document)), gate)
             explanation = dataclasses.replace(explanation, first=first)
@@ -150,11 +149,9 @@ class ExplainJobs:
             self._send(job, filed, report, choice, explanation)
         return _document(finding, choice, explanation), self._store.objects.put(explanation.picture).object_key
 
-    def _is_wanted(self, job: ExplanationJob, done: int, expected: int) -> bool:
-        return self._jobs.progress(job.job_id, done, expected) and not self._stopping.is_set()
-
-    def _require_wanted(self, job: ExplanationJob, explanation: Explanation) -> None:
-        if not self._is_wanted(job, *_both(explanation)):
+    def _require_wanted(self, job: ExplanationJob, done: int, expected: int) -> None:
+        """Write how far the job is; Cancelled when it is not wanted any more, or this process stops."""
+        if not self._jobs.progress(job.job_id, done, expected) or self._stopping.is_set():
             raise Cancelled("the explanation was cancelled")
 
     def _send(
@@ -164,7 +161,7 @@ class ExplainJobs:
         kinds = frozenset(self._settings.destination(job.destination).objects) - {ObjectKind.SR}
         report = dataclasses.replace(report, saliencies=(explanation.second,))
         objects = self._room.encode(report, choice.instance, kinds)
-        self._require_wanted(job, explanation)  # drawing takes a while, and what is in the outbox leaves
+        self._require_wanted(job, *_both(explanation))  # drawing takes a while, and what is in the outbox leaves
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 

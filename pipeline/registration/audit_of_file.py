@@ -9,15 +9,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
 from fairness.audit.csv import open_predictions
 from fairness.audit.nouns import Audit, Provenance, Threshold
-from fairness.audit.run import Progress as Told
 from fairness.audit.run import Request, run_audit
 from models.package.format import ModelPackage, load_package
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Question:
     """What a person asked for; `thresholds` as FINDING=0.35."""
 
     by: tuple[str, ...]
@@ -26,16 +26,16 @@ class Asked:
     model: Path | None
 
 
-def audit_of(path: Path, asked: Asked, told: Told | None = None) -> Audit:
+def audit_of(path: Path, question: Question, progress: Progress = silent) -> Audit:
     """The audit of a CSV file of predictions; ConfigurationError says what is wrong with the file or the question."""
-    chosen = thresholds_of(asked.thresholds)
-    package = load_package(asked.model) if asked.model else None
-    with open_predictions(path, asked.by) as file:
+    chosen = thresholds_of(question.thresholds)
+    package = load_package(question.model) if question.model else None
+    with open_predictions(path, question.by) as file:
         findings = file.table.source.findings
         if unknown := [name for name in chosen if name not in findings]:
             raise ConfigurationError(f"--threshold: there is no finding {unknown[0]}; there are {', '.join(findings)}")
-        request = Request(by=asked.by, findings=asked.findings, thresholds=_thresholds(findings, chosen, package))
-        return run_audit(file.table, request, _provenance(path, package, file.sha256, file.window), told)
+        request = Request(by=question.by, findings=question.findings, thresholds=_thresholds(findings, chosen, package))
+        return run_audit(file.table, request, _provenance(path, package, file.sha256, file.window), progress)
 
 
 def thresholds_of(given: Sequence[str]) -> dict[str, Threshold]:

@@ -12,7 +12,7 @@ import dataclasses
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import numpy as np
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
+from core.progress import Progress, silent
 from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
@@ -30,15 +31,13 @@ from models.package.format import ModelPackage, load_package, point_as_json
 from models.registry import Registry
 from models.runtimes.onnx import OnnxModel
 from models.training.chest.findings import WORDS
-from pipeline.registration.audit_of_file import Asked, audit_of
+from pipeline.registration.audit_of_file import Question, audit_of
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
 OPACITY = "lung_opacity"  # the finding with enough boxes
 _THREADS = 2
 _SMALLEST_ROWS = 128  # smaller images were only trained on
-
-Told = Callable[[str, int, int], None]
 
 
 def find_package(model: str, registry: Registry) -> ModelPackage:
@@ -49,10 +48,10 @@ def find_package(model: str, registry: Registry) -> ModelPackage:
     return registry.find(name, version or None)
 
 
-def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told: Told) -> dict[str, Any]:
+def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, progress: Progress) -> dict[str, Any]:
     """Run `package` on the held-out patients of `data`, write the files into `out`; returns `evaluation.json`.
 
-    `told` hears what is being done, how much of it is done and how much there is. Raises ConfigurationError when the
+    Raises ConfigurationError when the
     data holds no held-out images or none of the model's findings is labelled in it.
     """
     examples = any_set.load(data)
@@ -61,11 +60,11 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
         raise ConfigurationError("the data holds no image of a test patient, so nothing can be evaluated on it")
     model = OnnxModel.load(package, threads=threads)
     began = time.monotonic()
-    scored = score_held_out(model, held_out, told)
+    scored = score_held_out(model, held_out, progress)
     seconds = (time.monotonic() - began) / len(held_out)
     figures = _figures(package, scored) | {
         "runtime": {"provider": model.provider, "threads": threads, "images_per_second": round(1 / seconds, 2)},
-        **_localisation(scored, examples, package, told),
+        **_localisation(scored, examples, package, progress),
     }
     out.mkdir(parents=True, exist_ok=True)
     _write_json(out / EVALUATION, figures)
@@ -81,7 +80,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
     held_out = [e for e in any_set.load(data) if e.split == "test" and e.tier >= evaluation.PRIMARY_ROWS]
     if not held_out:
         raise ConfigurationError("the labelled set holds no image of a test patient, so nothing can be audited on it")
-    scored = score_held_out(OnnxModel.load(package, threads=_THREADS), held_out, _in_silence)
+    scored = score_held_out(OnnxModel.load(package, threads=_THREADS), held_out, silent)
     with tempfile.TemporaryDirectory(prefix="candor-") as folder:
         path = Path(folder) / PREDICTIONS
         write_predictions(path, package, scored)
@@ -90,16 +89,12 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
     return dataclasses.replace(audit, provenance=dataclasses.replace(audit.provenance, source=source))
 
 
-def _in_silence(_what: str, _done: int, _of: int) -> None:
-    """Whoever registers a model waits a quarter of a minute; no bar is needed."""
-
-
-def question(package: ModelPackage) -> Asked:
+def question(package: ModelPackage) -> Question:
     """The audit that goes with an evaluation: by view, sex and age, at the operating points of the package."""
-    return Asked(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
+    return Question(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
 
 
-def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], told: Told) -> Scored:
+def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], progress: Progress) -> Scored:
     """One image at a time, squared as any image is."""
     logits, maps = [], []
     for done, example in enumerate(examples):
@@ -109,7 +104,7 @@ def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], tol
             raise ConfigurationError(f"{model.package.model.name} gives no maps; only models that do are evaluated")
         logits.append(scores[0])
         maps.append(activation[0])
-        told("reading held-out images", done + 1, len(examples))
+        progress("reading held-out images", done + 1, len(examples))
     findings = [finding.name for finding in model.package.model.findings]
     return Scored(examples, findings, np.stack(logits), np.stack(maps))
 
@@ -160,7 +155,7 @@ def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Sc
 
 
 def _localisation(
-    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
+    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, progress: Progress
 ) -> dict[str, Any]:
     """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
     if OPACITY not in scored.findings or not any(example.boxes for example in scored.examples):
@@ -170,7 +165,7 @@ def _localisation(
         f"lung opacity, test, {words}": evaluation.localisation(scored, OPACITY, scored.at(*rows))
         for words, rows in tiers.items()
     }
-    control = _control(scored, examples, package, told)
+    control = _control(scored, examples, package, progress)
     if control is None:
         return {"localisation": figures}
     figures |= {
@@ -184,7 +179,7 @@ def _localisation(
 
 
 def _control(
-    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
+    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, progress: Progress
 ) -> Scored | None:
     """The control needs torch and training images; without either there is none."""
     training = [example for example in examples if example.split == "train"]
@@ -196,10 +191,10 @@ def _control(
     if not training:
         return None
     size = _training(package).get("recipe", {}).get("network_size", 224)
-    told("fitting the control", 0, 1)
+    progress("fitting the control", 0, 1)
     network = frozen_control(training, OPACITY, size)
     boxed = score(network, [OPACITY], [example for example in scored.examples if example.boxes], size)
-    told("fitting the control", 1, 1)
+    progress("fitting the control", 1, 1)
     return boxed
 
 

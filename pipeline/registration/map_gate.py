@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from core.geometry import FloatMap, SquareFrame, resized
+from core.progress import Progress, silent
 from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from datasets.demo.studies import demo_studies
@@ -19,7 +20,6 @@ from dicom_node.pixels.decode import decode
 from explain.gate.nouns import GateCase, GateSet
 from explain.gate.run import GateResult, run
 from explain.subject import WORKING_SIDE
-from explain.watching import UNWATCHED, Watch
 from models.package.format import ModelPackage
 
 HELD_OUT_IMAGES = 60
@@ -32,13 +32,13 @@ WEAKER = (
 )
 
 
-def gate(package: ModelPackage, data: Path | None = None, *, watch: Watch = UNWATCHED) -> GateResult:
+def gate(package: ModelPackage, data: Path | None = None, *, progress: Progress = silent) -> GateResult:
     """Put a package through the gate: on held-out validation patients of `data`, else on the demo studies.
 
     Raises ConfigurationError when `data` is no known set or holds no held-out adult.
     """
     side = side_of(package)
-    return run(package, drawn_set(side) if data is None else held_out_set(any_set.load(data), side), watch=watch)
+    return run(package, drawn_set(side) if data is None else held_out_set(any_set.load(data), side), progress=progress)
 
 
 def side_of(package: ModelPackage) -> int:

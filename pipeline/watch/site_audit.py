@@ -22,11 +22,12 @@ from core.domain.model import ModelVersion
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
+from core.progress import Progress, silent
 from core.settings import Settings
 from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.audit.nouns import SUPPRESSED, Audit, Provenance, Row, Threshold
-from fairness.audit.run import GAPS, WITH_TRUTH, Progress, Request, run_audit
+from fairness.audit.run import GAPS, WITH_TRUTH, Request, run_audit
 from fairness.audit.signature import Signer, signed
 from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
@@ -69,7 +70,7 @@ def audit_site(
     findings: Sequence[str] = (),
     draws: int = DRAWS,
     now: float,
-    progress: Progress = lambda *_: None,
+    progress: Progress = silent,
 ) -> Audit:
     """The audit of what was read here by a model; ConfigurationError with too few patients or an unknown attribute.
 

@@ -6,8 +6,9 @@ import sys
 
 import numpy as np
 
-from api.pages.explanations import Pictured, report_page
+from api.pages.explanations import report_page
 from explain.gate.result import GateResult, GateTest
+from pipeline.registration.explain_report import Pictured
 from tests.e2e.house import environment
 
 

@@ -25,6 +25,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from core.progress import Progress, silent
 from models.examples import Example, Pixels, box_mask, target_arrays
 from models.runtimes.devices import torch_device
 from models.training.chest.augmentation import degraded, exposed, overpainted, random_affine, warped
@@ -139,12 +140,10 @@ class Pool:
         return seen, warped(mask, matrix, size), self.recipe.findings.index(boxes[0].finding)
 
 
-def train(
-    examples: Sequence[Example], recipe: Recipe, out: Path, progress: Callable[[int, float], None] | None = None
-) -> ChestNetwork:
+def train(examples: Sequence[Example], recipe: Recipe, out: Path, progress: Progress = silent) -> ChestNetwork:
     """Train on `examples`, with checkpoints in `out`; returns the averaged network, ready to evaluate.
 
-    `progress` is told the number of steps done and the loss, after each step.
+    `progress` counts steps; its note is the loss.
     """
     torch.manual_seed(recipe.seed)
     pool = Pool(examples, recipe)
@@ -165,8 +164,7 @@ def train(
             batch, coming = coming.result(), ahead.submit(pool.batch, step + 1)
             loss = _step(network, optimiser, batch, pool.positive_weight, recipe, step)
             average.update_parameters(network)
-            if progress:
-                progress(step + 1, loss)
+            progress("training", step + 1, recipe.steps, f"loss {loss:.2f}")
             if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
                 _save(checkpoint, step + 1, network, average, optimiser, pool)
     averaged: ChestNetwork = average.module.eval().to("cpu")  # type: ignore[assignment]

@@ -13,7 +13,7 @@ of the children drawn are those whom the adults' hospital has too.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, interpolate
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from core.progress import Progress, silent
 from models.examples import Example, read_pixels
 from models.training.quality import faults
 from models.training.quality.network import SIZE, Familiar, QualityNetwork
@@ -155,11 +156,11 @@ def train(
     examples: Sequence[Example],
     children: Sequence[ChildLike],
     recipe: Recipe,
-    progress: Callable[[int, float], None] | None = None,
+    progress: Progress = silent,
 ) -> tuple[QualityNetwork, Familiar]:
     """The averaged network and what it holds for familiar; one thread, so that the same seed gives the same run.
 
-    `progress` is told the number of steps done and the loss, after each step.
+    `progress` counts steps; its note is the loss.
     """
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
@@ -173,8 +174,7 @@ def train(
             batch, coming = coming.result(), ahead.submit(pool.batch, step + 1)
             loss = _step(network, optimiser, batch, recipe, step)
             average.update_parameters(network)
-            if progress:
-                progress(step + 1, loss)
+            progress("training", step + 1, recipe.steps, f"loss {loss:.2f}")
     averaged: QualityNetwork = average.module.eval()  # type: ignore[assignment]
     return averaged, _familiar(averaged, pool)
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from api.cli.destinations import echo_destination, retry_all
+from api.cli.status import echo_destination, retry_all
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.errors import Unavailable

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli.app import app
-from api.cli.site_audit import audit_this_site, look_for_drift
+from api.cli.audit import audit_this_site, look_for_drift
 from api.pages.audit.files import read_audit
 from core.clock import system_clock
 from core.settings import Settings

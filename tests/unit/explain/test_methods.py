@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import Cancelled, ConfigurationError
+from core.progress import cancellable, silent
 from explain.explanation import gradient_map
 from explain.maps import black_box
 from explain.maps.methods import METHODS, method_named
 from explain.perturbation import sized
-from explain.watching import UNWATCHED, Cancelled, Watch
 from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model
 from models.runtimes.torch_network import TorchNetwork
 from tests.planted_models import planted_image, planted_network
@@ -22,7 +22,7 @@ DEEP = planted_image((24, 24, 24), (6, 8, 4), 12)
 def map_of(method, network, image, **settings):
     parameters = {**method.parameters, **settings}
     if method.needs == "gradients":
-        return gradient_map(network, image, 0, method.name, parameters, UNWATCHED)[0]
+        return gradient_map(network, image, 0, method.name, parameters, silent)[0]
     return {"occlusion": black_box.occlusion, "rise": black_box.rise, "shap": black_box.shap_partition}[method.name](
         network.scores, image, 0, **parameters
     )[0]
@@ -100,20 +100,20 @@ def test_the_same_seed_gives_the_same_map_and_another_does_not_disturb_numpy(met
 def test_a_long_method_tells_how_far_it_is_and_can_be_cancelled(method):
     image, _ = FLAT
     network, seen = planted_network(2), []
-    watch = Watch(progress=lambda done, total: seen.append((done, total)), cancelled=lambda: len(seen) >= 2)
+    progress = cancellable(lambda: len(seen) >= 2, lambda _, done, total, note="": seen.append((done, total)))
     small = {"shap": {"passes": 200}, "integrated_gradients": {"steps": 64}}.get(method, {})
     with pytest.raises(Cancelled, match="cancelled after"):
-        map_of_watched(METHODS[method], network, image, watch, small)
+        map_of_watched(METHODS[method], network, image, progress, small)
     assert len(seen) == 2
     assert seen[0][0] <= seen[1][0] <= seen[1][1]
 
 
-def map_of_watched(method, network, image, watch, settings):
+def map_of_watched(method, network, image, progress, settings):
     parameters = {**method.parameters, **settings}
     if method.needs == "gradients":
-        return gradient_map(network, image, 0, method.name, parameters, watch)
+        return gradient_map(network, image, 0, method.name, parameters, progress)
     functions = {"occlusion": black_box.occlusion, "rise": black_box.rise, "shap": black_box.shap_partition}
-    return functions[method.name](network.scores, image, 0, watch=watch, **parameters)
+    return functions[method.name](network.scores, image, 0, progress=progress, **parameters)
 
 
 def test_an_unknown_method_is_refused_with_the_names_of_those_there_are():

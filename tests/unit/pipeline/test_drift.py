@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from sqlalchemy import insert
 
-from api.cli.status import status_of
 from api.web.metrics import exposition
 from core.clock import SettableClock
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
@@ -23,6 +22,7 @@ from core.store.tables.fairness import readings
 from fairness.cohorts import Definition, loggable, parse_definition
 from pipeline.watch.daily import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
 from pipeline.watch.drift import months_to_look_at, watch_cohorts
+from pipeline.watch.status import status_of
 from tests.store_fixtures import make_store, store_settings
 
 NOW = datetime.now(UTC).timestamp()
@@ -73,7 +73,7 @@ def test_a_drift_is_told_once_with_its_cohort_and_kept(store: Store, tmp_path: P
     assert "dropped_keys" not in log.getvalue()
     assert "CANARY" not in log.getvalue().upper()
     assert {alarm.raised_at for alarm in store.site_audits.alarms()} == {NOW}
-    status = status_of(store, settings)["alarms"]
+    status = status_of(store, settings, [])["alarms"]
     assert {row["cohort"] for row in status} == {alarm.cohort for alarm in new}
     metrics = exposition(store, settings).decode()
     assert f'candor_cohort_alarms{{finding="effusion",level="warn"}} {len(new)}.0' in metrics

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import insert, update
 
-from api.cli.mitigation_tables import print_policy
+from api.cli.mitigation import print_policy
 from core.clock import SettableClock
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
