@@ -14,11 +14,12 @@ from sqlalchemy import select
 from core.store.tables import result_objects
 from dicom_node.part10 import layout_of
 from tests.contract.conformance import every_check
-from tests.e2e.house import House, destination, free_port, wait_until
+from tests.e2e.house import House, destination, wait_until
 from tests.e2e.orthanc import BINARY, running_orthanc
 from tests.e2e.reports import GSPS, SC, SEG, SR
 from tests.e2e.studies import radiograph, send
 from tests.known_model import make_known_model
+from tests.ports import free_port
 
 STORESCU = Path("/usr/bin/storescu")
 REAL_FILES = Path(__file__).resolve().parents[3] / "shared" / "data" / "dicom"
