@@ -19,7 +19,8 @@ from scipy.stats import norm
 from core.statistics import bins_sorted, wilson
 from fairness.audit.nouns import Audit, Provenance
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 
 SEED = 20261124
 AUDITS = 200

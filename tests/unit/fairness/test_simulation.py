@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fairness.audit.nouns import Audit, Provenance, Row, Threshold
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 from fairness.simulation import simulate
 
 THRESHOLD = 0.4
