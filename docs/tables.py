@@ -20,7 +20,6 @@ from pydantic.fields import FieldInfo
 from pydicom.uid import UID
 
 from api.cli.app import app
-from api.cli.quality_tables import share
 from api.web.app import create_app
 from api.web.metrics import exposition
 from core.domain.report import ObjectKind
@@ -28,6 +27,7 @@ from core.errors import ANSWERS
 from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings
 from core.states import TRANSITIONS
 from core.store.store import Store, open_store
+from core.wording import number, per_cent, with_interval
 from dicom_node import sop_classes
 from dicom_node.encode import concepts, shell
 from explain.gate.result import read_result
@@ -97,7 +97,7 @@ def _gate_figures() -> dict[str, Any]:
 
 def _false_refusals() -> str:
     rows = [
-        (f"{tier} px", cohort, str(row["images"]), share(row["share"]))
+        (f"{tier} px", cohort, str(row["images"]), per_cent(*row["share"]))
         for tier, cohorts in _gate_figures()["false_refusals"].items()
         for cohort, row in cohorts.items()
     ]
@@ -106,7 +106,7 @@ def _false_refusals() -> str:
 
 def _caught() -> str:
     rows = [
-        (row["fault"], row["how"], row["source"], str(row["images"]), share(row["caught"]), share(row["named"]))
+        (row["fault"], row["how"], row["source"], str(row["images"]), per_cent(*row["caught"]), per_cent(*row["named"]))
         for row in _gate_figures()["caught"]
     ]
     return _table(("fault", "how", "made from", "images", "caught", "caught by its name"), rows)
@@ -123,8 +123,8 @@ def _learning_curve() -> str:
     findings = list(curve[0][1]["auroc"])
     rows = [
         [share, f"{figures['images']:,}"]
-        + [_with_interval(figures["auroc"][finding]) for finding in findings]
-        + [_with_interval(figures["times_chance"], digits=1)]
+        + [with_interval(*figures["auroc"][finding], digits=3) for finding in findings]
+        + [with_interval(*figures["times_chance"], digits=1)]
         for share, figures in curve
     ]
     return _table(["patients", "images", *findings, "maps: times chance"], rows)
@@ -132,20 +132,15 @@ def _learning_curve() -> str:
 
 def _variants() -> str:
     """AUROC of each variant minus that of the recipe, on the same validation images."""
-    variants = _ablation()["variants"]
+    variants, key = _ablation()["variants"], "auroc_minus_that_of_the_recipe"
     findings = list(next(iter(variants.values()))["auroc"])
     rows = [
         [name]
-        + [_with_interval(figures["auroc_minus_that_of_the_recipe"][finding], sign="+") for finding in findings]
-        + [_with_interval(figures["times_chance"], digits=1)]
+        + [with_interval(*figures[key][finding], digits=3, sign="+") for finding in findings]
+        + [with_interval(*figures["times_chance"], digits=1)]
         for name, figures in variants.items()
     ]
     return _table(["variant", *findings, "maps: times chance"], rows)
-
-
-def _with_interval(figure: Sequence[float], *, digits: int = 3, sign: str = "") -> str:
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in figure)
-    return f"{value} [{low}, {high}]"
 
 
 def _commands() -> str:
@@ -298,8 +293,7 @@ def _explanation_comparison() -> str:
 
 
 def _estimate(estimate: Sequence[float], chance: float) -> str:
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f} to {high:.3f}), chance {chance:.3f}"
+    return f"{with_interval(*estimate, digits=3)}, chance {number(chance, 3)}"
 
 
 def _is_private(found: object) -> bool:
