@@ -33,7 +33,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table in docs/fairness.md: how often of `trials`, and what it ought to be."""
+    """One line of the table in docs/studies/audit.md: how often of `trials`, and what it ought to be."""
 
     question: str
     times: int
@@ -190,7 +190,7 @@ def _audit(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table of docs/fairness.md.
+    """Print the table of docs/studies/audit.md.
 
     Arguments: the number of audits of each kind (ten times as many of those without a gap), and which kinds (0 to 4).
     """
