@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _sentence(error: Exception) -> str:
-    """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is told."""
+    """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is printed."""
     if isinstance(error, CandorError):
         return str(error)
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
@@ -94,7 +94,7 @@ def serve(data: Data = DEFAULT_DATA) -> None:
     from api.processes.supervisor import Supervisor, commands_of
     from core.store.keys import SiteKey
 
-    SiteKey.load(settings.site_key_file)  # here, so that a missing key is told once and not by every child
+    SiteKey.load(settings.site_key_file)  # here, so that a missing key is reported once and not by every child
     raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
 

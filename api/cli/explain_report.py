@@ -18,18 +18,19 @@ def explain_report(
     out: Annotated[Path, typer.Option("--out", help="Where the report goes.", metavar="DIR")],
     data: Annotated[
         Path | None,
-        typer.Option("--data", help="Labelled radiographs; without: the demo studies, a weaker gate.", metavar="DIR"),
+        typer.Option("--data", help="Labelled radiographs; without: the demo studies, a weaker test.", metavar="DIR"),
     ] = None,
-    images: Annotated[int, typer.Option(min=10, help="Held-out images for the gate.", metavar="N")] = 60,
+    images: Annotated[int, typer.Option(min=10, help="Held-out images for the map gate.", metavar="N")] = 60,
     compare: Annotated[
         int, typer.Option(min=0, help="Boxed images on which methods are compared; 0: not at all.", metavar="N")
     ] = 46,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the model runtime.", metavar="N")] = 2,
     store: Annotated[
-        bool, typer.Option("--store", help="For makers: keep the figures in the package (docs/explanation.json).")
+        bool,
+        typer.Option("--store", help="For model developers: keep the figures in the package (docs/explanation.json)."),
     ] = False,
 ) -> None:
-    """Put a model's maps through the gate and write a page with its curves, a comparison of methods, and pictures."""
+    """Test a model's maps and write a page with its curves, a comparison of methods, and pictures."""
     from api.pages.explanations import report_page
     from models.registry import load_registry
     from pipeline.registration.evaluate import find_package

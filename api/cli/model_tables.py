@@ -50,12 +50,12 @@ def print_registration(registration: Registration) -> None:
     console = Console(highlight=False)
     console.print(
         f"{registration.title} is registered: {registration.state} since {registration.state_changed_at}, "
-        f"{len(registration.files)} files, gates: {registration.verdict}",
+        f"{len(registration.files)} files, registration checks: {registration.verdict}",
         soft_wrap=True,
     )
-    for gate, found in registration.gates.items():
+    for check, found in registration.gates.items():
         reasons = "; ".join(found.get("reasons", ())) or "nothing to say against it"
-        console.print(f"  {gate}: {found.get('level', '')}: {escape(reasons)}", soft_wrap=True)
+        console.print(f"  {check}: {found.get('level', '')}: {escape(reasons)}", soft_wrap=True)
     console.print("A running worker takes it up when it is started again.")
 
 

@@ -52,7 +52,7 @@ def show(
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Show one version: what it is for, its figures, its signed record, and where its card lies."""
+    """Show one version: what it is for, its figures, its signed record, and the path of its card."""
     registry, store = _installed(data)
     entry = registry.entry(name, version)
     if card:
@@ -87,16 +87,17 @@ def register(
     state: Annotated[
         ModelState | None,
         typer.Option(
-            "--state", help="live or shadow; default: live, but shadow beside a live one of its name.", metavar="STATE"
+            "--state", help="live or shadow; default: live, but shadow where one of its name is live.", metavar="STATE"
         ),
     ] = None,
     images: Annotated[
-        Path | None, typer.Option("--images", help="Run the gates anew on this labelled set.", metavar="DIR")
+        Path | None,
+        typer.Option("--images", help="Run the registration checks again on this labelled set.", metavar="DIR"),
     ] = None,
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
-    """Verify a package, copy it into the data folder, run its gates, and sign and keep what was found."""
+    """Verify a package, copy it into the data folder, run the registration checks, and sign and keep what was found."""
     settings, store = opened(data)
     from dataclasses import asdict
 
@@ -122,7 +123,7 @@ def live(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
 
 @models.command()
 def shadow(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
-    """Let a version run beside the live one: recorded for comparison, never reported."""
+    """Let a version read what the live one reads: recorded for comparison, never reported."""
     _change(name, version, ModelState.SHADOW, data)
 
 
@@ -136,7 +137,7 @@ def retire(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
 def compare(
     name: Name,
     live: Annotated[str, typer.Argument(help="The version that reported.", metavar="LIVE")],
-    shadow: Annotated[str, typer.Argument(help="The version that ran beside it.", metavar="SHADOW")],
+    shadow: Annotated[str, typer.Argument(help="The version that read the same studies.", metavar="SHADOW")],
     data: Data = DEFAULT_DATA,
     as_json: Json = False,
 ) -> None:
@@ -153,7 +154,7 @@ def card(
     folder: Folder,
     pin: Annotated[bool, typer.Option("--pin", help="For a shipped package: say that it is now as it is.")] = False,
 ) -> None:
-    """For makers: render the model card, Markdown and HTML, anew from the package's figures."""
+    """For model developers: render the model card again, Markdown and HTML, from the package's figures."""
     from api.pages.card.card import write_card
     from models.package.shipped import pin as pin_package
 
@@ -165,7 +166,7 @@ def card(
 
 @models.command()
 def keygen(file: Annotated[Path, typer.Argument(help="Where the private key goes.", metavar="FILE")]) -> None:
-    """For makers: make a key to sign packages with; prints the public key for trusted_model_keys."""
+    """For model developers: make a key to sign packages with; prints the public key for trusted_model_keys."""
     from models.package.signatures import new_key
 
     typer.echo(new_key(file))
@@ -176,7 +177,7 @@ def sign(
     folder: Folder,
     key: Annotated[Path, typer.Option("--key", help="The maker's private key.", metavar="FILE")],
 ) -> None:
-    """For makers: sign a package; every later change of a file breaks the signature."""
+    """For model developers: sign a package; every later change of a file breaks the signature."""
     from models.package.signatures import sign_package
 
     typer.echo(f"signed with the key {sign_package(folder, key)}")

@@ -45,7 +45,7 @@ def chest_radiograph(
         typer.Option(min=0, metavar="PX", help="Pixels the graph resizes to, a multiple of 32; 0: the recipe's own."),
     ] = 0,
 ) -> None:
-    """Train the chest radiograph model anew; interrupt it at will, the same command goes on."""
+    """Train the chest radiograph model; it can be interrupted, the same command goes on."""
     from datasets.training.chest import retrain
     from models.package.format import load_package
     from pipeline.registration.evaluate import evaluate
@@ -109,7 +109,7 @@ def evaluate(
     out: Annotated[Path, typer.Option("--out", help="For evaluation.json and predictions.csv.", metavar="DIR")],
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the model runtime.")] = 2,
     update: Annotated[
-        bool, typer.Option("--update", help="Put the figures into the package too, and make its card anew.")
+        bool, typer.Option("--update", help="Put the figures into the package too, and render its card again.")
     ] = False,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""

@@ -45,7 +45,7 @@ def blind_list(
     ],
     data: Data = DEFAULT_DATA,
 ) -> None:
-    """List the drawn studies without a flag that wait for a read by somebody who has not seen the AI."""
+    """List the drawn studies without a flag that wait for a read by a person who has not seen the AI."""
     settings, store = opened(data)
     from pipeline.watch.truth_import import write_blind_list
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.progress import Progress
 from core.statistics import auroc_difference
 from datasets.chest import any_set, nih_chest
 from datasets.chest.nih_chest import LabelledRadiograph
@@ -84,7 +85,7 @@ class Ablation:
         from models.training.chest.train import train
 
         with tempfile.TemporaryDirectory() as folder:
-            return train(_training(examples), recipe, Path(folder), lambda done, _: _say(name, done, recipe.steps))
+            return train(_training(examples), recipe, Path(folder), _printed(name))
 
     def _scored(self, network: ChestNetwork, *, mirrored: bool = True) -> Scored:
         from models.training.chest.packaging import score
@@ -128,9 +129,12 @@ def _position(patient: str) -> float:
     return int(hashlib.sha256(f"candor learning curve:{patient}".encode()).hexdigest()[:8], 16) / 2**32
 
 
-def _say(name: str, done: int, steps: int) -> None:
-    sys.stderr.write(f"\r{name}: step {done} of {steps} ")
-    sys.stderr.flush()
+def _printed(name: str) -> Progress:
+    def progress(_what: str, done: int, total: int, _note: str = "") -> None:
+        sys.stderr.write(f"\r{name}: step {done} of {total} ")
+        sys.stderr.flush()
+
+    return progress
 
 
 if __name__ == "__main__":

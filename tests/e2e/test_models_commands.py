@@ -1,4 +1,4 @@
-"""`candor models`: what a maker and a site type, and what they are told."""
+"""`candor models`: what a maker and a site type, and what is printed."""
 
 import json
 import subprocess
