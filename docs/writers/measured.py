@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from api.cli.quality_tables import share
 from writers.markdown import table
 
+from core.wording import number, per_cent, with_interval
 from explain.gate.result import read_result
 from explain.maps.methods import METHODS
 from models.package.format import load_package
@@ -39,7 +39,7 @@ def _quality_figures() -> dict[str, Any]:
 
 def _false_refusals() -> str:
     rows = [
-        (f"{tier} px", cohort, str(row["images"]), share(row["share"]))
+        (f"{tier} px", cohort, str(row["images"]), per_cent(*row["share"]))
         for tier, cohorts in _quality_figures()["false_refusals"].items()
         for cohort, row in cohorts.items()
     ]
@@ -53,8 +53,8 @@ def _caught() -> str:
             row["how"],
             row["source"],
             str(row["images"]),
-            share(row["caught"]),
-            share(row["named"]),
+            per_cent(*row["caught"]),
+            per_cent(*row["named"]),
         )
         for row in _quality_figures()["caught"]
     ]
@@ -72,8 +72,8 @@ def _learning_curve() -> str:
     findings = list(curve[0][1]["auroc"])
     rows = [
         [share, f"{figures['images']:,}"]
-        + [_with_interval(figures["auroc"][finding]) for finding in findings]
-        + [_with_interval(figures["times_chance"], digits=1)]
+        + [with_interval(*figures["auroc"][finding], digits=3) for finding in findings]
+        + [with_interval(*figures["times_chance"], digits=1)]
         for share, figures in curve
     ]
     return table(["patients", "images", *findings, "maps: times chance"], rows)
@@ -81,20 +81,15 @@ def _learning_curve() -> str:
 
 def _variants() -> str:
     """AUROC of each variant minus that of the recipe, on the same validation images."""
-    variants = _ablation()["variants"]
+    variants, key = _ablation()["variants"], "auroc_minus_that_of_the_recipe"
     findings = list(next(iter(variants.values()))["auroc"])
     rows = [
         [name]
-        + [_with_interval(figures["auroc_minus_that_of_the_recipe"][finding], sign="+") for finding in findings]
-        + [_with_interval(figures["times_chance"], digits=1)]
+        + [with_interval(*figures[key][finding], digits=3, sign="+") for finding in findings]
+        + [with_interval(*figures["times_chance"], digits=1)]
         for name, figures in variants.items()
     ]
     return table(["variant", *findings, "maps: times chance"], rows)
-
-
-def _with_interval(figure: Sequence[float], *, digits: int = 3, sign: str = "") -> str:
-    value, low, high = (f"{part:{sign}.{digits}f}" for part in figure)
-    return f"{value} [{low}, {high}]"
 
 
 def _explanation_methods() -> str:
@@ -147,5 +142,4 @@ def _explanation_comparison() -> str:
 
 
 def _estimate(estimate: Sequence[float], chance: float) -> str:
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f} to {high:.3f}), chance {chance:.3f}"
+    return f"{with_interval(*estimate, digits=3)}, chance {number(chance, 3)}"

@@ -40,13 +40,58 @@ def assert_one_sentence(answer, exit_code, *words):
         assert word in answer.stderr
 
 
-def test_help_names_every_command_and_loads_nothing_heavy(tmp_path):
+def test_help_names_every_command(tmp_path):
     answer = candor("--help", cwd=tmp_path)
     for command in ("init", "serve", "node", "worker", "web", "status", "echo", "retry", "demo", "analyze"):
         assert command in answer.stdout
-    heavy = {"dbos", "sqlalchemy", "pydicom", "pynetdicom", "highdicom", "torch", "onnxruntime", "fastapi", "numpy"}
-    source = f"import sys, api.cli.app; sys.exit(', '.join({heavy!r} & set(sys.modules)) or 0)"
-    assert subprocess.run([sys.executable, "-c", source], env=environment(), check=False).returncode == 0
+
+
+HEAVY = {"dbos", "sqlalchemy", "pydicom", "pynetdicom", "highdicom", "torch", "onnxruntime", "fastapi"} | {
+    *("matplotlib", "polars", "numpy", "scipy")
+}
+SHOW_HEAVY = """
+import sys
+from api.cli.app import main
+try:
+    main()
+except SystemExit as end:
+    print("ended with", end.code, sorted(%r & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "loaded"),
+    [
+        (["--help"], 0, []),
+        (["models", "--help"], 0, []),
+        (["train", "chest_radiograph", "--help"], 0, []),
+        (["audit", "--no-such-option"], 2, []),
+        (["evaluate"], 2, []),
+        (["audit", "--site"], 2, []),
+        (["node", "--data", "not-there"], 2, ["numpy"]),
+        (["status", "--data", "not-there"], 2, ["numpy"]),
+    ],
+    ids=str,
+)
+def test_help_and_errors_at_the_keyboard_load_nothing_heavy(tmp_path, arguments, code, loaded):
+    answer = subprocess.run(
+        [sys.executable, "-c", SHOW_HEAVY % HEAVY, *arguments],
+        cwd=tmp_path,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert answer.stdout.splitlines()[-1] == f"ended with {code} {loaded}", answer.stderr
+
+
+def test_the_node_loads_no_model_runtime_and_no_workflow_engine():
+    source = "import sys, api.processes.node; print(*{'dbos', 'torch', 'onnxruntime', 'polars'} & set(sys.modules))"
+    loaded = subprocess.run(
+        [sys.executable, "-c", source], env=environment(), capture_output=True, text=True, timeout=120, check=True
+    )
+    assert loaded.stdout.strip() == ""
 
 
 def test_version(tmp_path):
