@@ -23,13 +23,15 @@ from api.cli.app import app
 from api.cli.quality_tables import share
 from api.web.app import create_app
 from api.web.metrics import exposition
+from core.destinations import DESTINATION_KINDS, Destination, TlsSettings
 from core.domain.report import ObjectKind
 from core.errors import ANSWERS
-from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings
+from core.settings import PREFIX, Settings
 from core.states import TRANSITIONS
 from core.store.store import Store, open_store
 from dicom_node import sop_classes
 from dicom_node.encode import concepts, shell
+from dicom_node.status import STATUS_OF_REFUSAL
 from explain.gate.result import read_result
 from explain.maps.methods import METHODS
 from models.package.format import load_package
@@ -51,7 +53,7 @@ def tables() -> dict[str, str]:
     makers: dict[str, Callable[[], str]] = {
         "commands": _commands,
         "settings": lambda: _settings(Settings, with_environment=True),
-        "destination-settings": lambda: _settings(DestinationSettings),
+        "destination-settings": _destination_settings,
         "tls-settings": lambda: _settings(TlsSettings),
         "errors": _errors,
         "states": _states,
@@ -195,6 +197,19 @@ def _settings(model: type[BaseModel], *, with_environment: bool = False) -> str:
     return _table(columns, rows)
 
 
+def _destination_settings() -> str:
+    """What every kind of destination has, then what each has besides."""
+    of_every_kind = Destination.model_fields
+    rows = [("every", f"`{name}`", _default(field), str(field.description)) for name, field in of_every_kind.items()]
+    for kind in DESTINATION_KINDS:
+        rows += [
+            (kind.model_fields["kind"].default, f"`{name}`", _default(field), str(field.description))
+            for name, field in kind.model_fields.items()
+            if name not in of_every_kind
+        ]
+    return _table(("kind", "setting", "default", "meaning"), rows)
+
+
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
@@ -209,7 +224,7 @@ def _errors() -> str:
         (
             f"`{error.__name__}`",
             str(error.__doc__).splitlines()[0],
-            f"0x{answer.dimse_status:04X}",
+            f"0x{STATUS_OF_REFUSAL[answer.refusal]:04X}",
             "yes" if answer.retry else "no",
             str(answer.http_status),
             str(answer.exit_code),

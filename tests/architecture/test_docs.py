@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from core.destinations import DicomDestination, FolderDestination, TlsSettings
 from core.domain.report import ObjectKind, ReportStatus
-from core.settings import DestinationSettings, Settings, TlsSettings
+from core.settings import Settings
 from core.states import TRANSITIONS
 from datasets.demo.studies import demo_studies
 from dicom_node.pixels.decode import decode
@@ -75,7 +76,7 @@ def test_every_command_is_in_the_readme_and_in_the_operations_guide(tables):
         assert [command for command in commands if f"`candor {command}" not in read(name)] == []
 
 
-@pytest.mark.parametrize("settings", [Settings, DestinationSettings, TlsSettings])
+@pytest.mark.parametrize("settings", [Settings, DicomDestination, FolderDestination, TlsSettings])
 def test_every_setting_is_in_the_operations_guide(settings):
     text = OPERATIONS.read_text(encoding="utf-8")
     assert [name for name in settings.model_fields if f"| `{name}` |" not in text] == []

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import Cancelled, ConfigurationError
 from explain.explanation import gradient_map
 from explain.maps import black_box
 from explain.maps.methods import METHODS, method_named
 from explain.perturbation import sized
-from explain.watching import UNWATCHED, Cancelled, Watch
+from explain.watching import UNWATCHED, Watch
 from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model
 from models.runtimes.torch_network import TorchNetwork
 from tests.planted_models import planted_image, planted_network

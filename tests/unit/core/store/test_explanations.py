@@ -101,7 +101,7 @@ def test_a_restart_leaves_the_jobs_of_the_dead_process_interrupted(store, study_
     assert store.explanations.find(other.job_id).state is JobState.RUNNING
 
 
-def test_a_job_that_gives_no_sign_of_life_is_interrupted(store, study_id, clock):
+def test_a_job_without_a_heartbeat_is_interrupted(store, study_id, clock):
     job = ask(store, study_id)
     store.explanations.take("a process that was killed")
     clock.advance(SILENT_SECONDS)
