@@ -48,18 +48,18 @@ def differences(found: dict[str, str]) -> list[str]:
     return [*_tables_that_differ(found), *_schemas_that_differ()]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Rewrite the tables and schemas, or with `--check` say which differ."""
-    found = tables()
-    if sys.argv[1:] == ["--check"]:
-        wrong = differences(found)
-        print("\n".join([*wrong, "run: python docs/tables.py"] if wrong else ["every table is what the code says"]))  # noqa: T201
-        return 1 if wrong else 0
-    if sys.argv[1:]:
+    if arguments not in ([], ["--check"]):
         print("usage: python docs/tables.py [--check]", file=sys.stderr)  # noqa: T201
         return 2
-    _write(found)
-    return 0
+    found = tables()
+    if not arguments:
+        _write(found)
+        return 0
+    wrong = differences(found)
+    print("\n".join([*wrong, "run: python docs/tables.py"] if wrong else ["every table is what the code says"]))  # noqa: T201
+    return 1 if wrong else 0
 
 
 def _right(name: str, before: str, found: dict[str, str]) -> str:
@@ -111,4 +111,4 @@ def _write(found: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -30,11 +30,9 @@ def _imports() -> str:
 
 def _libraries() -> str:
     """The libraries that contracts keep out of most rooms, and the folders that import them today."""
-    rows = []
-    for contract in _contracts("forbidden"):
-        libraries = [name for name in contract["forbidden_modules"] if name.partition(".")[0] not in _rooms()]
-        if libraries:
-            rows.append((", ".join(libraries), _listed(sorted(_folders_that_import(libraries)))))
+    rows = [
+        (", ".join(libraries), _listed(sorted(_folders_that_import(libraries)))) for libraries in _guarded_libraries()
+    ]
     return table(("libraries", "imported in"), rows)
 
 
@@ -58,6 +56,14 @@ def _rooms() -> tuple[str, ...]:
     return tuple(_pyproject()["tool"]["importlinter"]["root_packages"])
 
 
+def _guarded_libraries() -> Iterator[list[str]]:
+    for kind, key in (("forbidden", "forbidden_modules"), ("protected", "protected_modules")):
+        for contract in _contracts(kind):
+            libraries = [name for name in contract[key] if name.partition(".")[0] not in _rooms()]
+            if libraries:
+                yield libraries
+
+
 def _contracts(kind: str) -> Iterator[dict[str, Any]]:
     return (found for found in _pyproject()["tool"]["importlinter"]["contracts"] if found["type"] == kind)
 
@@ -68,7 +74,10 @@ def _allowed(room: str) -> set[str]:
     place = next(number for number, layer in enumerate(layers) if room in layer)
     below = {other for layer in layers[place + 1 :] for other in layer}
     return below - {
-        name for found in _contracts("forbidden") if room in found["source_modules"] for name in found["forbidden_modules"]
+        name
+        for found in _contracts("forbidden")
+        if room in found["source_modules"]
+        for name in found["forbidden_modules"]
     }
 
 
