@@ -1,4 +1,4 @@
-"""Planted truth, a small part of the table in docs/studies/audit.md, and an audit's figures against fairlearn's."""
+"""Planted truth, a part of what docs/studies/audit.md tabulates, and the figures of an audit against fairlearn's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fairness.audit.nouns import Audit, Provenance, Row, Threshold
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 from fairness.simulation import simulate
 
 THRESHOLD = 0.4
