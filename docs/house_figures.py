@@ -13,6 +13,7 @@ import sys
 import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
 from pathlib import Path, PurePosixPath
 from statistics import median
 
@@ -86,7 +87,7 @@ def _length(node: ast.AST) -> int:
 
 def _spread(values: Sequence[int]) -> str:
     ordered = sorted(values)
-    return f"{median(ordered):.0f} / {ordered[int(0.9 * (len(ordered) - 1))]} / {ordered[-1]}"
+    return f"{median(ordered):.0f} / {ordered[ceil(0.9 * len(ordered)) - 1]} / {ordered[-1]}"
 
 
 def _open_mappings(tree: ast.Module) -> int:
