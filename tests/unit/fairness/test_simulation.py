@@ -1,4 +1,4 @@
-"""Planted truth, a small part of what docs/fairness.md tabulates, and the figures of an audit against fairlearn's."""
+"""Planted truth, a small part of what docs/studies/audit.md tabulates, and the figures of an audit against fairlearn's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ THRESHOLD = 0.4
 
 def test_fair_audits_seldom_raise_an_alarm_and_a_planted_gap_is_mostly_found() -> None:
     fair, found = simulate(audits=10, kinds=(0, 2))
-    assert fair.share <= 0.10  # 100 audits; in docs/fairness.md 2,000
+    assert fair.share <= 0.10  # 100 audits; in docs/studies/audit.md 2,000
     assert found.share >= 0.80
 
 
