@@ -68,7 +68,10 @@ def _allowed(room: str) -> set[str]:
     place = next(number for number, layer in enumerate(layers) if room in layer)
     below = {other for layer in layers[place + 1 :] for other in layer}
     return below - {
-        name for found in _contracts("forbidden") if room in found["source_modules"] for name in found["forbidden_modules"]
+        name
+        for found in _contracts("forbidden")
+        if room in found["source_modules"]
+        for name in found["forbidden_modules"]
     }
 
 

@@ -48,7 +48,14 @@ def _false_refusals() -> str:
 
 def _caught() -> str:
     rows = [
-        (_FAULTS.get(row["fault"], row["fault"]), row["how"], row["source"], str(row["images"]), share(row["caught"]), share(row["named"]))
+        (
+            _FAULTS.get(row["fault"], row["fault"]),
+            row["how"],
+            row["source"],
+            str(row["images"]),
+            share(row["caught"]),
+            share(row["named"]),
+        )
         for row in _quality_figures()["caught"]
     ]
     return table(("fault", "how", "made from", "images", "caught", "caught by its name"), rows)
@@ -132,7 +139,9 @@ def _explanation_comparison() -> str:
         )
         for row in found.get("methods", ())
     ]
-    subject = f"on {found['images']} images of {found['patients']} patients" if found else "not measured for these weights"
+    subject = (
+        f"on {found['images']} images of {found['patients']} patients" if found else "not measured for these weights"
+    )
     columns = (f"method, {subject}", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
     return table(columns, rows)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import sqlcipher3  # type: ignore[import-untyped]
 
-from core.audit import Head, SealedEvent, problems_of_chain
-from core.domain import AuditEvent
+from core.domain.trail import TrailEvent
 from core.store.keys import SiteKey
+from core.trail import Head, SealedEvent, problems_of_chain
 from tests.data.archive import DATA, KEY
 
 _EVENT = ("action", "actor", "outcome", "subject", "source", "reason")
@@ -137,7 +137,7 @@ def _trail(database: Database, key: SiteKey) -> dict[str, Any]:
     query = f"SELECT seq, at, previous, hash, {', '.join(_EVENT)} FROM audit_events ORDER BY seq"
     links = [
         SealedEvent(
-            seq=seq, at=at, previous=previous, hash=seal, event=AuditEvent(**dict(zip(_EVENT, said, strict=True)))
+            seq=seq, at=at, previous=previous, hash=seal, event=TrailEvent(**dict(zip(_EVENT, said, strict=True)))
         )
         for seq, at, previous, seal, *said in database.rows(query)
     ]

@@ -23,23 +23,24 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
-from api.data_folder import make_data_folder
 from core.clock import month_of
-from core.store.site_audits import Alarm
+from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
 from dicom_node.archive import Archive
-from dicom_node.peers import Destination
+from dicom_node.network.peers import Destination
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
-from models.signatures import new_key, sign_package
+from models.package.signatures import new_key, sign_package
+from pipeline.data_folder import make_data_folder
 from tests.data.archive import pack
 from tests.data.facts import facts_of, opened
-from tests.e2e.house import House, free_port, wait_until
+from tests.e2e.house import House, wait_until
 from tests.e2e.reports import SR, arrived
 from tests.e2e.studies import Radiograph, radiograph_of, send
 from tests.e2e.test_cohorts import store_sr, verified_copy
 from tests.e2e.test_round_trip import forward
 from tests.e2e.test_shadow import stricter
 from tests.known_model import make_known_model
+from tests.ports import free_port
 
 MODEL, FINDING = "bright_patch", "bright_patch"
 SIDE = 64

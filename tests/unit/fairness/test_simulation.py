@@ -1,4 +1,4 @@
-"""Planted truth, a small part of what docs/studies/audit.md tabulates, and an audit's figures against fairlearn's."""
+"""Planted truth, a part of what docs/studies/audit.md tabulates, and the figures of an audit against fairlearn's."""
 
 from __future__ import annotations
 

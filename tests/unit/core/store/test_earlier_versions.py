@@ -13,24 +13,25 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from core.domain import StudyState
-from core.explanations import JobState
-from core.registration import is_authentic
-from core.store.figures import Figures
+from core.domain.explanation_job import JobState
+from core.domain.registration import is_authentic
+from core.domain.study import StudyState
 from core.store.store import Store
-from core.store.studies import Revision
+from core.store.studies.figures import Figures
+from core.store.studies.revisions import Revision
 from dicom_node.archive import Archive
 from inference.select import Choice, select
 from pipeline.deliver import DeliveryLoop
-from pipeline.desk import Desk
-from pipeline.reading_room import ReadingRoom
-from pipeline.runner import Runner
-from pipeline.site_models import site_registry
+from pipeline.installed_models import site_registry
+from pipeline.reading.children import Runner
+from pipeline.reading.reader import RememberingReader
+from pipeline.reading.turns import Turns
 from tests.data.archive import unpack
 from tests.data.facts import opened
-from tests.e2e.house import House, free_port, wait_until
+from tests.e2e.house import House, wait_until
+from tests.ports import free_port
 
-ARCHIVES = sorted((Path(__file__).resolve().parents[1] / "data").glob("*.tar.gz"))
+ARCHIVES = sorted((Path(__file__).resolve().parents[3] / "data").glob("*.tar.gz"))
 UNREAD = ("receiving", "complete", "reading")
 AWAY, PACS = "AWAY", "PACS"
 
@@ -114,8 +115,8 @@ def test_the_audit_trail_holds_and_ends_where_it_did(left):
     told = left.facts["trail"]
     assert told["verifies"]
     with left.house.store() as store:
-        assert store.audit.verify() == []
-        links = list(store.audit.events())
+        assert store.trail.verify() == []
+        links = list(store.trail.events())
         assert (len(links), links[-1].hash) == (told["events"], told["last_hash"])
 
 
@@ -171,7 +172,7 @@ def test_no_model_runs_again_on_what_was_read(left):
         packages = site_registry(left.house.settings, store).packages
         runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
         try:
-            room = ReadingRoom(store, packages, runner, Desk(1), left.house.settings)
+            room = RememberingReader(store, packages, runner, Turns(1), left.house.settings)
             for name in left.named("reported"):
                 report = left.facts["studies"][name]["reports"][-1]
                 choice = select(store.studies.load(left.revision(name, report["revision"])), packages)
@@ -195,7 +196,7 @@ def test_what_was_on_its_way_is_delivered_in_order_and_nothing_else(left, tmp_pa
         arrived = [dcmread(filed.path) for filed in archive.filed]
         assert [str(one.SOPInstanceUID) for one in arrived] == [one.sop_instance_uid for one in waiting]
         assert [str(one.SOPClassUID) for one in arrived] == [one.sop_class_uid for one in waiting]
-        assert store.audit.verify() == []
+        assert store.trail.verify() == []
 
 
 def outbox(store: Store) -> dict[str, dict[str, int]]:
@@ -234,7 +235,7 @@ def test_a_worker_reads_what_was_unread_and_ends_what_was_begun(left, tmp_path):
             policies = {name: point_of(left, store, name)["policy"] for name in unread}
             assert policies["CUT"] == ""
             assert policies["ARRIVING"].startswith("operating policy 1, signed off")  # it is for men, as this one is
-            assert store.audit.verify() == []
+            assert store.trail.verify() == []
         with opened(house.folder, "workflows.db") as workflows:
             unfinished = "SELECT workflow_uuid FROM workflow_status WHERE status = 'PENDING'"
             assert workflows.rows(unfinished) == []
