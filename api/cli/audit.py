@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -114,7 +113,7 @@ def audit_this_site(
 
     version = site_registry(settings, store).find(model).model
     with shown_progress() as progress:
-        now = time.time()
+        now = store.now()
         audit = audit_site(store, settings, version, by=by, findings=findings, now=now, progress=progress)
     write_audit(audit, out, Signer.site(store.key.fairness_signing_seed), command=_SITE_COMMAND)
     lines = [f"alarm: {_alarm(test)}" for test in audit.alarms]
@@ -132,7 +131,7 @@ def look_for_drift(settings: Settings, store: Store) -> list[str]:
     lines = [
         f"{alarm.level}: {alarm.finding}, {cohort_in_words(alarm.cohort)}, {alarm.month}: "
         f"{alarm.figure} {number(alarm.value)}, bound {number(alarm.bound)}"
-        for alarm in watch_cohorts(store, settings, now=time.time())
+        for alarm in watch_cohorts(store, settings, now=store.now())
     ]
     return lines or ["No cohort has newly left its bounds; earlier alarms are shown by: candor status"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of
-from core.errors import Unavailable
 from core.wording import cohort_in_words, number
 
 if TYPE_CHECKING:
-    from core.settings import DestinationSettings, Settings
+    from core.settings import Settings
     from core.store.store import Store
 
 GIB = 1024**3
@@ -50,17 +48,10 @@ def echo(
 
 
 def echo_destination(settings: Settings, name: str) -> str:
-    """One sentence with the round-trip time; Unavailable says why there is no answer."""
-    from dicom_node.send import echo
-    from pipeline.carriers import peer_of
+    """One sentence that says how the destination answers; Unavailable says why there is no answer."""
+    from pipeline.carriers import carrier_for
 
-    destination = settings.destination(name)
-    if destination.kind == "folder":
-        return _look_at_folder(destination)
-    seconds = echo(peer_of(destination, settings))
-    return (
-        f"{name} ({destination.ae_title} at {destination.host}:{destination.port}) answered in {seconds * 1000:.0f} ms"
-    )
+    return carrier_for(settings.destination(name), settings).check()
 
 
 def retry_all(store: Store, settings: Settings) -> str:
@@ -94,13 +85,6 @@ def print_status(found: dict[str, Any]) -> None:
     for why in sorted({row["fallback"] for row in found["models"] if row["fallback"]}):
         console.print(f"Not on a GPU: {escape(why)}", soft_wrap=True)
     console.print(f"torch runs on {found['torch']['name']}: {escape(found['torch']['fallback'] or 'the GPU answers')}")
-
-
-def _look_at_folder(destination: DestinationSettings) -> str:
-    folder = destination.folder
-    if folder is None or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise Unavailable(f"destination {destination.name}: {folder} is not a folder that can be written; make it")
-    return f"{destination.name}: {folder} can be written"
 
 
 def _many(count: int, one: str, more: str = "") -> str:

@@ -1,4 +1,4 @@
-"""Train the quality check anew: the one place where its recipe meets the importers."""
+"""Train the quality check: the one place where its recipe meets the importers."""
 
 from __future__ import annotations
 
