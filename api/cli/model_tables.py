@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from core.domain.registration import Registration
     from models.package.format import ModelPackage
     from models.registry import Entry
+    from pipeline.registration.listing import VersionRow
 
 EVALUATION = "docs/evaluation.json"
 
 
-def print_listing(rows: list[dict[str, Any]]) -> None:
+def print_listing(rows: list[VersionRow]) -> None:
     """Print what `list_versions` or `verify_versions` found."""
     console = Console(highlight=False)
     table = Table("name", "version", "state", "sha256", "verified")
     for row in rows:
-        state = f"[red]{row['state']}[/]" if row["error"] else row["state"]
-        said = f"[red]{escape(row['error'])}[/]" if row["error"] else row["proof"]
-        table.add_row(row["name"], row["version"], state, row["sha256"][:12], said)
+        state = f"[red]{row.state}[/]" if row.error else row.state
+        said = f"[red]{escape(row.error)}[/]" if row.error else row.proof
+        table.add_row(row.name, row.version, state, row.sha256[:12], said)
     console.print(table)
 
 

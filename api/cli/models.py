@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -41,7 +42,7 @@ def list_(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
     from pipeline.registration.listing import list_versions
 
     found = list_versions(registry)
-    print_json(found) if as_json else print_listing(found)
+    print_json([asdict(row) for row in found]) if as_json else print_listing(found)
 
 
 @models.command()
@@ -76,8 +77,8 @@ def verify(
     from pipeline.registration.listing import verify_versions
 
     found = verify_versions(registry, name)
-    print_json(found) if as_json else print_listing(found)
-    if any(row["state"] == "refused" for row in found):
+    print_json([asdict(row) for row in found]) if as_json else print_listing(found)
+    if any(row.state == "refused" for row in found):
         raise typer.Exit(6)
 
 
@@ -99,8 +100,6 @@ def register(
 ) -> None:
     """Verify a package, copy it into the data folder, run the registration checks, and sign and keep what was found."""
     settings, store = opened(data)
-    from dataclasses import asdict
-
     from pipeline.registration.registration import register as register_package
 
     registration = register_package(folder, settings, store, state=state, data=images)

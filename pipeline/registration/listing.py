@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from core.errors import CandorError, ConfigurationError
@@ -11,21 +11,35 @@ from core.store.store import Store
 from models.package.format import CARD, ModelPackage
 from models.registry import Entry, Refused, Registry
 
-Row = dict[str, Any]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionRow:
+    """What is said of one version. `proof`: what it was compared with; `error` says why a refused one is refused."""
+
+    name: str
+    version: str
+    state: str
+    sha256: str = ""
+    origin: str = ""
+    registered_at: str = ""
+    verdict: str = ""
+    signed_by: str = ""
+    proof: str = ""
+    error: str = ""
 
 
-def list_versions(registry: Registry) -> list[Row]:
+def list_versions(registry: Registry) -> list[VersionRow]:
     """One row for each version, verified now; `error` says why one is refused."""
     return [_row(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
 
 
-def verify_versions(registry: Registry, name: str | None) -> list[Row]:
+def verify_versions(registry: Registry, name: str | None) -> list[VersionRow]:
     """The rows of `name`, or of all, after each version that verifies was also run once.
 
     Raises ConfigurationError when there is nothing of that name.
     """
     rows = [_run(entry) for entry in registry.entries] + [_refused(refused) for refused in registry.refused]
-    mine = [row for row in rows if name in (None, row["name"])]
+    mine = [row for row in rows if name in (None, row.name)]
     if not mine:
         raise ConfigurationError(f"no model {name} is installed; candor models list says which are")
     return mine
@@ -37,7 +51,7 @@ def describe_version(entry: Entry, store: Store | None) -> dict[str, Any]:
     record = next((kept for kept in store.models.records() if kept.title == title), None) if store else None
     accepts = {key: sorted(v) if isinstance(v, frozenset) else v for key, v in asdict(entry.package.accepts).items()}
     return {
-        **_row(entry),
+        **asdict(_row(entry)),
         "manufacturer": entry.package.model.manufacturer,
         "device_uid": entry.package.model.device_uid,
         "intended_use": entry.package.model.intended_use,
@@ -66,34 +80,32 @@ def card_of(package: ModelPackage) -> str:
     return next((str(path) for path in places if path.relative_to(package.folder).as_posix() in package.files), "")
 
 
-def _row(entry: Entry) -> Row:
-    model = entry.package.model
-    return {
-        "name": model.name,
-        "version": model.version,
-        "state": entry.state.value,
-        "sha256": model.sha256,
-        "origin": entry.registration.origin if entry.registration else "shipped",
-        "registered_at": entry.registration.registered_at if entry.registration else "",
-        "verdict": entry.registration.verdict if entry.registration else "",
-        "signed_by": entry.package.signed_by,
-        "proof": proof_of(entry),
-        "error": "",
-    }
+def _row(entry: Entry) -> VersionRow:
+    model, registration = entry.package.model, entry.registration
+    return VersionRow(
+        name=model.name,
+        version=model.version,
+        state=entry.state.value,
+        sha256=model.sha256,
+        origin=registration.origin if registration else "shipped",
+        registered_at=registration.registered_at if registration else "",
+        verdict=registration.verdict if registration else "",
+        signed_by=entry.package.signed_by,
+        proof=proof_of(entry),
+    )
 
 
-def _refused(refused: Refused) -> Row:
-    blank = dict.fromkeys(("sha256", "origin", "registered_at", "verdict", "signed_by", "proof"), "")
+def _refused(refused: Refused) -> VersionRow:
     name = refused.name or refused.folder.name
-    return {"name": name, "version": refused.version, "state": "refused", **blank, "error": str(refused.reason)}
+    return VersionRow(name=name, version=refused.version, state="refused", error=str(refused.reason))
 
 
-def _run(entry: Entry) -> Row:
+def _run(entry: Entry) -> VersionRow:
     from models.runtimes.onnx import OnnxModel
 
     row = _row(entry)
     try:
-        row["proof"] += f"; runs on {OnnxModel.load(entry.package, threads=1).provider}"
+        provider = OnnxModel.load(entry.package, threads=1).provider
     except CandorError as error:
-        row |= {"state": "refused", "error": str(error)}
-    return row
+        return replace(row, state="refused", error=str(error))
+    return replace(row, proof=f"{row.proof}; runs on {provider}")
