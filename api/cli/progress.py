@@ -35,7 +35,7 @@ def shown_progress(console: Console | None = None) -> Iterator[Progress]:
 
 
 def _bars(bars: Bars) -> Progress:
-    """A bar for each kind of work; one of unknown length moves to and fro."""
+    """A bar for each kind of work; one of unknown length only moves."""
     from rich.markup import escape
 
     tasks: dict[str, TaskID] = {}

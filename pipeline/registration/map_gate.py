@@ -78,7 +78,7 @@ def square_of(example: LabelledRadiograph, side: int) -> FloatMap:
 
 
 def drawn_set(side: int) -> GateSet:
-    """The demo radiographs as they are, and each with an opacity drawn in several places: nobody's images."""
+    """The demo radiographs as they are, and each with an opacity drawn in several places: images of no patient."""
     cases = []
     for study in demo_studies():
         if study.status != "reported":
