@@ -24,7 +24,7 @@ from datasets.chest.nih_chest import LabelledRadiograph
 from explain.comparison import Boxed, compare
 from explain.gate.result import RESULT
 from explain.gate.run import GateResult, run, write_result
-from explain.maps.class_activation import saliency_of
+from explain.maps.class_activation import saliencies_of
 from explain.maps.methods import CLASS_ACTIVATION
 from explain.subject import Subject
 from explain.watching import Watch
@@ -139,4 +139,4 @@ def _pictures(model: OnnxModel, examples: Sequence[LabelledRadiograph]) -> Itera
 
 def _mask(values: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
     fine: FloatMap = Image(pixels=np.zeros((side, side), np.float32)).frame.to_source(values)
-    return saliency_of(fine, "", "", CLASS_ACTIVATION).mask
+    return saliencies_of([fine], "", ("",), CLASS_ACTIVATION)[0].mask

@@ -28,7 +28,7 @@ def decode(part10: bytes, *, frame: int = 0) -> Image:
     headers = (*_functional_groups(header, frame), header)
     pixels, flags = display(decoded, headers)
     row_spacing, column_spacing = _spacing(headers)
-    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, flags=flags)
+    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, header_flags=flags)
 
 
 def _looked_up(frame: Frame, header: Dataset) -> Frame:

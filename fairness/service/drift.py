@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, ks_2samp
 
 from core.clock import month_of
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
 from core.statistics import wilson
 from fairness.cohorts import ALL, cohort_name
@@ -78,7 +78,7 @@ def psi_by_chance(before: int, now: int, bins: int = BINS) -> float:
 
 
 def drift_of_month(
-    readings: Iterable[Reading],
+    readings: Iterable[ReadingRecord],
     truth: Settled,
     month: str,
     attributes: Mapping[str, Mapping[str, str]],
@@ -89,7 +89,7 @@ def drift_of_month(
     `readings`: of one model version. `attributes`: those of each study, by study_id. `by`: the attributes whose values
     are looked at as cohorts; all patients together always are.
     """
-    groups: defaultdict[tuple[str, str], tuple[list[Reading], list[Reading]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[tuple[str, str], tuple[list[ReadingRecord], list[ReadingRecord]]] = defaultdict(lambda: ([], []))
     for made in readings:
         when = month_of(made.read_at)
         if made.status is ReportStatus.REPORTED and when <= month:
@@ -104,9 +104,9 @@ def drift_of_month(
 
 
 def _drift(
-    month: str, finding: str, cohort: str, before: Sequence[Reading], now: Sequence[Reading], truth: Settled
+    month: str, finding: str, cohort: str, before: Sequence[ReadingRecord], now: Sequence[ReadingRecord], truth: Settled
 ) -> Drift:
-    flags = [made.flags[finding] for made in now if _is_positive(truth, made, finding)]
+    flags = [made.above[finding] for made in now if _is_positive(truth, made, finding)]
     found = wilson(sum(flags), len(flags)) if len(flags) >= ENOUGH_POSITIVES else None
     facts = Drift(
         month=month,
@@ -130,7 +130,7 @@ def _drift(
     )
 
 
-def _is_positive(truth: Settled, made: Reading, finding: str) -> bool:
+def _is_positive(truth: Settled, made: ReadingRecord, finding: str) -> bool:
     answer = truth.get((made.study_id, finding))
     return answer is not None and answer.value
 

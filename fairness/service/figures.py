@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 from scipy.stats import binom, ks_2samp
 
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
 from core.statistics import wilson
 from fairness.audit.nouns import SUPPRESSED, Audit, Row
@@ -40,19 +40,19 @@ class _Group:
     """The readings of one cohort."""
 
     cohort: str
-    readings: Sequence[Reading]
+    readings: Sequence[ReadingRecord]
 
 
 class _Service:
     """The readings of a service in their cohorts, and what the audit beside them withholds."""
 
-    def __init__(self, readings: Sequence[Reading], attributes: Attributes, by: Sequence[str], rows: Sequence[Row]):
+    def __init__(self, readings: Sequence[ReadingRecord], attributes: Attributes, by: Sequence[str], rows: Sequence[Row]):
         self.readings = readings
         self.cells = Cells(readings, attributes, by)
         self.groups = list(_groups(readings, attributes, by))
         self.rows = rows
 
-    def places(self, happened: Callable[[Reading], bool | None], wanted: bool = True) -> Places:
+    def places(self, happened: Callable[[ReadingRecord], bool | None], wanted: bool = True) -> Places:
         """Which readings it happened to, or (`wanted` False) did not; none of those of which nobody knows."""
         return np.flatnonzero([happened(made) is wanted for made in self.readings])
 
@@ -68,7 +68,7 @@ class _Service:
 
 
 def service_rows(
-    readings: Sequence[Reading],
+    readings: Sequence[ReadingRecord],
     truth: Settled,
     attributes: Attributes,
     by: Sequence[str],
@@ -88,10 +88,10 @@ def service_rows(
     return rows
 
 
-def _groups(readings: Sequence[Reading], attributes: Attributes, by: Sequence[str]) -> Iterator[_Group]:
+def _groups(readings: Sequence[ReadingRecord], attributes: Attributes, by: Sequence[str]) -> Iterator[_Group]:
     yield _Group(ALL, readings)
     for name in by:
-        members: defaultdict[str, list[Reading]] = defaultdict(list)
+        members: defaultdict[str, list[ReadingRecord]] = defaultdict(list)
         for made in readings:
             members[attributes[made.study_id][name]].append(made)
         yield from (_Group(cohort_name({name: value}), members[value]) for value in sorted(members))
@@ -108,7 +108,7 @@ def _states(service: _Service) -> Iterator[Row]:
             yield _share(ANY_FINDING, metric, group, [made.status is state for made in group.readings], is_shown)
 
 
-def _is_in(state: ReportStatus, made: Reading) -> bool:
+def _is_in(state: ReportStatus, made: ReadingRecord) -> bool:
     return made.status is state
 
 
@@ -122,12 +122,12 @@ def _overrides(service: _Service, finding: str, truth: Settled) -> Iterator[Row]
             yield _share(finding, "override_rate", group, answers, is_shown)
 
 
-def _is_overridden(truth: Settled, finding: str, made: Reading) -> bool | None:
+def _is_overridden(truth: Settled, finding: str, made: ReadingRecord) -> bool | None:
     """Whether a reader who had seen the AI said otherwise; None when nobody did, or had not seen it."""
     answer = truth.get((made.study_id, finding))
-    if answer is None or not answer.ai_seen or finding not in made.flags:
+    if answer is None or not answer.ai_seen or finding not in made.above:
         return None
-    return answer.value != made.flags[finding]
+    return answer.value != made.above[finding]
 
 
 def _share(finding: str, metric: str, group: _Group, happened: Sequence[bool], is_shown: bool) -> Row:
@@ -172,7 +172,7 @@ def _recent(service: _Service, finding: str, until: float) -> Iterator[Row]:
             yield from named if is_shown else (_withheld(replace(row, value=None, n=None)) for row in named)
 
 
-def _is_scored(finding: str, split: float, made: Reading) -> bool | None:
+def _is_scored(finding: str, split: float, made: ReadingRecord) -> bool | None:
     """Whether a reading is of the last 30 days; None without a probability."""
     return made.read_at >= split if finding in made.probabilities else None
 

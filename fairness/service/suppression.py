@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from fairness.audit.nouns import SUPPRESSED, Row
 from fairness.audit.table import Grouping
 from fairness.cohorts import ALL
@@ -25,7 +25,7 @@ class Cells:
     """All patients and each value of each attribute, with the people among some readings in them."""
 
     def __init__(
-        self, readings: Sequence[Reading], attributes: Mapping[str, Mapping[str, str]], by: Sequence[str]
+        self, readings: Sequence[ReadingRecord], attributes: Mapping[str, Mapping[str, str]], by: Sequence[str]
     ) -> None:
         groupings = {name: Grouping.of([attributes[made.study_id][name] for made in readings]) for name in by}
         singles = tuple(layer for layer in Lattice.of(groupings, len(readings)).layers if len(layer.attributes) == 1)

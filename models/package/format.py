@@ -28,6 +28,7 @@ from core.domain.code import Code
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
 from models.package.contents import files_of, refuse_code, sha256_of
+from models.package.described_input import InputDescription, described_input
 from models.package.external_data import refuse_external_data
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
@@ -47,9 +48,9 @@ class Accepts:
     """What a model may be given, as data: matched in `inference.select`."""
 
     modalities: frozenset[str]
-    body_parts: frozenset[str]
+    body_parts: tuple[str, ...]  # the first is what an image is taken for that does not say what it shows
     body_part_may_be_missing: bool
-    views: frozenset[str]  # "" when the view may be missing
+    views: tuple[str, ...]  # the preferred one first; "" when the view may be missing
     photometric_interpretations: frozenset[str]
     minimum_age_years: float
     unknown_age_accepted: bool
@@ -84,11 +85,13 @@ class ModelPackage:
     logits_name: str
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    reads: InputDescription = InputDescription()
     network_size: int = 0  # side of the square that the graph resizes to; 0 when the package does not say
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
     quality: QualityCheck | None = None
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
     signed_by: str = ""  # the trusted maker's public key, base64
+    is_second_reader: bool = False  # a person signed that it reads what another live model reads too
     maps_withheld: str | None = None  # why, by the gate that the site ran; "": they may be shown; None: it ran none
 
     @property
@@ -187,6 +190,7 @@ def _package(folder: Path, description: dict[str, Any], files: dict[str, str], s
         logits_name=outputs["logits"],
         maps_name=outputs.get("class_activation"),
         calibrations={f["name"]: _calibration(f) for f in description["findings"]},
+        reads=described_input(description["input"]),
         network_size=int(description["input"].get("network_size", 0)),
         not_for=tuple(description.get("not_for", ())),
         quality=load_quality_check(folder, description),
@@ -236,9 +240,16 @@ def _within(value: float, low: float = 0.0, high: float = 1.0) -> float:
 
 
 def _accepts(accepts: dict[str, Any]) -> Accepts:
-    sets = ("modalities", "body_parts", "views", "photometric_interpretations")
+    sets = ("modalities", "photometric_interpretations")
+    tuples = ("body_parts", "views")
     for name in ("minimum_age_years", "minimum_rows", "minimum_columns"):
         _within(accepts[name], high=math.inf)
     if (oldest := accepts.get("maximum_age_years")) is not None:
         _within(oldest, high=math.inf)
-    return Accepts(**{**accepts, **{name: frozenset(accepts[name]) for name in sets}})
+    return Accepts(
+        **{
+            **accepts,
+            **{name: frozenset(accepts[name]) for name in sets},
+            **{name: tuple(accepts[name]) for name in tuples},
+        }
+    )

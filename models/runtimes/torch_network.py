@@ -63,6 +63,8 @@ class TorchNetwork:
     @classmethod
     def from_package(cls, package: ModelPackage) -> TorchNetwork:
         """The weights that the package ships; raises ConfigurationError when torch does not know an operator."""
+        if package.reads.range != (0.0, 1.0):
+            raise ConfigurationError("no gradients for this model: its input does not run from 0 to 1")
         return _of_weights(package.read_weights(), package.logits_name)
 
     @classmethod

@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict
 from typing import Any
 
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.statistics import Estimate
@@ -32,7 +32,7 @@ def comparison(store: Store, name: str, live: str, shadow: str) -> dict[str, Any
     truth = settled(store.truths.all())
     both = [(made, beside[f"{made.study_id}.{made.revision}"]) for made in reported]
     read = [(made, other) for made, other in both if other.status is ReportStatus.REPORTED]
-    findings = list(dict.fromkeys(name for made, other in read for name in made.flags if name in other.flags))
+    findings = list(dict.fromkeys(name for made, other in read for name in made.above if name in other.above))
     return {
         "name": name,
         "live": live,
@@ -44,7 +44,7 @@ def comparison(store: Store, name: str, live: str, shadow: str) -> dict[str, Any
     }
 
 
-def _not_read(both: list[tuple[Reading, ShadowReading]]) -> dict[str, int]:
+def _not_read(both: list[tuple[ReadingRecord, ShadowReading]]) -> dict[str, int]:
     counts: dict[str, int] = {}
     for _, other in both:
         if other.status is not ReportStatus.REPORTED:
@@ -52,18 +52,18 @@ def _not_read(both: list[tuple[Reading, ShadowReading]]) -> dict[str, int]:
     return counts
 
 
-def _pairs(finding: str, read: list[tuple[Reading, ShadowReading]], truth: Settled) -> list[Pair]:
+def _pairs(finding: str, read: list[tuple[ReadingRecord, ShadowReading]], truth: Settled) -> list[Pair]:
     pairs = []
     for made, other in read:
-        if finding in made.flags and finding in other.flags:
+        if finding in made.above and finding in other.above:
             answer = truth.get((made.study_id, finding))
             pairs.append(
                 Pair(
                     patient=made.patient,
                     live=made.probabilities[finding],
                     shadow=other.probabilities[finding],
-                    live_flag=made.flags[finding],
-                    shadow_flag=other.flags[finding],
+                    live_flag=made.above[finding],
+                    shadow_flag=other.above[finding],
                     truth=None if answer is None else answer.value,
                 )
             )

@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from core.clock import month_of
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.settings import Settings
 from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
@@ -68,7 +68,7 @@ def months_to_look_at(now: float) -> list[str]:
     return sorted({month_of(now), (today - timedelta(days=GRACE_DAYS)).strftime("%Y-%m")})
 
 
-def _drifts(rows: Sequence[Reading], truth: Settled, definition: Definition, now: float) -> Iterator[Drift]:
+def _drifts(rows: Sequence[ReadingRecord], truth: Settled, definition: Definition, now: float) -> Iterator[Drift]:
     attributes = {made.study_id: attributes_of(made.facts, definition) for made in rows}
     for month in months_to_look_at(now):
         yield from drift_of_month(rows, truth, month, attributes, definition.names)

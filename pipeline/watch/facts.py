@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from core.domain.reading import CohortFacts, Reading
+from core.domain.reading import CohortFacts, ReadingRecord
 from core.domain.report import Report, ReportStatus
 from core.domain.study import Instance, Study
 from core.pseudonym import pseudonym
@@ -41,10 +41,10 @@ def facts_of(study: Study, instance: Instance | None) -> CohortFacts:
     )
 
 
-def reading_of(report: Report, key: bytes, *, turnaround_seconds: float | None) -> Reading:
+def reading_of(report: Report, key: bytes, *, turnaround_seconds: float | None) -> ReadingRecord:
     """The audit's row of a report; `key` is the site's pseudonym key."""
     study, model = report.study, report.model
-    return Reading(
+    return ReadingRecord(
         study_id=study.study_id,
         revision=study.revision,
         patient=patient_pseudonym(study, key),
@@ -60,9 +60,9 @@ def reading_of(report: Report, key: bytes, *, turnaround_seconds: float | None) 
     )
 
 
-def failed_reading(study: Study, key: bytes, *, at: float) -> Reading:
+def failed_reading(study: Study, key: bytes, *, at: float) -> ReadingRecord:
     """The audit's row of a study that we failed to read: whom a service fails is a question of fairness too."""
-    return Reading(
+    return ReadingRecord(
         study_id=study.study_id,
         revision=study.revision,
         patient=patient_pseudonym(study, key),

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from core.domain.model import ModelVersion
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.fairness.operating_policies import StoredPolicy
@@ -46,7 +46,7 @@ def propose_from_reads(
 
 
 def _verified(
-    rows: Sequence[Reading], truth: Settled, cohorts: Mapping[str, str], finding: str, threshold: float
+    rows: Sequence[ReadingRecord], truth: Settled, cohorts: Mapping[str, str], finding: str, threshold: float
 ) -> Verified:
     known = [made for made in rows if finding in made.probabilities and (made.study_id, finding) in truth]
     return Verified(

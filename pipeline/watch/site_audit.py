@@ -19,7 +19,7 @@ import numpy as np
 import structlog
 
 from core.domain.model import ModelVersion
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.settings import Settings
@@ -46,7 +46,7 @@ _log = structlog.get_logger()
 class _Site:
     """The newest readings that concern a model, their attributes by study, and the answers that count."""
 
-    readings: Sequence[Reading]
+    readings: Sequence[ReadingRecord]
     attributes: Mapping[str, Mapping[str, str]]
     definition: Definition
     truth: Settled
@@ -56,7 +56,7 @@ class _Site:
         return self.definition.names
 
     @property
-    def reported(self) -> list[Reading]:
+    def reported(self) -> list[ReadingRecord]:
         return [made for made in self.readings if made.status is ReportStatus.REPORTED]
 
 
@@ -124,14 +124,14 @@ def _dividing(groupings: Mapping[str, Grouping], names: Sequence[str]) -> tuple[
 
 
 def _table(
-    reported: Sequence[Reading], groupings: Mapping[str, Grouping], truth: Settled, model: ModelVersion
+    reported: Sequence[ReadingRecord], groupings: Mapping[str, Grouping], truth: Settled, model: ModelVersion
 ) -> AuditTable:
     _, patients = np.unique([made.patient for made in reported], return_inverse=True)
     scores = {finding.name: _scores(reported, truth, finding.name) for finding in model.findings}
     return AuditTable(patients=patients.astype(np.int32), attributes=groupings, source=ScoresInMemory(scores))
 
 
-def _scores(reported: Sequence[Reading], truth: Settled, finding: str) -> Scores:
+def _scores(reported: Sequence[ReadingRecord], truth: Settled, finding: str) -> Scores:
     answers = [truth.get((made.study_id, finding)) for made in reported]
     return Scores(
         probabilities=np.array([made.probabilities.get(finding, np.nan) for made in reported], np.float64),

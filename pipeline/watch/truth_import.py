@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.domain.reading import GroundTruth, Reading, TruthSource
+from core.domain.reading import GroundTruth, ReadingRecord, TruthSource
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
@@ -91,7 +91,7 @@ def write_blind_list(path: Path, store: Store, rate: float) -> int:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for made in waiting:
-                writer.writerows((*names[made.study_id], finding, "", "", "no", "") for finding in made.flags)
+                writer.writerows((*names[made.study_id], finding, "", "", "no", "") for finding in made.above)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written ({error.strerror}); choose another --out") from error
     return len(waiting)
@@ -141,10 +141,10 @@ def _studies_of(lines: Sequence[_Line], store: Store) -> Callable[[_Line], str]:
     return study_of
 
 
-def _answer(line: _Line, made: Reading, key: bytes, now: float) -> GroundTruth:
+def _answer(line: _Line, made: ReadingRecord, key: bytes, now: float) -> GroundTruth:
     finding, truth, ai_seen, reader = (line[name] for name in ("finding", "truth", "ai_seen", "reader"))
-    if finding not in made.flags:
-        known = ", ".join(made.flags) or "nothing, it was not analysed"
+    if finding not in made.above:
+        known = ", ".join(made.above) or "nothing, it was not analysed"
         raise _Wrong(f"finding is none that the study was read for ({known})")
     if truth not in _TRUTHS:
         raise _Wrong("truth is neither 0 nor 1")

@@ -60,7 +60,7 @@ def test_without_an_audit_the_report_gives_the_figures_of_the_operating_point_an
     with house.store() as store:
         (row,) = store.readings.newest()
     assert (row.facts.patient_sex, row.facts.patient_age_years, row.facts.view_position) == ("F", 51.0, "PA")
-    assert row.flags == {"bright_patch": True}
+    assert row.above == {"bright_patch": True}
     assert row.turnaround_seconds is not None
     assert 0 < row.turnaround_seconds < 60
     assert "CANARY" not in str(row).upper()

@@ -121,7 +121,7 @@ def test_an_impossible_window_is_flagged_and_not_used(width: str) -> None:
     element = b"\x28\0\x51\x10DS" + struct.pack("<H", len(padded)) + padded
     decoded = decode(data[:end] + element + data[end:])
     assert list(decoded.pixels.ravel()) == [0.0, 1.0]
-    assert any(flag.startswith("WindowWidth") for flag in decoded.flags)
+    assert any(flag.startswith("WindowWidth") for flag in decoded.header_flags)
 
 
 def test_rescale_comes_before_the_window() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.clock import month_of
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from fairness.service.drift import drift_of_month, psi, psi_by_chance
 from fairness.service.truth import settled
@@ -18,14 +18,14 @@ OCTOBER, NOVEMBER = (datetime(2026, month, 10, tzinfo=UTC).timestamp() for month
 
 def readings(probabilities, at, *, station="A", threshold=0.5):
     return [
-        Reading(
+        ReadingRecord(
             study_id=f"{station}{at}.{number}",
             revision=1,
             patient=f"{station}{at}.{number}",
             status=ReportStatus.REPORTED,
             facts=CohortFacts(station_name=station),
             probabilities={"effusion": float(probability)},
-            flags={"effusion": bool(probability >= threshold)},
+            above={"effusion": bool(probability >= threshold)},
             read_at=at,
         )
         for number, probability in enumerate(probabilities)

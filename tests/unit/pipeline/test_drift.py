@@ -15,7 +15,7 @@ from sqlalchemy import insert
 from api.cli.status import status_of
 from api.web.metrics import exposition
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.log import configure_logging
 from core.store.store import Store
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Store:
         old, moved = number < 600, number >= 800
         probability = random.beta(4, 4) if moved else random.beta(1, 8)
         rows.append(
-            Reading(
+            ReadingRecord(
                 study_id=f"s{number}",
                 revision=1,
                 patient=f"p{number}",
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Store:
                 ),
                 model_sha256="ab" * 32,
                 probabilities={"effusion": float(probability)},
-                flags={"effusion": bool(probability > 0.5)},
+                above={"effusion": bool(probability > 0.5)},
                 read_at=NOW - (100 * DAY if old else 60.0),
             )
         )

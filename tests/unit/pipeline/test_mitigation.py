@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from api.cli.mitigation_tables import print_policy
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.fairness.operating_policies import StoredPolicy
@@ -142,7 +142,7 @@ def store(tmp_path: Path) -> Store:
     for number, (probability, truth, view) in enumerate(
         zip(given.probabilities.tolist(), given.truths.tolist(), given.cohorts, strict=True)
     ):
-        row = Reading(
+        row = ReadingRecord(
             study_id=f"s{number}",
             revision=1,
             patient=f"p{number}",
@@ -150,7 +150,7 @@ def store(tmp_path: Path) -> Store:
             facts=CohortFacts(view_position=view),
             model_sha256=MODEL.sha256,
             probabilities={"lung_opacity": probability},
-            flags={"lung_opacity": probability >= 0.5},
+            above={"lung_opacity": probability >= 0.5},
             read_at=NOW,
         )
         answer = GroundTruth(

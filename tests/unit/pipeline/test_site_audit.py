@@ -75,7 +75,7 @@ def test_overrides_are_answers_of_those_who_saw_the_ai(store: Store, tmp_path: P
 def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_path: Path):
     fill_site(store, MODEL, now=NOW, verified=0.0)
     settings = store_settings(tmp_path, minimum_free_bytes=0)
-    flagged = [row for row in store.readings.newest() if row.flags.get("lung_opacity")]
+    flagged = [row for row in store.readings.newest() if row.above.get("lung_opacity")]
     answers = [
         GroundTruth(
             study_id=row.study_id,
@@ -101,8 +101,8 @@ def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_p
 def test_a_few_blind_reads_do_not_make_plain_figures_those_of_all(store: Store, tmp_path: Path):
     """All flagged studies answered, one in twenty of the others blind: what reports quote of all is weighted."""
     fill_site(store, MODEL, now=NOW, verified=0.0)
-    flagged = [row.flags["lung_opacity"] for row in store.readings.newest() if row.flags]
-    studies = [row.study_id for row in store.readings.newest() if row.flags]
+    flagged = [row.above["lung_opacity"] for row in store.readings.newest() if row.above]
+    studies = [row.study_id for row in store.readings.newest() if row.above]
     answers = [
         replace(ANSWER, study_id=study, value=number % 3 > 0, ai_seen=flag)
         for number, (study, flag) in enumerate(zip(studies, flagged, strict=True))

@@ -67,7 +67,7 @@ def reading(of, at=10.0):
 def test_a_reading_knows_cohorts_and_no_identity():
     made = reading(study())
     assert (made.facts.view_position, made.facts.mobile, made.facts.patient_sex) == ("AP", True, "F")
-    assert made.flags == {"lung_opacity": True}
+    assert made.above == {"lung_opacity": True}
     everything = str(dataclasses.asdict(made))
     for canary in ("CANARY1", "Canary^Name", "CANARYACC", "1950", "1.2.3", "1.2.5"):
         assert canary not in everything
