@@ -16,13 +16,11 @@ from models.quality import QualityModel
 from models.runtimes.protocol import Batch, Outputs, Runtime
 
 
-def infer(
-    model: Runtime, what: ModelInput, images: Sequence[Image], check: QualityModel | None = None
-) -> Prediction:
+def infer(model: Runtime, what: ModelInput, images: Sequence[Image], check: QualityModel | None = None) -> Prediction:
     """Scores, calibrated probabilities and class activation maps of an input.
 
-    `images`: its instances decoded, in the same order, pixels 0..1, shape (rows, columns). With a `check`, an image that
-    it finds faulty is not shown to the model: the prediction then holds only that. Raises InvalidStudy when the model
+    `images`: its instances decoded, in the same order, pixels 0..1, shape (rows, columns). With a `check`, an image
+    that it finds faulty is not shown to the model: the prediction then holds only that. Raises InvalidStudy when the model
     answers with something that is not a finite number (NaN is below every threshold, and would pass for "no finding"),
     CandorError when it does not run on this input or answers in another shape.
     """

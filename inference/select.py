@@ -126,9 +126,7 @@ def _volumes(instances: Sequence[Instance], package: ModelPackage) -> Iterator[M
     if fitting:
         found = volume_of(fitting, package.reads)
         if isinstance(found, str):
-            found = Declined(
-                status=ReportStatus.NOT_ANALYSED, reason=found, instances=tuple(fitting), package=package
-            )
+            found = Declined(status=ReportStatus.NOT_ANALYSED, reason=found, instances=tuple(fitting), package=package)
         yield found
     yield from declined
 

@@ -39,9 +39,7 @@ class Reader(Protocol):
         Unavailable when it is to be tried again; CandorError when this reading failed for good.
         """
 
-    def measure(
-        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as that is known or can be measured now."""
 
 
@@ -129,9 +127,7 @@ def _of(study: Study, readings: Sequence[Reading], at: datetime) -> Report:
     if any(reading.status is ReportStatus.REPORTED for reading in readings):
         return Report(study=study, status=ReportStatus.REPORTED, created_at=at, readings=tuple(readings))
     reason = next(reading.reason for reading in readings if reading.status is ReportStatus.NOT_ANALYSED)
-    return Report(
-        study=study, status=ReportStatus.NOT_ANALYSED, created_at=at, reason=reason, readings=tuple(readings)
-    )
+    return Report(study=study, status=ReportStatus.NOT_ANALYSED, created_at=at, reason=reason, readings=tuple(readings))
 
 
 def _without_reading(study: Study, declined: Declined, at: datetime) -> Report:
@@ -140,9 +136,7 @@ def _without_reading(study: Study, declined: Declined, at: datetime) -> Report:
     if declined.status is ReportStatus.NOT_ANALYSED and declined.package and declined.instances:
         what = ModelInput.of(declined.instances[0], declined.package.reads.prepared_as)
         readings = (_unread(declined.package, what, declined.status, declined.reason),)
-    return Report(
-        study=study, status=declined.status, created_at=at, reason=declined.reason, readings=readings
-    )
+    return Report(study=study, status=declined.status, created_at=at, reason=declined.reason, readings=readings)
 
 
 def _limitations(study: Study, selection: Selection) -> tuple[str, ...]:

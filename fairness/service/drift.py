@@ -89,7 +89,9 @@ def drift_of_month(
     `readings`: of one model version. `attributes`: those of each study, by study_id. `by`: the attributes whose values
     are looked at as cohorts; all patients together always are.
     """
-    groups: defaultdict[tuple[str, str], tuple[list[ReadingRecord], list[ReadingRecord]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[tuple[str, str], tuple[list[ReadingRecord], list[ReadingRecord]]] = defaultdict(
+        lambda: ([], [])
+    )
     for made in readings:
         when = month_of(made.read_at)
         if made.status is ReportStatus.REPORTED and when <= month:

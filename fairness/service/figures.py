@@ -46,7 +46,9 @@ class _Group:
 class _Service:
     """The readings of a service in their cohorts, and what the audit beside them withholds."""
 
-    def __init__(self, readings: Sequence[ReadingRecord], attributes: Attributes, by: Sequence[str], rows: Sequence[Row]):
+    def __init__(
+        self, readings: Sequence[ReadingRecord], attributes: Attributes, by: Sequence[str], rows: Sequence[Row]
+    ):
         self.readings = readings
         self.cells = Cells(readings, attributes, by)
         self.groups = list(_groups(readings, attributes, by))

@@ -19,7 +19,9 @@ FEWEST = 30  # answered positives (sensitivity) or negatives (specificity)
 NOTE = "all studies, verified ones weighted by the inverse of their chance to be verified"
 
 
-def weighted_rows(readings: Sequence[ReadingRecord], truth: Settled, finding: str, *, threshold: float) -> Iterator[Row]:
+def weighted_rows(
+    readings: Sequence[ReadingRecord], truth: Settled, finding: str, *, threshold: float
+) -> Iterator[Row]:
     """One row each, of all patients, with the interval of redrawing patients; none before there are blind reads.
 
     `threshold` 0..1: what is judged. The strata are those of the flags that readers saw, whatever threshold was in

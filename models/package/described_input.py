@@ -36,9 +36,13 @@ class InputDescription:
     @property
     def prepared_as(self) -> str:
         """What decides the array besides the instances, as text: the same for equal descriptions only."""
-        if self == InputDescription():
+        if self == IMAGE:
             return SQUARE
         return json.dumps([self.kind, self.slices, self.window, self.range], separators=(",", ":"))
+
+
+IMAGE = InputDescription()
+"""What a package reads that says nothing of it."""
 
 
 def described_input(section: dict[str, Any]) -> InputDescription:

@@ -28,7 +28,7 @@ from core.domain.code import Code
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
 from models.package.contents import files_of, refuse_code, sha256_of
-from models.package.described_input import InputDescription, described_input
+from models.package.described_input import IMAGE, InputDescription, described_input
 from models.package.external_data import refuse_external_data
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
@@ -85,7 +85,7 @@ class ModelPackage:
     logits_name: str
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
-    reads: InputDescription = InputDescription()
+    reads: InputDescription = IMAGE
     network_size: int = 0  # side of the square that the graph resizes to; 0 when the package does not say
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
     quality: QualityCheck | None = None

@@ -78,9 +78,7 @@ class ExplainChild:
         self._passes[:] = [0, 0]
         self._unwanted.clear()
         files = files_of(what, self._objects)
-        job = partial(
-            self._child.call, Explainer.explain, model.device_uid, what, files, finding, method, gate
-        )
+        job = partial(self._child.call, Explainer.explain, model.device_uid, what, files, finding, method, gate)
         with ThreadPoolExecutor(1) as waiting:
             future: Future[Explanation] = waiting.submit(job)
             while True:
@@ -135,7 +133,7 @@ class Explainer:
         )
 
     def _watch(self, measuring: int) -> Watch:
-        """Say how far each batch is. The map is made three times, twice of them for its stability; then it is measured."""
+        """Say after each batch how far it is: the map is made three times, two for its stability, then measured."""
         from explain.watching import Watch
 
         def progress(done: int, total: int) -> None:

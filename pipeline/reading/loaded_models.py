@@ -108,15 +108,13 @@ class Encoders:
 
 def shown_in(report: Report) -> tuple[str, ...]:
     """The images that a picture of a positive finding is drawn on."""
-    from dicom_node.encode import image_of
-
-    uids = (
-        image_of(reading, finding)
+    instances = (
+        reading.instance_of(finding.name) or reading.what.instances[0]
         for reading in report.readings
         for finding in reading.findings
         if finding.is_positive
     )
-    return tuple(dict.fromkeys(uids))
+    return tuple(dict.fromkeys(instance.sop_instance_uid for instance in instances))
 
 
 def decoded(package: ModelPackage, files: Files) -> tuple[Image, ...]:

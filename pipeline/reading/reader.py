@@ -100,9 +100,7 @@ class RememberingReader:
             return None
         return replace(known, probabilities=calibrated, quality=quality)
 
-    def measure(
-        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as it is known or can be measured now."""
         return self._maps.add_figures(choice, prediction, saliencies)
 

@@ -52,9 +52,7 @@ class LocalModels:
     ) -> Faithfulness:
         """How far to trust the map that the prediction holds of a finding."""
         files = files_of(what, self._objects)
-        return self._models.call(
-            LoadedModels.measure, model.device_uid, what, files, prediction, finding_name, budget
-        )
+        return self._models.call(LoadedModels.measure, model.device_uid, what, files, prediction, finding_name, budget)
 
     def encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report; none when the study holds no image to speak of."""

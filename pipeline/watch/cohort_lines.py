@@ -61,7 +61,7 @@ class Audits:
         return points_in_force(self._policies, choice.package.model, self._attributes(study, choice), at)
 
     def _attributes(self, study: Study, choice: Choice) -> dict[str, str]:
-        return attributes_of(facts_of(study, choice.instance), self._definition)
+        return attributes_of(facts_of(study, choice.what.instances[0]), self._definition)
 
     def _evidence(self, package: ModelPackage, at: datetime) -> Iterator[Evidence]:
         until, sha256 = at.timestamp(), package.model.sha256

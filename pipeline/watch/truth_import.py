@@ -19,6 +19,7 @@ from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.store.store import Store
 from fairness.service.truth import settled, to_be_read_blind
+from pipeline.watch.facts import whole_studies
 
 IDS = ("accession_number", "study_instance_uid")
 COLUMNS = (*IDS, "finding", "truth", "reader", "ai_seen", "at")
@@ -61,7 +62,7 @@ def import_truth(path: Path, store: Store, *, now: float) -> Imported:
     lines = [line for line in _lines(path) if any(line.cells.values())]
     answered = [line for line in lines if line["truth"]]
     studies = _studies_of(answered, store)
-    readings = {made.study_id: made for made in store.readings.newest()}
+    readings = {made.study_id: made for made in whole_studies(store.readings.newest())}
     answers, elsewhere, wrong = [], [], []
     for line in answered:
         try:
@@ -83,7 +84,7 @@ def import_truth(path: Path, store: Store, *, now: float) -> Imported:
 def write_blind_list(path: Path, store: Store, rate: float) -> int:
     """Write the studies to be read blind as a file to fill in (mode 0600: it holds identity); returns how many."""
     key = store.key.pseudonym_key
-    waiting = to_be_read_blind(store.readings.newest(), settled(store.truths.all()), key, rate)
+    waiting = to_be_read_blind(whole_studies(store.readings.newest()), settled(store.truths.all()), key, rate)
     names = store.studies.names_of([made.study_id for made in waiting])
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
