@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
-from core.wording import cohort_in_words
+from core.wording import cohort_in_words, p_value
 from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Row
 
 FLOORS = ("sensitivity", "specificity", "ppv", "npv", "auroc")
@@ -128,7 +128,7 @@ def _over_gaps(audit: Audit, policy: Policy) -> Iterator[tuple[Level, str]]:
             yield (
                 limit.level,
                 f"{test.finding}, {cohort_in_words(test.cohort)}: {metric} is {abs(test.gap):.2f} {more} than in the "
-                f"other patients, over {limit.bound:.2f} (p {test.p_holm:.1g} after Holm)",
+                f"other patients, over {limit.bound:.2f} ({p_value(test.p_holm)} after Holm)",
             )
 
 

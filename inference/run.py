@@ -20,9 +20,9 @@ def infer(model: Runtime, what: ModelInput, images: Sequence[Image], check: Qual
     """Scores, calibrated probabilities and class activation maps of an input.
 
     `images`: its instances decoded, in the same order, pixels 0..1, shape (rows, columns). With a `check`, an image
-    that it finds faulty is not shown to the model: the prediction then holds only that. Raises InvalidStudy when the model
-    answers with something that is not a finite number (NaN is below every threshold, and would pass for "no finding"),
-    CandorError when it does not run on this input or answers in another shape.
+    that it finds faulty is not shown to the model: the prediction then holds only that. Raises InvalidStudy when
+    the model answers with something that is not a finite number (NaN is below every threshold, and would pass for "no
+    finding"), CandorError when it does not run on this input or answers in another shape.
     """
     frame = images[0].frame
     quality = assess(check, images[0]) if check and not what.is_volume else None

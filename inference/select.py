@@ -125,9 +125,11 @@ def _volumes(instances: Sequence[Instance], package: ModelPackage) -> Iterator[M
     fitting, declined = _sorted_out(instances, package)
     if fitting:
         found = volume_of(fitting, package.reads)
-        if isinstance(found, str):
-            found = Declined(status=ReportStatus.NOT_ANALYSED, reason=found, instances=tuple(fitting), package=package)
-        yield found
+        if isinstance(found, ModelInput):
+            yield found
+        else:
+            status = ReportStatus.NOT_ANALYSED
+            yield Declined(status=status, reason=found, instances=tuple(fitting), package=package)
     yield from declined
 
 

@@ -24,10 +24,10 @@ from core.errors import CandorError, ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.store import Store
 from pipeline.installed_models import site_registry
-from pipeline.reading.children import Runner
 from pipeline.reading.explain_child import ExplainChild
 from pipeline.reading.explain_jobs import ExplainJobs, ask
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 
 LOOK_SECONDS = 0.3
@@ -89,12 +89,12 @@ def _worker_lives(store: Store) -> bool:
 
 def _open_desk(store: Store, settings: Settings, exit_stack: ExitStack) -> ExplainJobs:
     packages = site_registry(settings, store).packages
-    runner = Runner(packages, threads=settings.model_threads)
-    exit_stack.callback(runner.close)
-    explanations = ExplainChild(packages, threads=settings.model_threads)
+    models = LocalModels(packages, store.objects, threads=settings.model_threads)
+    exit_stack.callback(models.close)
+    explanations = ExplainChild(packages, store.objects, threads=settings.model_threads)
     exit_stack.callback(explanations.close)
-    room = RememberingReader(store, packages, runner, Turns(1), settings)
-    return ExplainJobs(store, settings, room, explanations, holder=desk_name())
+    reader = RememberingReader(store, packages, models, Turns(1), settings)
+    return ExplainJobs(store, settings, reader, explanations, holder=desk_name())
 
 
 def _follow(store: Store, job: ExplanationJob, start_here: Callable[[], None]) -> ExplanationJob:

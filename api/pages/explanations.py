@@ -31,6 +31,7 @@ from api.pages.kit import (
 )
 from api.pages.kit.markup import tag
 from core.geometry import FloatMap
+from core.wording import with_interval
 from explain.gate.run import GateResult
 from explain.maps.methods import METHODS
 
@@ -135,7 +136,7 @@ def _comparison(comparison: dict[str, Any]) -> list[Markup]:
             METHODS[row["method"]].words,
             ", ".join(f"{name} {value}" for name, value in row["parameters"].items()) or "-",
             str(row["forward_passes"]),
-            *(_interval(row[key]) for key in ("pointing", "auprc", "iou")),
+            *(with_interval(*row[key], digits=3) for key in ("pointing", "auprc", "iou")),
             f"{row['gain_per_pass']:.4f}",
         ]
         for row in comparison["methods"]
@@ -162,11 +163,6 @@ def _forest(comparison: dict[str, Any], key: str, words: str) -> Markup:
         for row in sorted(comparison["methods"], key=lambda row: -row[key][0])
     ]
     return forest(rows, caption=words, value_label="95 %", counts_label="cost", bounds=(0.0, 1.0))
-
-
-def _interval(estimate: Sequence[float]) -> str:
-    value, low, high = estimate
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _galleries(pictures: Sequence[Pictured]) -> list[Markup]:

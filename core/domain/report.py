@@ -56,8 +56,8 @@ class Reading:
     """One model's result on one input.
 
     `status`: reported, not analysed or failed, the latter two with a `reason`. `saliencies`: one for each finding
-    with a map, of a volume one for each slice that the region is in. `map_gate`: "" when the model's maps passed the gate of
-    their registration, else why they are withheld.
+    with a map, of a volume one for each slice that the region is in. `map_gate`: "" when the model's maps passed
+    the gate of their registration, else why they are withheld.
     """
 
     model: ModelVersion

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigurationError
-from datasets.chest import any_set, children, unrelated
+from datasets import unrelated
+from datasets.chest import any_set, children
 
 _ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
 

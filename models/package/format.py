@@ -27,9 +27,9 @@ from typing import Any
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
 from core.errors import ConfigurationError, IntegrityError
+from models.external_data import refuse_external_data
 from models.package.contents import files_of, refuse_code, sha256_of
 from models.package.described_input import IMAGE, InputDescription, described_input
-from models.package.external_data import refuse_external_data
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
 

@@ -138,7 +138,7 @@ def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
 
 
 def _training(package: ModelPackage) -> dict[str, Any]:
-    """What training left behind: recipe, counts, differences from torch, what did not ship; {} when there is nothing."""
+    """What training left behind: recipe, counts, differences from torch, what did not ship; {} if it left nothing."""
     path = package.folder / "docs" / TRAINING
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.wording import with_interval
+
 Estimate = Sequence[float | None]  # [value, low, high]
 
 
@@ -120,14 +122,4 @@ class Material:
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
     """`0.88 [0.83, 0.94]`, or `-` where there is no value."""
-    if not estimate or estimate[0] is None:
-        return "-"
-    value, low, high = estimate
-    if low is None or high is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure without an interval."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return with_interval(*(estimate or (None,)), digits=digits)

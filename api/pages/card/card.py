@@ -14,10 +14,11 @@ from typing import Any
 
 from api.pages.card import evaluation as card_evaluation
 from api.pages.card import gates as card_gates
-from api.pages.card.blocks import Block, Bullets, CardSection, Material, Text, number
+from api.pages.card.blocks import Block, Bullets, CardSection, Material, Text
 from api.pages.card.html import html
 from api.pages.card.markdown import markdown
 from core.errors import ConfigurationError
+from core.wording import number
 from models.package.format import CARD, DESCRIPTION
 
 README = Path("docs/README.md")

@@ -17,8 +17,8 @@ from api.pages.card.blocks import (
     Material,
     Text,
     interval,
-    number,
 )
+from core.wording import number
 
 
 def sections(material: Material) -> Iterator[CardSection]:

@@ -19,8 +19,8 @@ from api.pages.card.blocks import (
     Picture,
     Text,
     interval,
-    number,
 )
+from core.wording import number
 
 _AUDITED = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
 _PICTURES = frozenset({".png", ".jpg", ".jpeg"})
