@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.domain.input import ModelInput
 from core.domain.model import Quality
 from core.domain.study import Image
 from core.errors import InvalidStudy
@@ -18,12 +19,14 @@ from inference.select import Choice
 from models.package.format import ModelPackage, load_package
 from models.runtimes.onnx import OnnxModel
 from pipeline.data_folder import make_data_folder
-from pipeline.reading.children import Runner
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from tests.known_model import make_known_model
 from tests.known_quality_check import add_known_quality_check
 from tests.unit.inference.test_select import image
+
+WHAT = ModelInput.of(image())
 
 
 def gated(folder: Path, version: str, threshold: float, names: tuple[str, ...] = ()) -> ModelPackage:
@@ -47,8 +50,7 @@ def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered
     assert len({package.model.sha256 for package in packages}) == 1
     settings = make_data_folder(tmp_path / "data")
     store = open_store(settings)
-    uid = image().sop_instance_uid
-    prediction = infer(OnnxModel.load(strict, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), uid)
+    prediction = infer(OnnxModel.load(strict, threads=1), WHAT, [Image(pixels=np.full((64, 64), 0.2, np.float32))])
     quality = Quality(
         sha256=strict.quality.sha256,
         scores={"rotated": 0.7, "child": 0.0, "unlike": 0.1},
@@ -56,18 +58,18 @@ def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered
         reason="it is upside down (quality check: probability 0.7, refused above 0.5)",
     )
     store.predictions.remember(replace(prediction, quality=quality))
-    runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+    models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = RememberingReader(store, packages, runner, Turns(1), settings)
+        reader = RememberingReader(store, packages, models, Turns(1), settings)
         for package, words in ((strict, "refused above 0.5"), (stricter, "refused above 0.25")):
             with pytest.raises(InvalidStudy, match=words):
-                room.infer(Choice(package=package, instance=image()))
-        judged = room.infer(Choice(package=mild, instance=image()))
+                reader.infer(Choice(package=package, what=WHAT))
+        judged = reader.infer(Choice(package=mild, what=WHAT))
         assert judged.quality == Quality(sha256=quality.sha256, scores=quality.scores)
-        assert room.infer(Choice(package=ungated, instance=image())).quality is None
-        assert room._find(Choice(package=renamed, instance=image())) is None, "its gate's scores have other names"
+        assert reader.infer(Choice(package=ungated, what=WHAT)).quality is None
+        assert reader._find(Choice(package=renamed, what=WHAT)) is None, "its gate's scores have other names"
     finally:
-        runner.close()
+        models.close()
         store.close()
 
 
@@ -83,18 +85,16 @@ def test_a_version_with_the_same_weights_and_another_calibration_gets_its_own_pr
     assert first.model.sha256 == second.model.sha256
     settings = make_data_folder(tmp_path / "data")
     store = open_store(settings)
-    prediction = infer(
-        OnnxModel.load(first, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), image().sop_instance_uid
-    )
+    prediction = infer(OnnxModel.load(first, threads=1), WHAT, [Image(pixels=np.full((64, 64), 0.2, np.float32))])
     store.predictions.remember(prediction)
-    runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+    models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = RememberingReader(store, (first, second), runner, Turns(1), settings)
+        reader = RememberingReader(store, (first, second), models, Turns(1), settings)
         score = prediction.scores["bright_patch"]
         for package in (first, second):
-            found = room.infer(Choice(package=package, instance=image()))
+            found = reader.infer(Choice(package=package, what=WHAT))
             assert found.probabilities["bright_patch"] == pytest.approx(package.calibrate("bright_patch", score))
         assert first.calibrate("bright_patch", score) != second.calibrate("bright_patch", score)
     finally:
-        runner.close()
+        models.close()
         store.close()

@@ -4,7 +4,7 @@ What models said is remembered by the key of their input; until now every input 
 the SOP Instance UID. A study may have a reading of each model version, whose `flags` are called `above`.
 
 Revision ID: 0007
-Revises: 0005
+Revises: 0006
 """
 
 import hashlib
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 branch_labels = None
 depends_on = None
 

@@ -20,11 +20,11 @@ from core.store.store import Store
 from core.store.studies.figures import Figures
 from core.store.studies.revisions import Revision
 from dicom_node.archive import Archive
-from inference.select import Choice, select
+from inference.select import select
 from pipeline.deliver import DeliveryLoop
 from pipeline.installed_models import site_registry
-from pipeline.reading.children import Runner
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from tests.data.archive import unpack
 from tests.data.facts import opened
@@ -170,17 +170,16 @@ def test_no_model_runs_again_on_what_was_read(left):
     with left.house.store() as store:
         assert store.predictions.runs() == left.facts["runs_of_models"]
         packages = site_registry(left.house.settings, store).packages
-        runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+        models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
         try:
-            room = RememberingReader(store, packages, runner, Turns(1), left.house.settings)
+            reader = RememberingReader(store, packages, models, Turns(1), left.house.settings)
             for name in left.named("reported"):
                 report = left.facts["studies"][name]["reports"][-1]
-                choice = select(store.studies.load(left.revision(name, report["revision"])), packages)
-                assert isinstance(choice, Choice)
-                said = {finding: round(value, 6) for finding, value in room.infer(choice).probabilities.items()}
+                choice, *_ = select(store.studies.load(left.revision(name, report["revision"])), packages).choices
+                said = {finding: round(value, 6) for finding, value in reader.infer(choice).probabilities.items()}
                 assert said == {finding: value for finding, (value, _) in report["findings"].items()}
         finally:
-            runner.close()
+            models.close()
         assert store.predictions.runs() == left.facts["runs_of_models"]
 
 
