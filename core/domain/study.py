@@ -92,7 +92,7 @@ class Study:
 
     @property
     def instances(self) -> tuple[Instance, ...]:
-        """Every instance, series by series."""
+        """Every instance of every series, series by series."""
         return tuple(instance for series in self.series for instance in series.instances)
 
 

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import structlog
 
-from core.errors import Unavailable
+from core.errors import RunnerDied
 from core.log import configure_logging
 
 Held = TypeVar("Held")
@@ -26,10 +26,6 @@ T = TypeVar("T")
 P = ParamSpec("P")
 LONGEST_JOB_SECONDS = 120
 _log = structlog.get_logger()
-
-
-class RunnerDied(Unavailable):
-    """A job took the runner down with it; it is tried again, but not for ever."""
 
 
 class Child(Generic[Held]):

@@ -18,7 +18,7 @@ from core.domain.explanation import Saliency
 from core.domain.model import Prediction
 from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Patient, Series, Study
-from core.errors import CandorError, InvalidStudy
+from core.errors import CandorError, InvalidStudy, RunnerDied
 from core.settings import Settings
 from core.store.store import Store
 from explain.gate.result import withheld_reason
@@ -26,7 +26,6 @@ from inference.findings import to_findings
 from inference.quality import judge_remembered, refuse_faulty
 from inference.select import Choice, select
 from models.package.format import ModelPackage
-from pipeline.reading.children import RunnerDied
 from pipeline.reading.measuring import MapMeasurer, with_figures
 from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns

@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from core.domain.report import Finding, ReportStatus
-from core.errors import CandorError, InvalidStudy, Unavailable
+from core.errors import CandorError, InvalidStudy, RunnerDied, Unavailable
 from core.store.models.shadows import ShadowReading
 from core.store.store import Store
 from core.store.studies.revisions import Revision
@@ -22,7 +22,6 @@ from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import select
 from models.package.format import ModelPackage
-from pipeline.reading.children import RunnerDied
 from pipeline.reading.service import ShadowModels
 from pipeline.watch.facts import any_above, highest
 
