@@ -89,6 +89,15 @@ def select(study: Study, packages: Sequence[ModelPackage]) -> Selection:
     return Selection(choices=tuple(_only_signed(choices)), declined=tuple(declined))
 
 
+def takes_the_same(one: Accepts, other: Accepts) -> bool:
+    """Whether there can be an image that both take, so that only one of them reads it without a signature."""
+    return bool(
+        one.modalities & other.modalities
+        and set(one.body_parts) & set(other.body_parts)
+        and set(one.views) & set(other.views)
+    )
+
+
 def _only_signed(choices: Sequence[Choice]) -> Iterator[Choice]:
     """Of the models that take the same images the first reads, and those that a person signed as second readers."""
     taken: dict[str, str] = {}

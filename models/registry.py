@@ -151,7 +151,13 @@ def _site_entry(folder: Path, record: SignedRegistration, records: Records) -> E
     package = load_registered(folder, registration, records)
     if records.require_signature and not package.signed_by:
         raise IntegrityError(f"{record.title} is not signed by its maker, and require_model_signature is true")
-    return Entry(replace(package, maps_withheld=_withheld(registration)), registration.state, registration)
+    package = replace(package, maps_withheld=_withheld(registration))
+    return _entry(package, registration)
+
+
+def _entry(package: ModelPackage, registration: Registration) -> Entry:
+    signed = replace(package, is_second_reader=bool(registration.second_reader_signed_by))
+    return Entry(signed, registration.state, registration)
 
 
 def _withheld(registration: Registration) -> str | None:
@@ -181,7 +187,7 @@ def _shipped_entry(
         registration = _authentic(record, records)
         if registration.files != package.files:
             raise IntegrityError(f"{registration.title} is registered with other bytes than Candor ships")
-        return Entry(package, registration.state, registration)
+        return _entry(package, registration)
     return Entry(package, ModelState.RETIRED if package.model.name in live else ModelState.LIVE)
 
 

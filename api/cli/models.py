@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
-from core.domain.registration import ModelState
+from core.domain.registration import ModelState, SecondReader
+from core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from core.store.store import Store
@@ -106,18 +107,28 @@ def register(
     print_json(asdict(registration)) if as_json else print_registration(registration)
 
 
-def _change(name: str, version: str, state: ModelState, data: Path) -> None:
+def _change(name: str, version: str, state: ModelState, data: Path, second_reader: SecondReader | None = None) -> None:
     settings, store = opened(data)
     from pipeline.registration.registration import change_state
 
-    changed = change_state(name, version, state, settings, store)
+    changed = change_state(name, version, state, settings, store, second_reader=second_reader)
     typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
 
 
 @models.command()
-def live(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+def live(
+    name: Name,
+    version: Version,
+    by: Annotated[
+        str, typer.Option("--as", help="Who signs that it reads what another live model reads too.", metavar="NAME")
+    ] = "",
+    because: Annotated[str, typer.Option("--because", help="Why both are to read.", metavar="TEXT")] = "",
+    data: Data = DEFAULT_DATA,
+) -> None:
     """Let a registered version read for people; the version of that name that did is retired."""
-    _change(name, version, ModelState.LIVE, data)
+    if bool(by) != bool(because):
+        raise ConfigurationError("a signature is --as and --because together; give both or neither")
+    _change(name, version, ModelState.LIVE, data, SecondReader(by=by, because=because) if by else None)
 
 
 @models.command()

@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from core.destinations import FolderDestination
-from core.domain.registration import ModelState
+from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
@@ -36,7 +36,7 @@ from core.store.studies.overview import Overview, SentObject, StudyTimes
 from dicom_node.files import files_under, is_dicom, received, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
-from pipeline.registration.registration import register
+from pipeline.registration.registration import account, register
 from pipeline.results_json import ObjectEntry, StudyEntry
 from pipeline.worker import Worker
 
@@ -149,8 +149,15 @@ def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
     worker = Worker(settings, name="analyze")
     store = open_store(settings)
     try:
-        for folder in packages:
-            register(folder, settings, store, state=ModelState.LIVE, may_run_checks=False)
+        for number, folder in enumerate(packages):
+            register(
+                folder,
+                settings,
+                store,
+                state=ModelState.LIVE,
+                may_run_checks=False,
+                second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
+            )
         worker.start()
         yield store
     finally:

@@ -28,6 +28,14 @@ class ModelState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SecondReader:
+    """A person's signature that a model reads what another live model reads too: who answers for it, and why."""
+
+    by: str
+    because: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Registration:
     """One model version of this installation.
 
@@ -48,6 +56,8 @@ class Registration:
     registered_by: str = ""
     state_changed_at: str = ""
     state_changed_by: str = ""
+    second_reader_signed_by: str = ""  # "" unless a person signed that it reads what another live model reads too
+    second_reader_because: str = ""
 
     @property
     def title(self) -> str:

@@ -81,6 +81,10 @@ class Reading:
         shown = {saliency.sop_instance_uid for saliency in self.saliencies_of(finding_name)[:1]}
         return next((i for i in self.what.instances if i.sop_instance_uid in shown), None)
 
+    def drawn_on(self, finding_name: str) -> Instance:
+        """The image that a picture of a finding is drawn on: the one it is in, else the first."""
+        return self.instance_of(finding_name) or self.what.instances[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

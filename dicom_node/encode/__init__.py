@@ -79,7 +79,7 @@ def _of_map(subject: Subject, kind: ObjectKind) -> Iterator[ResultObject]:
 
 def _image(subject: Subject, images: Mapping[str, Image]) -> Image:
     try:
-        return images[str(subject.source.get("SOPInstanceUID", ""))]
+        return images[subject.instance.sop_instance_uid]
     except KeyError:
         raise Unsupported("The overlay cannot be made, because its image was not given decoded.") from None
 

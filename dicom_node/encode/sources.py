@@ -26,7 +26,7 @@ class Located:
 class Subject:
     """One finding of one reading, as every carrier shows it.
 
-    `number`: its place among the findings of the report, from 1. `source`: the header of the image that it is in.
+    `number`: its place among the findings of the report, from 1. `source`: the header of `instance`, which it is in.
     `shown`: the maps that may be shown, of a volume one for each slice that the region is in, the main one first.
     """
 
@@ -34,6 +34,7 @@ class Subject:
     reading: Reading
     finding: Finding
     number: int
+    instance: Instance
     source: Dataset
     shown: tuple[Located, ...]
 
@@ -90,6 +91,7 @@ class Sources:
         return found
 
     def _subject(self, reading: Reading, finding: Finding, number: int) -> Subject:
+        instance = reading.drawn_on(finding.name)
         instances = {instance.sop_instance_uid: instance for instance in reading.what.instances}
         saliencies = reading.saliencies_of(finding.name) if finding.is_positive else ()
         return Subject(
@@ -97,7 +99,8 @@ class Sources:
             reading=reading,
             finding=finding,
             number=number,
-            source=self.of(reading.instance_of(finding.name) or reading.what.instances[0]),
+            instance=instance,
+            source=self.of(instance),
             shown=tuple(
                 Located(saliency=saliency, source=self.of(instances[saliency.sop_instance_uid]))
                 for saliency in saliencies

@@ -109,7 +109,7 @@ class Encoders:
 def shown_in(report: Report) -> tuple[str, ...]:
     """The images that a picture of a positive finding is drawn on."""
     instances = (
-        reading.instance_of(finding.name) or reading.what.instances[0]
+        reading.drawn_on(finding.name)
         for reading in report.readings
         for finding in reading.findings
         if finding.is_positive

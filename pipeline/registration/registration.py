@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from core.domain.registration import ModelState, Registration
+from core.domain.registration import ModelState, Registration, SecondReader
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.files import sync_folders
 from core.settings import Settings
 from core.store.store import Store
 from fairness.policy import Level
+from inference.select import takes_the_same
 from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
 from models.registry import load_registry
@@ -37,11 +38,13 @@ def register(
     state: ModelState | None = None,
     data: Path | None = None,
     may_run_checks: bool = True,
+    second_reader: SecondReader | None = None,
 ) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
-    `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
-    never begins to read for people by itself. Registering the same bytes again changes nothing. `data`: a labelled set
+    `state`: live or shadow; by default live unless a version of its name is live, or another model of the site that
+    takes the same images: then shadow, so that it never begins to read for people by itself. Live beside such a model
+    needs the signature of a `second_reader`. Registering the same bytes again changes nothing. `data`: a labelled set
     to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
@@ -53,7 +56,11 @@ def register(
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
         OnnxModel.load(package, threads=1)
-        record = _record(package, state or _first_state(package, settings, store))
+        state = state or _first_state(package, settings, store)
+        if state is ModelState.LIVE:
+            _require_signature(package, settings, store, second_reader)
+        is_second = bool(_first_readers(package, settings, store))
+        record = _signed(_record(package, state), second_reader if is_second else None)
         _refuse_other_bytes(record, store)
         if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
             if data:
@@ -68,11 +75,23 @@ def register(
     return store.models.add(record)
 
 
-def change_state(name: str, version: str, state: ModelState, settings: Settings, store: Store) -> Registration:
+def change_state(
+    name: str,
+    version: str,
+    state: ModelState,
+    settings: Settings,
+    store: Store,
+    *,
+    second_reader: SecondReader | None = None,
+) -> Registration:
     """Make a version live, shadow or retired; a shipped version gets its record now.
 
-    Raises ConfigurationError when there is no such version, IntegrityError when it does not verify but is to run.
+    Raises ConfigurationError when there is no such version, or when another live model of the site takes the same
+    images and no `second_reader` signed; IntegrityError when it does not verify but is to run.
     """
+    if state is ModelState.LIVE:
+        package = site_registry(settings, store).find(name, version)
+        _require_signature(package, settings, store, second_reader)
     known = [record.title for record in store.models.records()]
     if f"{name} {version}" not in known:
         load_registry().find(name, version)  # raises when it does not ship
@@ -80,7 +99,7 @@ def change_state(name: str, version: str, state: ModelState, settings: Settings,
         store.models.add(_record(entry.package, entry.state, origin="shipped"))
     elif state is not ModelState.RETIRED:
         site_registry(settings, store).find(name, version)  # raises when it does not verify
-    return store.models.change_state(name, version, state, by=account())
+    return store.models.change_state(name, version, state, by=account(), second_reader=second_reader)
 
 
 def account() -> str:
@@ -145,7 +164,38 @@ def _judged(record: Registration, gates: Checks, store: Store) -> Registration:
 
 def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:
     live = {other.model.name for other in site_registry(settings, store).packages}
-    return ModelState.SHADOW if package.model.name in live else ModelState.LIVE
+    is_second = package.model.name in live or _first_readers(package, settings, store)
+    return ModelState.SHADOW if is_second else ModelState.LIVE
+
+
+def _first_readers(package: ModelPackage, settings: Settings, store: Store) -> list[str]:
+    """The live models of the site, of other names, that take images that `package` takes; a shipped one gives way."""
+    return [
+        entry.registration.title
+        for entry in site_registry(settings, store).entries
+        if entry.registration is not None
+        and entry.registration.origin == "site"
+        and entry.state is ModelState.LIVE
+        and entry.package.model.name != package.model.name
+        and takes_the_same(entry.package.accepts, package.accepts)
+    ]
+
+
+def _require_signature(
+    package: ModelPackage, settings: Settings, store: Store, second_reader: SecondReader | None
+) -> None:
+    if second_reader is None and (others := _first_readers(package, settings, store)):
+        title = f"{package.model.name} {package.model.version}"
+        raise ConfigurationError(
+            f"{title} takes images that {others[0]} reads; for both to read them, sign it: "
+            f'candor models live {title} --as NAME --because "..."'
+        )
+
+
+def _signed(record: Registration, second_reader: SecondReader | None) -> Registration:
+    if second_reader is None:
+        return record
+    return replace(record, second_reader_signed_by=second_reader.by, second_reader_because=second_reader.because)
 
 
 def _record(package: ModelPackage, state: ModelState, *, origin: str = "site") -> Registration:
