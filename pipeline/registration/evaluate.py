@@ -12,6 +12,7 @@ import dataclasses
 import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,6 @@ from pipeline.registration.audit_of_file import Asked, audit_of
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
-OPACITY = "lung_opacity"  # the finding with enough boxes
 _THREADS = 2
 _SMALLEST_ROWS = 128  # smaller images were only trained on
 
@@ -163,28 +163,35 @@ def _localisation(
     scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
 ) -> dict[str, Any]:
     """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
-    if OPACITY not in scored.findings or not any(example.boxes for example in scored.examples):
+    boxed = _most_boxed(scored)
+    if boxed is None:
         return {"localisation": {}}
+    words_of_finding = boxed.replace("_", " ")
     tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
     figures = {
-        f"lung opacity, test, {words}": evaluation.localisation(scored, OPACITY, scored.at(*rows))
+        f"{words_of_finding}, test, {words}": evaluation.localisation(scored, boxed, scored.at(*rows))
         for words, rows in tiers.items()
     }
-    control = _control(scored, examples, package, told)
+    control = _control(scored, boxed, examples, package, told)
     if control is None:
         return {"localisation": figures}
     figures |= {
-        f"control: frozen ImageNet features, test, {words}": evaluation.localisation(
-            control, OPACITY, control.at(*rows)
-        )
+        f"control: frozen ImageNet features, test, {words}": evaluation.localisation(control, boxed, control.at(*rows))
         for words, rows in tiers.items()
     }
-    gain = evaluation.localisation_gain(scored, control, OPACITY, scored.at(512, 1024))
+    gain = evaluation.localisation_gain(scored, control, boxed, scored.at(512, 1024))
     return {"localisation": figures, "localisation_gain": gain}
 
 
+def _most_boxed(scored: Scored) -> str | None:
+    """The finding of the model that readers boxed on the most images; None without boxes."""
+    counts = Counter(name for example in scored.examples for name in {box.finding for box in example.boxes})
+    known = [name for name in scored.findings if counts[name]]
+    return max(known, key=lambda name: counts[name], default=None)
+
+
 def _control(
-    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
+    scored: Scored, finding: str, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
 ) -> Scored | None:
     """The control needs torch and training images; without either there is none."""
     training = [example for example in examples if example.split == "train"]
@@ -197,8 +204,8 @@ def _control(
         return None
     size = _training(package).get("recipe", {}).get("network_size", 224)
     told("fitting the control", 0, 1)
-    network = frozen_control(training, OPACITY, size)
-    boxed = score(network, [OPACITY], [example for example in scored.examples if example.boxes], size)
+    network = frozen_control(training, finding, size)
+    boxed = score(network, [finding], [example for example in scored.examples if example.boxes], size)
     told("fitting the control", 1, 1)
     return boxed
 

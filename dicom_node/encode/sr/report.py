@@ -15,7 +15,6 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ComprehensiveSRStorage
 
-from core.domain.model import ModelVersion
 from core.domain.report import CohortMetric, ObjectKind, Reading, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
@@ -82,7 +81,7 @@ def _predecessor(report: Report) -> Dataset:
 
 
 def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
-    children: list[hd.ContentItem] = [*hd.LanguageOfContentItemAndDescendants(_LANGUAGE), *_observers(report)]
+    children: list[hd.ContentItem] = [*hd.LanguageOfContentItemAndDescendants(_LANGUAGE), *_observer(report)]
     procedure = concepts.PROCEDURES.get(sources.study.get("Modality", ""), concepts.ANY_PROCEDURE)
     children.append(code(concepts.PROCEDURE_REPORTED, procedure, HAS_CONCEPT_MOD))
     if images := sources.images:
@@ -93,12 +92,9 @@ def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
     return container(concepts.IMAGING_MEASUREMENT_REPORT, children, relationship=None, template="1500")
 
 
-def _observers(report: Report) -> list[hd.ContentItem]:
-    """The observers are the model versions (TID 1004); Candor itself where no model speaks."""
-    return [item for model in report.models or (None,) for item in _observer(model)]
-
-
-def _observer(model: ModelVersion | None) -> list[hd.ContentItem]:
+def _observer(report: Report) -> list[hd.ContentItem]:
+    """The observer is the model version (TID 1004); Candor itself where none read, or several did: groups name theirs."""
+    model = report.models[0] if len(report.models) == 1 else None
     identity = hd.DeviceObserverIdentifyingAttributes(
         uid=device_uid(model),
         name=f"{model.name} {model.version}" if model else MANUFACTURER,
