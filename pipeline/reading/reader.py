@@ -74,6 +74,7 @@ class RememberingReader:
     def _predict(self, choice: Choice) -> Prediction:
         this = (choice.package.model.device_uid, choice.what.key)
         if self._deaths[this] >= MOST_DEATHS:
+            del self._deaths[this]  # a person may start the study again
             raise CandorError(f"the model runner died {MOST_DEATHS} times, or was too slow, on this image")
         try:
             prediction = self._models.predict(choice.package.model, choice.what)

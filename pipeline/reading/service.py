@@ -19,7 +19,7 @@ from core.domain.report import ObjectKind, Report, ResultObject
 from core.domain.study import Instance
 from core.store.objects import ObjectStore
 from models.package.format import ModelPackage
-from pipeline.reading.children import Child
+from pipeline.reading.children import LONGEST_JOB_SECONDS, Child
 from pipeline.reading.loaded_models import Encoders, Files, LoadedModels
 
 
@@ -37,10 +37,21 @@ class ModelService(Protocol):
 class LocalModels:
     """Two children: one has the models, one writes the results, so that reports do not queue behind images."""
 
-    def __init__(self, packages: Sequence[ModelPackage], objects: ObjectStore, *, threads: int) -> None:
+    def __init__(
+        self,
+        packages: Sequence[ModelPackage],
+        objects: ObjectStore,
+        *,
+        threads: int,
+        longest_seconds: int = LONGEST_JOB_SECONDS,
+    ) -> None:
         versions = tuple(package.model for package in packages)
         self._objects = objects
-        self._models = Child(LoadedModels, arguments=(tuple(packages), threads or os.cpu_count() or 1))
+        self._models = Child(
+            LoadedModels,
+            arguments=(tuple(packages), threads or os.cpu_count() or 1),
+            longest_seconds=longest_seconds,
+        )
         self._encoders = Child(Encoders, arguments=(versions,))
 
     def predict(self, model: ModelVersion, what: ModelInput) -> Prediction:

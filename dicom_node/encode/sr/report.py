@@ -93,7 +93,7 @@ def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
 
 
 def _observer(report: Report) -> list[hd.ContentItem]:
-    """The observer is the model version (TID 1004); Candor itself where none read, or several did: groups name theirs."""
+    """The observer is the model version (TID 1004); Candor itself where none or several read: groups name theirs."""
     model = report.models[0] if len(report.models) == 1 else None
     identity = hd.DeviceObserverIdentifyingAttributes(
         uid=device_uid(model),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from core.domain.registration import ModelState, Registration
+from core.domain.registration import ModelState, Registration, SecondReader
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
 from core.store.store import Store, open_store
@@ -25,7 +25,7 @@ from pipeline.data_folder import make_data_folder
 from pipeline.installed_models import site_registry
 from pipeline.registration import registration
 from pipeline.registration.registration import change_state
-from tests.known_model import make_known_model, pass_the_gate
+from tests.known_model import make_known_model, make_known_volume_model, pass_the_gate
 
 VERSION = load_package(ZOO / "chest_radiograph").model.version
 SHIPPED = f"chest_radiograph {VERSION}"
@@ -189,6 +189,52 @@ def test_a_new_version_begins_as_a_shadow_and_takes_over_only_on_command(house, 
         ("model.live", "bright_patch 1.0.0"),
     ]
     assert store.trail.verify() == []
+
+
+def test_a_second_model_for_the_same_images_is_a_shadow_until_a_person_signs(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path / "1"), settings, store)
+    register(make_known_model(tmp_path / "2", name="second_look"), settings, store)
+    assert states(house)["second_look 1.0.0"] is ModelState.SHADOW
+    with pytest.raises(ConfigurationError, match=r"takes images that bright_patch 1\.0\.0 reads"):
+        change_state("second_look", "1.0.0", ModelState.LIVE, settings, store)
+    with pytest.raises(ConfigurationError, match="--as NAME --because"):
+        register(make_known_model(tmp_path / "3", name="third"), settings, store, state=ModelState.LIVE)
+    signature = SecondReader(by="Dr. A", because="to compare")
+    change_state("second_look", "1.0.0", ModelState.LIVE, settings, store, second_reader=signature)
+    registry = site_registry(settings, store)
+    assert {p.model.name: p.is_second_reader for p in registry.packages} == {
+        "bright_patch": False,
+        "second_look": True,
+        "chest_radiograph": False,
+    }
+    entry = registry.entry("second_look")
+    assert entry.registration is not None
+    assert (entry.registration.second_reader_signed_by, entry.registration.second_reader_because) == (
+        "Dr. A",
+        "to compare",
+    )
+    change_state("second_look", "1.0.0", ModelState.SHADOW, settings, store)
+    with pytest.raises(ConfigurationError, match="sign it"):
+        change_state("second_look", "1.0.0", ModelState.LIVE, settings, store)
+
+
+def test_the_shipped_model_gives_way_to_one_of_the_site_and_reads_too_when_signed(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
+    with pytest.raises(ConfigurationError, match="sign it"):
+        change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store)
+    signature = SecondReader(by="Dr. A", because="both are of use")
+    change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store, second_reader=signature)
+    assert site_registry(settings, store).find("chest_radiograph").is_second_reader
+
+
+def test_a_model_of_other_images_needs_no_signature(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path / "1"), settings, store)
+    register(make_known_volume_model(tmp_path / "2"), settings, store)
+    assert states(house)["bright_block 1.0.0"] is ModelState.LIVE
 
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
