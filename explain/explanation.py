@@ -44,9 +44,14 @@ def explain(
     values, passes = map_of(subject, subject.square, finding, chosen, settings, seed=seed, watch=watch)
     in_source = [subject.frame.to_source(values)]
     (saliency,) = saliencies_of(in_source, finding, (subject.sop_instance_uid,), chosen.code)
-    told: dict[str, float | int | str] = {"method": chosen.words, **settings, "seed": seed, "forward_passes": passes}
+    of_method: dict[str, float | int | str] = {
+        "method": chosen.words,
+        **settings,
+        "seed": seed,
+        "forward_passes": passes,
+    }
     figures = None if budget is None else _faithfulness(subject, finding, chosen, settings, values, budget, seed, watch)
-    return replace(saliency, parameters={**saliency.parameters, **told}, faithfulness=figures)
+    return replace(saliency, parameters={**saliency.parameters, **of_method}, faithfulness=figures)
 
 
 def map_of(

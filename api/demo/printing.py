@@ -52,7 +52,7 @@ class Waiting:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) -> None:
-    """One report as text, findings, time per hop, and where everything lies."""
+    """One report as text, findings, time per hop, and where everything is."""
     _print_report(outcomes, console)
     console.print(_findings_table(outcomes))
     _print_cohorts(outcomes, console)
@@ -90,7 +90,7 @@ def _print_cohorts(outcomes: Sequence[Outcome], console: Console) -> None:
 
 
 def _print_report(outcomes: Sequence[Outcome], console: Console) -> None:
-    """The report with the most to say, as it lies in the PACS."""
+    """The report with the most to say, as it is in the PACS."""
     candidates = [(len(text), text, outcome.name) for outcome in outcomes for text in outcome.sr_texts]
     if candidates:
         _, text, name = max(candidates)

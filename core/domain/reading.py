@@ -34,7 +34,7 @@ class CohortFacts:
 class ReadingRecord:
     """One revision of one study as one model version read it: a row of the audit.
 
-    `patient` is a keyed hash; a study without PatientID stands for a patient of its own. `probabilities` 0..1,
+    `patient` is a keyed hash; a study without PatientID counts as a patient of its own. `probabilities` 0..1,
     the highest among the images of the study, and `above` (at or above the operating point that was in force, on any of
     them) by finding name; both empty unless reported.
     `turnaround_seconds`: last image to report; None when it failed. Model fields are "" when no model came to it.

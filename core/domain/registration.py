@@ -1,8 +1,8 @@
 """What an installation signs when it takes a model version: which bytes, when, by whom, how the gates ended.
 
-The record is signed with Ed25519 by the site's own key (`SiteKey.model_signing_seed`), so that a package can be held
-against it at every start, and a copy of it proves elsewhere which model ran. A version never changes its bytes; what
-may change is its state, and each change is signed anew and leaves an event in the trail.
+The record is signed with Ed25519 by the site's own key (`SiteKey.model_signing_seed`), so that a package is compared
+with it at every start, and a copy of it proves elsewhere which model ran. A version never changes its bytes; what
+may change is its state, and each change is signed again and leaves an event in the trail.
 """
 
 from __future__ import annotations

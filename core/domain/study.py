@@ -97,7 +97,7 @@ class Study:
 
 
 class StudyState(StrEnum):
-    """Where a study stands; `core.states` holds the allowed transitions."""
+    """How far a study is; `core.states` holds the allowed transitions."""
 
     RECEIVING = "receiving"  # images arrive; not complete yet
     COMPLETE = "complete"  # the completion rule held; waiting for the worker
@@ -124,6 +124,6 @@ class Image:
 
     @property
     def frame(self) -> SquareFrame:
-        """How this image lies in the square that models see."""
+        """Where this image is in the square that models see."""
         rows, columns = self.pixels.shape
         return SquareFrame.of(rows, columns, self.row_spacing_mm, self.column_spacing_mm)

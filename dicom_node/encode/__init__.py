@@ -17,7 +17,7 @@ from core.domain.report import ObjectKind, Report, ResultObject
 from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
-from dicom_node.encode.pmap import encode_pmap, lies_in_a_frame_of_reference
+from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
 from dicom_node.encode.sc import encode_sc
 from dicom_node.encode.seg import can_be_segmented, encode_seg
 from dicom_node.encode.sources import Located, Sources, Subject
@@ -71,7 +71,7 @@ def _of_map(subject: Subject, kind: ObjectKind) -> Iterator[ResultObject]:
     if kind is ObjectKind.GSPS:
         yield encode_gsps(subject)
     elif kind is ObjectKind.PMAP:
-        if all(map(lies_in_a_frame_of_reference, sources)):
+        if all(map(has_frame_of_reference, sources)):
             yield encode_pmap(subject)
     elif any(located.saliency.mask.any() for located in subject.shown) and all(map(can_be_segmented, sources)):
         yield encode_seg(subject, kind)

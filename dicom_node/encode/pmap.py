@@ -1,4 +1,4 @@
-"""Parametric Map of a saliency: the values themselves as 32-bit floats, where the image lies in a Frame of Reference.
+"""Parametric Map of a saliency: the values themselves as 32-bit floats, where the image has a Frame of Reference.
 
 For research viewers that read numbers off a map. It must share the source's Frame of Reference (PS3.3 A.75), so a
 radiograph gets none: the pipeline says so in results.json and in the log (dicom_node.sop_classes says why).
@@ -29,8 +29,8 @@ from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import why_no_parametric_map
 
 
-def lies_in_a_frame_of_reference(source: Dataset) -> bool:
-    """Whether the source is of a kind that a Parametric Map can be made for, and says where it lies."""
+def has_frame_of_reference(source: Dataset) -> bool:
+    """Whether the source is of a kind that a Parametric Map can be made for, and says where it is."""
     return not why_no_parametric_map(source.get("SOPClassUID", "")) and "FrameOfReferenceUID" in source
 
 

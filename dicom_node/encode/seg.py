@@ -2,7 +2,7 @@
 
 highdicom packs the bits and builds the functional groups; our shell goes over its result, because highdicom takes
 times and the dimension UID from clock and chance, and leaves Patient Orientation out. A radiograph has no frame
-of reference, so the segmentation stands in the pixel space of its source image (PS3.3 A.51).
+of reference, so the segmentation is in the pixel space of its source image (PS3.3 A.51).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import PARAMETRIC_MAP_SOURCES
 
 _SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
-_COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: told apart by colour-blind readers
+_COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: distinct for colour-blind readers
 
 
 def can_be_segmented(source: Dataset) -> bool:
-    """Whether a segmentation can be placed: a CT or MR must say where it lies, a radiograph need not."""
+    """Whether a segmentation can be placed: a CT or MR must say where it is, a radiograph need not."""
     return "FrameOfReferenceUID" in source or source.get("SOPClassUID") not in PARAMETRIC_MAP_SOURCES
 
 

@@ -34,8 +34,8 @@ def decode(part10: bytes, *, frame: int = 0) -> Image:
 def decode_values(part10: bytes, window: tuple[float, float]) -> Image:
     """The one frame of a Part 10 file as its rescaled values (PS3.3 C.11.1; of a CT Hounsfield units), for a model.
 
-    `window` of them becomes 0..1, what is outside is cut off; nothing is inverted and no VOI LUT applied. Raises
-    InvalidStudy, also for a CT without Rescale Slope and Intercept: its values mean nothing.
+    `window` of them becomes 0..1, what is outside is cut off, and padding is as low as air; nothing is inverted and no
+    VOI LUT applied. Raises InvalidStudy, also for a CT without Rescale Slope and Intercept: its values mean nothing.
     """
     header = read_header(part10)
     values = Values(header)
@@ -49,6 +49,8 @@ def decode_values(part10: bytes, window: tuple[float, float]) -> Image:
         raise InvalidStudy("a slice has more than one sample a pixel")
     low, high = window
     pixels = np.clip((stored * slope + intercept - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    if (padding := values.integer("PixelPaddingValue")) is not None:
+        pixels[stored == padding] = 0.0
     row_spacing, column_spacing = _spacing((header,))
     return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing)
 

@@ -1,6 +1,6 @@
 """What gradient methods ask of a model: scores, the slope of a score, and the last feature maps with theirs.
 
-In numpy, so that nobody else needs torch. Two makers: `from_weights` for the ONNX file of a package, and
+In numpy, so that no other module needs torch. Two ways to make one: `from_weights` for the ONNX file of a package, and
 `TorchNetwork` around any torch module (images of two or three dimensions) whose feature layer is named.
 """
 

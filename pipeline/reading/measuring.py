@@ -1,6 +1,6 @@
 """How far to trust each map, measured once per input and model version, and never at the cost of those who wait.
 
-In the quiet period a study's figures cost nobody time (pipeline.assemble reads ahead). A report that comes to its turn
+In the quiet period a study's figures delay no report (pipeline.assemble reads ahead). A report that comes to its turn
 without them is measured then, unless more studies wait than can be read at once: in such a burst, and on a machine
 that is set to `sampled`, a tenth of the studies is measured, drawn by a hash, and their figures say so.
 """

@@ -1,7 +1,7 @@
 """The gates of a registration: for whom does the model fail (fairness audit), and may its maps be shown (explanation)?
 
 Both read what the maker put into the package, and only where it is of these very weights. The gate for maps is run here
-unless a maker whom the site trusts signed what it found, or where the site has data of its own; the result then stands
+unless a maker whom the site trusts signed what it found, or where the site has data of its own; the result is then
 in the record, not in the package, whose bytes are the maker's. What the policy of the site blocks is not registered;
 maps that failed are withheld, and the model may run without them.
 """

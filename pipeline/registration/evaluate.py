@@ -91,7 +91,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
 
 
 def _in_silence(_what: str, _done: int, _of: int) -> None:
-    """Whoever registers a model waits a quarter of a minute; no bar is needed."""
+    """The person who registers a model waits a quarter of a minute; no bar is needed."""
 
 
 def question(package: ModelPackage) -> Asked:

@@ -43,9 +43,9 @@ def register(
     """Take the package in `folder` into the registry of the site and return its record.
 
     `state`: live or shadow; by default live unless a version of its name is live, or another model of the site that
-    takes the same images: then shadow, so that it never begins to read for people by itself. Live beside such a model
-    needs the signature of a `second_reader`. Registering the same bytes again changes nothing. `data`: a labelled set
-    to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
+    takes the same images: then shadow, so that it never begins to read for people by itself. Live together with such a
+    model needs the signature of a `second_reader`. Registering the same bytes again changes nothing. `data`: a
+    labelled set to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
@@ -126,7 +126,7 @@ def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
 
 
 def _move(copy: Path, target: Path, package: ModelPackage) -> None:
-    """To the final name. What lies there without a record, or no longer as recorded, is replaced."""
+    """To the final name. What is there without a record, or no longer as recorded, is replaced."""
     target.parent.mkdir(exist_ok=True)
     if target.exists():
         if not differences(package.files, files_of(target)):

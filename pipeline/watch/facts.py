@@ -122,7 +122,7 @@ def failed_reading(study: Study, key: bytes, *, at: float) -> ReadingRecord:
 
 
 def patient_pseudonym(study: Study, key: bytes) -> str:
-    """One name for one patient; a study without PatientID cannot be linked and stands for itself."""
+    """One name for one patient; a study without PatientID cannot be linked and counts as one."""
     patient = study.patient
     if not patient.patient_id:
         return study.study_id

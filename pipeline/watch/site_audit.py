@@ -1,7 +1,7 @@
 """The audit of this site: what its own readings and ground truth say of a model, cohort by cohort.
 
 Figures with truth are those of `fairness.audit.run`; what is known without truth (failures, turnaround, overrides, the
-last 30 days) stands beside them. An audit that is kept gets a number, and from then on reports quote it.
+last 30 days) is added to them. An audit that is kept gets a number, and from then on reports quote it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from pipeline.watch.cohort_lines import cohorts_file
 BY = ("sex", "age_band", "view", "portable", "kvp_band", "manufacturer", "institution", "calling_ae_title")
 SOURCE = "what this site read and verified"
 DRAWS = 1000
-DRAWS_DAILY = 200  # beside the work of the day
+DRAWS_DAILY = 200  # during the work of the day
 _log = structlog.get_logger()
 
 
