@@ -48,7 +48,7 @@ def fill_site(
             turnaround_seconds=None if failed else float(random.uniform(2, 4)),
             read_at=now - DAY_SECONDS * float(random.uniform(0, 300)),
         )
-        rows.append({**asdict(row), "report_id": row.study_id})
+        rows.append({**asdict(row), "report_id": f"{row.study_id}.{row.revision}"})
         if not failed and random.random() < verified:
             answer = GroundTruth(
                 study_id=row.study_id,
