@@ -22,7 +22,7 @@ from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import select
 from models.package.format import ModelPackage
-from pipeline.reading.service import ShadowModels
+from pipeline.reading.service import ModelService
 from pipeline.watch.facts import any_above, highest
 
 _log = structlog.get_logger()
@@ -39,7 +39,7 @@ class Shadow:
 class ShadowLoop:
     """Reads one study after the other for each shadow version."""
 
-    def __init__(self, store: Store, shadows: Sequence[Shadow], models: ShadowModels) -> None:
+    def __init__(self, store: Store, shadows: Sequence[Shadow], models: ModelService) -> None:
         self._store = store
         self._shadows = shadows
         self._models = models

@@ -197,8 +197,10 @@ def test_analysis_reads_with_every_model_of_the_folder(tmp_path):
         (tmp_path / "in" / f"{number}.dcm").write_bytes(image.part10)
     answer = analyze(tmp_path, "in", "--out", "out", "--objects", "sr,sc,seg")
     assert answer.returncode == 0, answer.stderr
-    (entry,) = json.loads((tmp_path / "out" / "results.json").read_text())["studies"]
-    assert [reading["model"]["name"] for reading in entry["readings"]] == ["bright_patch"] * 2 + ["second_look"] * 2
-    paths = [item["path"] for item in entry["objects"]]
+    (study,) = json.loads((tmp_path / "out" / "results.json").read_text())["studies"]
+    entry = StudyEntry.model_validate(study)
+    assert entry.timings_seconds["total"] > 0
+    assert [reading.model.name for reading in entry.readings] == ["bright_patch"] * 2 + ["second_look"] * 2
+    paths = [item.path for item in entry.objects]
     assert len(paths) == len(set(paths)) == 9
     assert all((tmp_path / "out" / path).exists() for path in paths)
