@@ -153,7 +153,7 @@ class IntakeStore:
         """Index the stored object; what could not be indexed is not kept, or repeated sending would fill the disk."""
         try:
             return self._insert(arrival, stored, digest)
-        except Exception:
+        except Exception:  # boundary to the database: whatever failed, the object goes and the error is passed on
             self._objects.delete(stored.object_key)
             raise
 

@@ -27,7 +27,7 @@ from models.training.chest.train import Recipe, predict
 
 NAME = "chest_radiograph"
 FLOOR = 0.70  # lower bound of the 95 % interval of AUROC on test patients, below which a finding does not ship
-_COMPARED = 200  # held-out radiographs on which the exported file is held against torch
+_COMPARED = 200  # held-out radiographs on which the exported file is compared with torch
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 _PROSE = Path(__file__).with_name("package.json")  # intended use, what is accepted, attribution
 

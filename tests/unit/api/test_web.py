@@ -166,7 +166,7 @@ def test_every_route_names_the_permission_it_needs(app):
         "/api/studies/{study_id}/explanations",
         "/api/studies/{study_id}/explanations/{job_id}",
     }
-    assert len(routes) == len(app.routes), "a route beside ours: documentation pages, mounts"
+    assert len(routes) == len(app.routes), "a route that is not ours: documentation pages, mounts"
     for route in routes:
         guards = [getattr(dependency.call, "permission", None) for dependency in route.dependant.dependencies]
         assert any(isinstance(guard, Permission) for guard in guards), route.path
@@ -187,7 +187,7 @@ def test_looking_at_studies_is_recorded_and_health_checks_are_not(client, store)
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/studies", "/api/studies/abc"])
-def test_strangers_and_proxies_are_turned_away_and_recorded(app, store, path):
+def test_other_addresses_and_proxies_are_refused_and_recorded(app, store, path):
     unrelated = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 1))
     proxied = TestClient(app, base_url="http://127.0.0.1", client=LOCAL, headers={"X-Forwarded-For": "192.0.2.7"})
     for client in (unrelated, proxied):
@@ -213,7 +213,7 @@ def test_it_refuses_to_listen_where_others_can_reach_it(store, settings, address
         create_app(store, settings.model_copy(update={"web_host": address}))
 
 
-def test_a_taken_port_is_told_in_one_sentence(settings):
+def test_a_taken_port_is_reported_in_one_sentence(settings):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

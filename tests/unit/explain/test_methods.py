@@ -34,7 +34,7 @@ def mass_inside(values, inside):
 
 
 @pytest.mark.parametrize("method", [m for m in CLAIMING if m.needs != "maps"], ids=lambda method: method.name)
-def test_the_mass_of_the_map_lies_in_the_planted_lesion(method):
+def test_the_mass_of_the_map_is_in_the_planted_lesion(method):
     image, inside = FLAT
     values = map_of(method, planted_network(2), image, **FINER.get(method.name, {}))
     assert values.shape == image.shape
@@ -50,7 +50,7 @@ def test_also_in_a_volume(method):
     assert mass_inside(values, inside) >= 0.95
 
 
-def test_the_map_of_the_graph_lies_in_the_planted_lesion():
+def test_the_map_of_the_graph_is_in_the_planted_lesion():
     image, inside = FLAT
     graph = OnnxGraph.of(planted_lesion_model(), maps="class_activation")
     logits, maps = graph.predict(image[None, None])

@@ -88,7 +88,7 @@ def test_a_site_defines_cohorts_as_data():
         ({"bands": {"x": {"over": "kvp", "edges": [90], "why": 1}}}, "unknown keys why"),
     ],
 )
-def test_a_wrong_definition_is_told_by_its_place(document, words):
+def test_a_wrong_definition_is_named_by_its_place(document, words):
     with pytest.raises(ConfigurationError, match=words):
         parse_definition(document)
 

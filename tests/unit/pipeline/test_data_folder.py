@@ -28,7 +28,7 @@ def split_tables(text):
     return plain, tls, dicom, folder
 
 
-def test_it_makes_a_private_folder_a_key_beside_it_and_a_database_that_opens(tmp_path):
+def test_it_makes_a_private_folder_a_key_next_to_it_and_a_database_that_opens(tmp_path):
     settings = make_data_folder(tmp_path / "data")
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
     assert settings.site_key_file == tmp_path / "data.key"

@@ -118,5 +118,5 @@ def test_figures_are_kept_by_image_model_and_finding_and_the_first_ones_stay(sto
     store.faithfulness.remember("1.2.3", MODEL, {"opacity": dataclasses.replace(FIGURES, stability=0.1)})
     assert store.faithfulness.of("1.2.3", MODEL) == {"opacity": FIGURES}
     assert store.faithfulness.of("1.2.4", MODEL) == {}
-    calibrated_anew = dataclasses.replace(MODEL, version="2", device_uid="2.25.2")
-    assert store.faithfulness.of("1.2.3", calibrated_anew) == {}, "the figures are of calibrated probabilities"
+    recalibrated = dataclasses.replace(MODEL, version="2", device_uid="2.25.2")
+    assert store.faithfulness.of("1.2.3", recalibrated) == {}, "the figures are of calibrated probabilities"

@@ -1,4 +1,4 @@
-"""The outbox keeps order, pauses a destination that is away and holds up nobody else."""
+"""The outbox keeps order, pauses a destination that is away and holds up no other."""
 
 from dataclasses import replace
 
@@ -142,7 +142,7 @@ def test_commitment_is_recorded_and_what_is_not_committed_is_sent_again(store):
     assert store.outbox.pending("PACS")[0].status is DeliveryStatus.PENDING
 
 
-def test_an_sr_that_nobody_gets_is_nobodys_predecessor(store):
+def test_an_sr_that_is_sent_nowhere_is_no_predecessor(store):
     keep_and_file(store, "1", destinations=())
     store.intake.keep(arrival("1", "late"))
     second = file_report(store, "1")

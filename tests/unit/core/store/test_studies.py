@@ -173,7 +173,7 @@ def test_a_state_that_cannot_follow_is_refused():
     assert set(TRANSITIONS) == set(StudyState)
 
 
-def test_nothing_readable_lies_on_disk(store, tmp_path):
+def test_nothing_readable_is_on_disk(store, tmp_path):
     store.intake.keep(arrival("1", "1", part10=b"Canary^Name " * 1000))
     store.close()
     for path in (tmp_path / "data").rglob("*"):
