@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(description="the data folder; given with `--data`, not in `candor.toml`")
     key_file: Path | None = Field(
-        default=None, description="site key; default: the data folder's name + .key, beside it"
+        default=None, description="site key; default: the data folder's name + .key, next to it"
     )
     database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
     workflow_database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")

@@ -244,7 +244,7 @@ class StudyStore:
             return [_study_row(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[StudyState, int]:
-        """How many studies stand in each state."""
+        """How many studies are in each state."""
         query = select(studies.c.state, func.count()).group_by(studies.c.state)
         with self._reader.connect() as connection:
             found = {StudyState(state): int(n) for state, n in connection.execute(query)}
