@@ -12,10 +12,10 @@ from itertools import groupby
 
 import structlog
 
-from core.destinations import AnyDestination
 from core.domain.delivery import Delivered, Delivery, Outcome, RetryLater, SetAside
 from core.errors import IntegrityError, InvalidStudy, Unavailable
 from core.settings import Settings
+from core.settings.destinations import AnyDestination
 from core.store.store import Store
 from pipeline.carriers import Carrier, carrier_for
 

@@ -22,13 +22,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.destinations import FolderDestination
 from core.domain.registration import ModelState
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables
+from core.settings.destinations import FolderDestination
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.intake import Kept

@@ -92,7 +92,7 @@ class Study:
 
 
 class StudyState(StrEnum):
-    """Where a study stands; `core.states` holds the allowed transitions."""
+    """Where a study stands; `core.domain.states` holds the allowed transitions."""
 
     RECEIVING = "receiving"  # images arrive; not complete yet
     COMPLETE = "complete"  # the completion rule held; waiting for the worker

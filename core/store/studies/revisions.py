@@ -15,9 +15,9 @@ from itertools import groupby
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
 
 from core.clock import Clock
+from core.domain.states import check_transition
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
-from core.states import check_transition
 from core.store.engine import read_only
 from core.store.studies.intake import InstanceRole
 from core.store.studies.records import instance_from_json, patient_from_json

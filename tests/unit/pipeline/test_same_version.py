@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from core.destinations import DicomDestination
 from core.domain.explanation_job import JobState
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.settings import Settings
+from core.settings.destinations import DicomDestination
 from core.store.store import Store, open_store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision

@@ -18,8 +18,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.backoff import Backoff
-from core.destinations import LOOPBACK, DestinationSettings, TlsSettings
 from core.errors import ConfigurationError
+from core.settings.destinations import LOOPBACK, DestinationSettings, TlsSettings
 
 PREFIX = "CANDOR_"
 SETTINGS_FILE = "candor.toml"
