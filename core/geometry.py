@@ -1,6 +1,6 @@
 """From the source's pixels to the square that models see, and back.
 
-Models take a square of isotropic pixels. `SquareFrame` says where a source image is in that square (scaled to
+Models take a square of isotropic pixels. `SquareFrame` says how a source image is placed in that square (scaled to
 isotropic pixels, centred, padded with black), so that a map in model space comes back to exactly the source's
 rows and columns, whatever the pixel spacing or the shape.
 """

@@ -22,18 +22,18 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.destinations import FolderDestination
 from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables
+from core.settings.destinations import FolderDestination
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.intake import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
-from dicom_node.files import files_under, is_dicom, received, study_of
+from dicom_node.files import files_under, is_dicom, receive_file, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
 from pipeline.registration.registration import account, register
@@ -180,7 +180,7 @@ def _keep(files_by_study: dict[str, list[Path]], store: Store, findings: Finding
 
 def _keep_one(path: Path, intake: StoreIntake, association_id: str, findings: Findings) -> bool:
     try:
-        kept = intake.keep(received(path, association_id=association_id, calling_ae_title=AE_TITLE))
+        kept = intake.keep(receive_file(path, association_id=association_id, calling_ae_title=AE_TITLE))
     except InvalidStudy as error:
         findings.reject(path, str(error))
         return False

@@ -1,8 +1,8 @@
 """What an installation signs when it takes a model version: which bytes, when, by whom, how the gates ended.
 
-The record is signed with Ed25519 by the site's own key (`SiteKey.model_signing_seed`), so that a package is compared
-with it at every start, and a copy of it proves elsewhere which model ran. A version never changes its bytes; what
-may change is its state, and each change is signed again and leaves an event in the trail.
+The record is signed with Ed25519 by the site's own key (`SiteKey.model_signing_seed`), so that a package can be
+checked against it at every start, and a copy of it proves elsewhere which model ran. A version never changes its
+bytes; what may change is its state, and each change is signed again and leaves an event in the trail.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class SecondReader:
 class Registration:
     """One model version of this installation.
 
-    `files`: SHA-256 of every file of the package, by its path in it. `signed_by`: the maker's public key, base64, ""
-    when the maker did not sign. `gates`: what each gate found, JSON values. Times are ISO 8601, UTC.
+    `files`: SHA-256 of every file of the package, by its path in it. `signed_by`: the publisher's public key,
+    base64, "" when the publisher did not sign. `gates`: what each gate found, JSON values. Times are ISO 8601, UTC.
     """
 
     name: str
@@ -76,7 +76,7 @@ class SignedRegistration:
 
 
 def signed(seed: bytes, registration: Registration) -> SignedRegistration:
-    """`registration` with a signature that anybody who has the site's public key can check."""
+    """`registration` with a signature that anyone with the site's public key can check."""
     document = {**asdict(registration), "state": registration.state.value}
     signature = Ed25519PrivateKey.from_private_bytes(seed).sign(_signed_text(document))
     return SignedRegistration(

@@ -97,7 +97,7 @@ class Study:
 
 
 class StudyState(StrEnum):
-    """How far a study is; `core.states` holds the allowed transitions."""
+    """How far a study is; `core.domain.states` holds the allowed transitions."""
 
     RECEIVING = "receiving"  # images arrive; not complete yet
     COMPLETE = "complete"  # the completion rule held; waiting for the worker

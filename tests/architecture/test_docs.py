@@ -13,10 +13,10 @@ from tokenize import COMMENT
 
 import pytest
 
-from core.destinations import DicomDestination, FolderDestination, TlsSettings
 from core.domain.report import ObjectKind, ReportStatus
+from core.domain.states import TRANSITIONS
 from core.settings import Settings
-from core.states import TRANSITIONS
+from core.settings.destinations import DicomDestination, FolderDestination, TlsSettings
 from pipeline.results_json import NotMadeEntry, ObjectEntry, StudyEntry
 from tests.contract.encode_cases import cases
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from core.destinations import DicomDestination
 from core.domain.explanation_job import JobState
 from core.domain.input import ModelInput
 from core.domain.report import Finding, ObjectKind, Reading, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.settings import Settings
+from core.settings.destinations import DicomDestination
 from core.store.store import Store, open_store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
