@@ -22,6 +22,10 @@ Floats = NDArray[np.floating]
 Truths = NDArray[np.bool_]
 
 
+Rounded = tuple[float | None, float | None, float | None]
+"""An estimate as a document holds it: value and 95 % interval, None where there was too little to say anything."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """A figure and its 95 % interval."""
@@ -30,10 +34,12 @@ class Estimate:
     low: float
     high: float
 
-    def as_list(self, digits: int = 4) -> list[float | None]:
-        """[value, low, high], rounded, for JSON; None where there was too little to say anything."""
-        figures = (self.value, self.low, self.high)
-        return [None if math.isnan(figure) else round(float(figure), digits) for figure in figures]
+    def rounded(self, digits: int = 4) -> Rounded:
+        """(value, low, high), rounded, for JSON; None where there was too little to say anything."""
+        value, low, high = (
+            None if math.isnan(figure) else round(float(figure), digits) for figure in (self.value, self.low, self.high)
+        )
+        return value, low, high
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan)
@@ -136,6 +142,76 @@ def average_precision(truths: Truths, scores: Floats) -> float:
     ends = np.append(np.flatnonzero(falling[1:] != falling[:-1]), len(falling) - 1)
     hits = np.cumsum(truths[order])[ends]
     return float((np.diff(hits, prepend=0) * hits / (ends + 1)).sum() / positives)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Localisation:
+    """How well one map finds the boxes; `covered` and `marked` are the shares of the image in boxes and in the region.
+
+    `pointing`: 1.0 where the map's highest cell is in a box (Zhang et al., IJCV 2018), else 0.0. `auprc`: average
+    precision of the cells. `iou`: intersection over union of boxes and region (Everingham et al., IJCV 2010).
+    """
+
+    pointing: float
+    auprc: float
+    iou: float
+    covered: float
+    marked: float
+
+    @property
+    def iou_by_chance(self) -> float:
+        """The IoU of a random region of the same size; a random point or order is right in `covered` of the image."""
+        both = self.covered * self.marked
+        return both / max(1e-9, self.covered + self.marked - both)
+
+
+def localisation(values: Floats, boxes: Truths) -> Localisation:
+    """Compare a map with the union of readers' boxes, both on one grid (rows, columns).
+
+    The region is where the map is at or above half its range, as reports draw it. A flat map has no region.
+    """
+    low, high = values.min(), values.max()
+    region = (values >= (low + high) / 2) & (high > low)
+    return Localisation(
+        pointing=float(boxes.flat[int(values.argmax())]),
+        auprc=average_precision(boxes.ravel(), values.ravel()),
+        iou=float((region & boxes).sum() / max(1, (region | boxes).sum())),
+        covered=float(boxes.mean()),
+        marked=float(region.mean()),
+    )
+
+
+def population_stability(reference: Floats, sample: Floats, bins: int = BINS) -> float:
+    """Population stability index of two samples of probabilities, 0 when they are distributed alike.
+
+    The sum of (q - p) ln(q / p) over bins of equal mass of the reference (Siddiqi, Credit Risk Scorecards, 2006). Half
+    an image is added to each bin, so that an empty one does not make it infinite.
+    """
+    return population_stability_sorted(np.sort(reference), np.sort(sample), bins)
+
+
+def population_stability_sorted(reference: Floats, sample: Floats, bins: int = BINS) -> float:
+    """`population_stability` of probabilities that rise already."""
+    edges = np.unique(_quantiles_sorted(reference, np.arange(1, bins) / bins))
+    before, now = (_shares_sorted(part, edges) for part in (reference, sample))
+    return float(np.sum((now - before) * np.log(now / before)))
+
+
+def _quantiles_sorted(rising: Floats, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quantiles as numpy makes them, without a pass over all values."""
+    places = shares * (len(rising) - 1)
+    below = places.astype(np.intp)
+    low, high = rising[below], rising[np.minimum(below + 1, len(rising) - 1)]
+    quantiles: NDArray[np.float64] = low + (high - low) * (places - below)
+    return quantiles
+
+
+def _shares_sorted(rising: Floats, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of values in each bin; a value at an edge belongs to the upper bin."""
+    bounds = np.concatenate(([0], np.searchsorted(rising, edges), [len(rising)]))
+    counts = np.diff(bounds) + 0.5
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def wilson(successes: int, trials: int) -> Estimate:

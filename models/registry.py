@@ -156,10 +156,10 @@ def _site_entry(folder: Path, record: SignedRegistration, records: Records) -> E
 
 def _withheld(registration: Registration) -> str | None:
     """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
-    gate = registration.gates.get("explanation", {})
-    if not gate.get("made_here"):
+    gate = registration.gates.get("explanation")
+    if gate is None or not gate.made_here:
         return None
-    return "" if gate["passed"] else f"this model's explanations failed the gate here: {'; '.join(gate['reasons'])}"
+    return "" if gate.passed else f"this model's explanations failed the gate here: {'; '.join(gate.reasons)}"
 
 
 def _is_over(record: SignedRegistration) -> bool:

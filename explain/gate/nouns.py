@@ -20,6 +20,7 @@ class Predicts(Protocol):
 
 
 MapMaker = Callable[[Predicts, Floats], Floats]
+"""Maps (n, findings, h, w), any grid, of images (n, side, side)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,7 @@ from core.statistics import (
     debiasing_slopes,
     newcombe,
     placements_sorted,
+    population_stability_sorted,
     two_proportions_p,
     wilson,
 )
@@ -34,7 +35,6 @@ from fairness.audit.resampling import Resampling
 
 ENOUGH = 30  # positives for what is about positives, negatives for what is about negatives
 _FEWEST_PER_BIN = 11
-_LEAST_SHARE = 1e-4  # of a bin without images, so that PSI stays finite
 _Z95 = 1.959963984540054
 
 
@@ -59,10 +59,6 @@ class Ranked:
         starts = np.flatnonzero(np.concatenate(([True], rising[1:] != rising[:-1])))
         ends = np.append(starts[1:], len(rising))
         return cls(order, rising, truths[order], np.repeat(starts, ends - starts), np.repeat(ends, ends - starts))
-
-    def deciles(self) -> NDArray[np.float64]:
-        """The deciles of the probabilities, each once."""
-        return np.unique(self.probabilities[[len(self.rows) * tenth // 10 for tenth in range(1, 10)]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,13 +343,10 @@ def _middle_95(draws: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _psi(places: NDArray[np.intp], ranked: Ranked) -> float:
-    """Population stability index over the deciles of all images."""
-    edges = np.searchsorted(ranked.probabilities, ranked.deciles(), side="right")
-    bounds = np.concatenate(([0], edges, [len(ranked.rows)]))
-    own = np.diff(np.searchsorted(places, bounds))
-    other = np.diff(bounds) - own
-    mine, rest = (np.maximum(part / part.sum(), _LEAST_SHARE) for part in (own, other))
-    return float(((mine - rest) * np.log(mine / rest)).sum())
+    """Population stability index of the cohort against the rest."""
+    rest = np.ones(len(ranked.rows), bool)
+    rest[places] = False
+    return population_stability_sorted(ranked.probabilities[rest], ranked.probabilities[places])
 
 
 def _ks(places: NDArray[np.intp], ranked: Ranked) -> float:

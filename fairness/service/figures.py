@@ -20,11 +20,11 @@ from scipy.stats import binom, ks_2samp
 
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
-from core.statistics import wilson
+from core.statistics import population_stability, wilson
 from fairness.audit.nouns import SUPPRESSED, Audit, Row
 from fairness.audit.run import GAPS, WITH_TRUTH, WITHOUT_TRUTH
 from fairness.cohorts import ALL, cohort_name
-from fairness.service.drift import CHANCE, FEWEST, Floats, psi, psi_by_chance
+from fairness.service.drift import CHANCE, FEWEST, Floats, psi_by_chance
 from fairness.service.suppression import Cells, Places
 from fairness.service.truth import Settled
 from fairness.suppression import Withheld
@@ -182,14 +182,14 @@ def _of_all(before: Floats, now: Floats) -> list[Row]:
     days = f"last {RECENT_DAYS} days against {len(before)} studies before"
     row = Row(finding="", metric="psi_recent", cohort=ALL, n=len(now))
     return [
-        replace(row, value=psi(before, now), note=f"{days}; by chance up to {chance:.3f}"),
+        replace(row, value=population_stability(before, now), note=f"{days}; by chance up to {chance:.3f}"),
         replace(row, metric="ks_recent", value=float(test.statistic), note=f"{days}; p {float(test.pvalue):.2g}"),
     ]
 
 
 def _of_cohort(before: Floats, now: Floats) -> list[Row]:
     """To two digits and with words for chance: from exact ones the numbers of studies could be worked out."""
-    test, shift = ks_2samp(before, now), psi(before, now)
+    test, shift = ks_2samp(before, now), population_stability(before, now)
     days = f"last {RECENT_DAYS} days against the time before"
     is_more = {"psi_recent": shift > psi_by_chance(len(before), len(now)), "ks_recent": test.pvalue < CHANCE}
     values = {"psi_recent": shift, "ks_recent": float(test.statistic)}

@@ -17,7 +17,8 @@ from datasets.demo.studies import demo_studies
 from datasets.demo.synthesis import drawn_opacity, planted
 from dicom_node.pixels.decode import decode
 from explain.gate.nouns import GateCase, GateSet
-from explain.gate.run import GateResult, run
+from explain.gate.result import GateResult
+from explain.gate.run import run
 from explain.subject import WORKING_SIDE
 from explain.watching import UNWATCHED, Watch
 from models.package.format import ModelPackage

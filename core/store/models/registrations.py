@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, update
 
 from core.clock import Clock
-from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic, read_record, signed
+from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic, read_record, sign
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.store.engine import read_only
@@ -49,8 +50,13 @@ class ModelStore:
         """
         now = self._timestamp()
         new = replace(registration, registered_at=now, state_changed_at=now)
-        record = signed(self._seed, new)
-        row = {"name": new.name, "version": new.version, "record": record.document, "signature": record.signature}
+        record = sign(self._seed, new)
+        row = {
+            "name": new.name,
+            "version": new.version,
+            "record": json.loads(record.text),
+            "signature": record.signature,
+        }
         with self._engine.begin() as connection:
             if not insert_if_absent(connection, model_versions, row):
                 return self._same_bytes(connection, new)
@@ -70,10 +76,10 @@ class ModelStore:
 
     def _change(self, connection: Connection, before: Registration, state: ModelState, by: str) -> Registration:
         after = replace(before, state=state, state_changed_at=self._timestamp(), state_changed_by=by)
-        record = signed(self._seed, after)
+        record = sign(self._seed, after)
         mine = (model_versions.c.name == after.name) & (model_versions.c.version == after.version)
         connection.execute(
-            update(model_versions).where(mine).values(record=record.document, signature=record.signature)
+            update(model_versions).where(mine).values(record=json.loads(record.text), signature=record.signature)
         )
         if state is ModelState.LIVE:
             self._retire_others(connection, after)
@@ -112,7 +118,7 @@ class ModelStore:
 
 
 def _record(row: Any) -> SignedRegistration:
-    return read_record(f"{row.name} {row.version}", row.record, row.signature)
+    return read_record(f"{row.name} {row.version}", json.dumps(row.record), row.signature)
 
 
 def _event(action: str, registration: Registration, reason: str) -> TrailEvent:
