@@ -11,23 +11,23 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/.ready
 	$(BIN)/candor demo
 
-test: $(VENV)/.ready
-	$(BIN)/python -m pytest
+test: $(VENV)/.dev-ready
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
 
-check: $(VENV)/.ready
+check: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/vulture
+	$(BIN)/python -m tests.architecture.dead_code
 	$(BIN)/codespell
 
 serve: $(VENV)/.ready
 	test -e var/data/candor.toml || $(BIN)/candor init --data var/data
 	$(BIN)/candor serve --data var/data
 
-bench: $(VENV)/.ready
+bench: $(VENV)/.dev-ready
 	PYTHONPATH=. $(BIN)/python -m tests.benchmarks.round_trip
 
 # torch first: the CPU build where one is to be had; then everything else, each file checked against its hash.
@@ -38,10 +38,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
+# What only tests, checks and training need.
+$(VENV)/.dev-ready: requirements-dev.lock $(VENV)/.ready
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement requirements-dev.lock
+	touch $@
+
+# A file that is there keeps its versions; the second has those of the first.
+COMPILE = $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-package torch --no-header --no-annotate pyproject.toml
 lock:
 	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --all-extras --generate-hashes --no-emit-package torch --no-header --no-annotate \
-	  --output-file requirements.lock pyproject.toml
+	$(COMPILE) --output-file requirements.lock
+	$(COMPILE) --output-file requirements-dev.lock --all-extras --constraint requirements.lock
 
 clean:
 	rm -rf $(VENV) build demo-output *.egg-info

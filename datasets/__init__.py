@@ -1,1 +1,1 @@
-"""."""
+"""What makes or loads data sets, and their data cards."""

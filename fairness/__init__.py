@@ -1,1 +1,1 @@
-"""."""
+"""For whom a model fails: cohorts, audits, policies, drift and ground truth; pseudonyms only."""

@@ -29,7 +29,7 @@ from pydantic import AfterValidator, Field
 
 from core.documents import KnowsAllKeys, Share, one_of, read_toml
 from core.errors import ConfigurationError
-from core.wording import cohort_in_words
+from core.wording import cohort_in_words, p_value
 from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Row
 
 FLOORS = ("sensitivity", "specificity", "ppv", "npv", "auroc")
@@ -130,7 +130,7 @@ def _over_gaps(audit: Audit, policy: Policy) -> Iterator[tuple[Level, str]]:
             yield (
                 limit.level,
                 f"{test.finding}, {cohort_in_words(test.cohort)}: {metric} is {abs(test.gap):.2f} {more} than in the "
-                f"other patients, over {limit.at_most:.2f} (p {test.p_holm:.1g} after Holm)",
+                f"other patients, over {limit.at_most:.2f} ({p_value(test.p_holm)} after Holm)",
             )
 
 

@@ -17,9 +17,11 @@ from scipy.special import expit
 from scipy.stats import norm
 
 from core.statistics import bins_sorted, wilson
+from core.wording import with_interval
 from fairness.audit.nouns import Audit, Provenance
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 
 SEED = 20261124
 AUDITS = 200
@@ -31,7 +33,7 @@ Random = np.random.Generator
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table in docs/fairness.md: how often of `trials`, and what it ought to be."""
+    """One line of the table in docs/studies/audit.md: how often of `trials`, and what it ought to be."""
 
     question: str
     times: int
@@ -44,7 +46,7 @@ class Line:
 
     def __str__(self) -> str:
         sure = wilson(self.times, self.trials)
-        share = f"{self.share:.3f} [{sure.low:.3f}, {sure.high:.3f}]"
+        share = with_interval(self.share, sure.low, sure.high, digits=3)
         return f"| {self.question} | {share} | {self.trials:,} | {self.wanted} |"
 
 
@@ -188,7 +190,7 @@ def _audit(
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table of docs/fairness.md.
+    """Print the table of docs/studies/audit.md.
 
     Arguments: the number of audits of each kind (ten times as many of those without a gap), and which kinds (0 to 4).
     """

@@ -19,8 +19,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from fairness.audit.table import Grouping
 from fairness.cohorts import cohort_name
+from fairness.grouping import Grouping
 from fairness.suppression_room import Counts, Mask, Table
 
 SMALLEST_CELL = 11

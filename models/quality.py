@@ -19,7 +19,7 @@ from pydantic import model_validator
 from core.documents import KNOWN_KEYS_ONLY, KeepsUnknownKeys, Number, absent
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
-from models.package.external_data import refuse_external_data
+from models.external_data import refuse_external_data
 
 _CLOSEST = 1e-6  # to 0 or 1 that a probability counts
 QUALITY_WEIGHTS = Path("models/quality.onnx")

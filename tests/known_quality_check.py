@@ -22,7 +22,7 @@ FAULTS = (
 )
 
 
-def add_known_check(package: Path) -> Path:
+def add_known_quality_check(package: Path) -> Path:
     """Put the check into a package and name it in candor.json; returns the package."""
     weights = package / "models" / "quality.onnx"
     onnx.save(_graph(), weights)

@@ -205,12 +205,6 @@ app.add_typer(models.models, name="models", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 
-def _settings(data: Path) -> Settings:
-    from core.settings import load_settings
-
-    return load_settings(data.absolute())
-
-
 def _started(data: Path) -> Settings:
     """The settings of a long-running process, with its log set up."""
     from core.log import configure_logging

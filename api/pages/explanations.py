@@ -31,6 +31,7 @@ from api.pages.kit import (
 from api.pages.kit.markup import tag
 from core.geometry import FloatMap
 from core.statistics import Rounded
+from core.wording import with_interval
 from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves
 from explain.gate.result import GateResult
 from explain.maps.methods import METHODS
@@ -141,7 +142,7 @@ def _comparison(comparison: Comparison) -> list[Markup]:
             METHODS[row.method].words,
             ", ".join(f"{name} {value}" for name, value in row.parameters.items()) or "-",
             str(row.forward_passes),
-            *(_interval(estimate) for estimate in (row.pointing, row.auprc, row.iou)),
+            *(with_interval(*estimate, digits=3) for estimate in (row.pointing, row.auprc, row.iou)),
             f"{row.gain_per_pass:.4f}",
         ]
         for row in comparison.methods
@@ -168,13 +169,6 @@ def _forest(comparison: Comparison, words: str, of: Callable[[ComparedMethod], R
         for row in sorted(comparison.methods, key=lambda row: -(of(row)[0] or 0.0))
     ]
     return forest(rows, caption=words, value_label="95 %", counts_label="cost", bounds=(0.0, 1.0))
-
-
-def _interval(estimate: Rounded) -> str:
-    value, low, high = estimate
-    if value is None or low is None or high is None:
-        return "-"
-    return f"{value:.3f} ({low:.3f} to {high:.3f})"
 
 
 def _galleries(pictures: Sequence[Pictured]) -> list[Markup]:

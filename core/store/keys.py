@@ -34,7 +34,7 @@ class Purpose(StrEnum):
     DATABASE = "candor/database/1"
     PSEUDONYMS = "candor/pseudonyms/1"
     TRAIL_CHAIN = "candor/audit-chain/1"
-    AUDIT_SIGNATURE = "candor/audit-signature/1"
+    TRAIL_SIGNATURE = "candor/audit-signature/1"
     MODEL_SIGNATURE = "candor/model-signature/1"
     FAIRNESS_SIGNATURE = "candor/fairness-signature/1"
 
@@ -113,14 +113,14 @@ class SiteKey:
         return _derive(self.secrets[-1], Purpose.PSEUDONYMS)
 
     @property
-    def audit_key(self) -> bytes:
+    def trail_key(self) -> bytes:
         """What the trail is chained with; outlives rotation."""
         return _derive(self.secrets[-1], Purpose.TRAIL_CHAIN)
 
     @property
-    def audit_signing_seed(self) -> bytes:
+    def trail_signing_seed(self) -> bytes:
         """The Ed25519 seed that signs the head of the trail; outlives rotation."""
-        return _derive(self.secrets[-1], Purpose.AUDIT_SIGNATURE)
+        return _derive(self.secrets[-1], Purpose.TRAIL_SIGNATURE)
 
     @property
     def model_signing_seed(self) -> bytes:

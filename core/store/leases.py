@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from sqlalchemy import Engine, delete, or_, select, update
 
+from core.clock import Clock
 from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.leases import leases
@@ -14,7 +13,7 @@ from core.store.tables.leases import leases
 class LeaseStore:
     """Named leases that expire unless their holder renews them."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
+from core.clock import Clock, system_clock
 from core.pseudonym import pseudonym
 from core.settings import Settings
 from core.store.engine import migrate, open_engine
@@ -34,6 +33,7 @@ class Store:
 
     engine: Engine
     key: SiteKey
+    now: Clock
     objects: ObjectStore
     trail: Trail
     intake: IntakeStore
@@ -60,7 +60,7 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> Store:
+def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     """Open, and where needed migrate, the store of the data folder that `settings` name."""
     key = SiteKey.load(settings.site_key_file)
     engine = open_engine(settings.store_url, key)
@@ -68,10 +68,11 @@ def open_store(settings: Settings, *, now: Callable[[], float] = time.time) -> S
     objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
     # The watermark turns senders away. What was acknowledged before must still be reported.
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
-    trail = Trail(engine, key)
+    trail = Trail(engine, key, now=now)
     return Store(
         engine=engine,
         key=key,
+        now=now,
         objects=objects,
         trail=trail,
         intake=IntakeStore(

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 
-from sqlalchemy import Column, Connection, Engine, Integer, String, Table, Text, insert, select, update
+from sqlalchemy import Connection, Engine, insert, select, update
 
-from core.clock import Clock, system_clock
+from core.clock import Clock
 from core.domain.trail import TrailEvent
 from core.errors import IntegrityError
 from core.store.engine import read_only
 from core.store.keys import SiteKey
 from core.store.statements import insert_if_absent
-from core.store.tables.metadata import metadata
+from core.store.tables.trail import trail_events, trail_head
 from core.trail import (
     GENESIS,
     Head,
@@ -33,30 +33,6 @@ from core.trail import (
     sign_head,
 )
 
-trail_events = Table(
-    "audit_events",
-    metadata,
-    Column("seq", Integer, primary_key=True, autoincrement=False),
-    Column("at", String(32), nullable=False, index=True),  # ISO 8601, UTC
-    Column("action", String(64), nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("outcome", String(16), nullable=False),
-    Column("subject", String(64), nullable=False, index=True),
-    Column("source", String(128), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("previous", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
-)
-
-trail_head = Table(
-    "audit_head",
-    metadata,
-    Column("head_id", Integer, primary_key=True, autoincrement=False),  # always 1
-    Column("seq", Integer, nullable=False),
-    Column("hash", String(64), nullable=False),
-    Column("seal", String(64), nullable=False),
-)
-
 _READ_HEAD = select(trail_head.c.seq, trail_head.c.hash, trail_head.c.seal)
 _LOCK_HEAD = _READ_HEAD.with_for_update()  # SQLite has no such clause: its transaction holds the write lock already
 _READ_ALL = select(trail_events).order_by(trail_events.c.seq).execution_options(yield_per=1000)
@@ -67,10 +43,10 @@ _MOVE_HEAD = update(trail_head)
 class Trail:
     """Who did what, when, from where, and how it ended; holds pseudonyms only."""
 
-    def __init__(self, engine: Engine, key: SiteKey, *, now: Clock = system_clock) -> None:
+    def __init__(self, engine: Engine, key: SiteKey, *, now: Clock) -> None:
         self._engine = engine
-        self._key = key.audit_key
-        self._signing_seed = key.audit_signing_seed
+        self._key = key.trail_key
+        self._signing_seed = key.trail_signing_seed
         self._now = now
 
     def record(self, event: TrailEvent) -> None:

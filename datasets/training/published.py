@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from core.statistics import Estimate, auroc, auroc_difference
+from core.wording import with_interval
 from datasets.chest.nih_chest import FINDINGS, rows_of, said_of
 
 HEAD = "| finding | images | positives | ours | published | ours - published |"
@@ -39,7 +40,7 @@ def compare(scores: Path, predictions: Path) -> Iterator[str]:
 
 
 def _words(found: Estimate) -> str:
-    return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
+    return with_interval(found.value, found.low, found.high, digits=3)
 
 
 if __name__ == "__main__":

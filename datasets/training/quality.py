@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from core.errors import ConfigurationError
-from datasets.chest import any_set, children, unrelated
+from datasets import unrelated
+from datasets.chest import any_set, children
 
 if TYPE_CHECKING:
     from models.documents.quality import QualityFigures

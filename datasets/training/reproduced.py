@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.wording import with_interval
+
 Interval = tuple[float, float, float]  # value, low, high
 
 
@@ -36,7 +38,7 @@ def _figures(node: dict[str, Any], place: str = "") -> Iterator[tuple[str, Inter
 
 
 def _words(figure: Interval) -> str:
-    return f"{figure[0]:.3f} [{figure[1]:.3f}, {figure[2]:.3f}]"
+    return with_interval(*figure, digits=3)
 
 
 def _print(shipped: dict[str, Any], anew: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.statistics import Estimate, bootstrap
+from core.wording import with_interval
 from explain.faithfulness import NULL_SHARE, Curves, curves_of
 from explain.gate import result as names
 from explain.gate.document import FaithfulnessCurve, GateTest, RandomisationCurve
@@ -169,7 +170,7 @@ def faithfulness(material: Material) -> tuple[GateTest, dict[str, FaithfulnessCu
         for name in ("random map", "centred Gaussian")
     }
     words = "; ".join(
-        f"above a {name} by {gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f})" for name, gain in gains.items()
+        f"above a {name} by {with_interval(gain.value, gain.low, gain.high, digits=3)}" for name, gain in gains.items()
     )
     test = GateTest(
         name=names.FAITHFULNESS,
@@ -251,7 +252,7 @@ def localisation(material: Material) -> GateTest:
     columns = {name: np.array([one[name] for one in each]) for name in each[0]}
     above = {name: _mean(patients, columns[name] - columns[chance]) for name, chance in AGAINST_CHANCE.items()}
     words = "; ".join(
-        f"{name} {columns[name].mean():.3f}, above chance by {gain.value:.3f} ({gain.low:.3f} to {gain.high:.3f})"
+        f"{name} {columns[name].mean():.3f}, above chance by {with_interval(gain.value, gain.low, gain.high, digits=3)}"
         for name, gain in above.items()
     )
     return GateTest(

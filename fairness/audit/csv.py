@@ -22,8 +22,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
-from fairness.audit.table import TRUTH_UNKNOWN, UNKNOWN, AuditTable, Grouping, Scores
-from fairness.cohorts import AGE_EDGES, band_of
+from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Scores
+from fairness.cohorts import AGE_EDGES, UNKNOWN, band_of
+from fairness.grouping import Grouping
 
 STUDY, PATIENT, AGE, AGE_BAND, DATE = "study_id", "patient_id", "age", "age_band", "study_date"
 PROBABILITY, TRUTH = "prob_", "truth_"

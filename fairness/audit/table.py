@@ -12,9 +12,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-UNKNOWN = "UNKNOWN"
+from fairness.grouping import Grouping
+
 TRUTH_UNKNOWN = -1
-_MOST_VALUES = 2**15  # of one attribute: codes are int16
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,6 @@ class ScoreSource(Protocol):
     def findings(self) -> Sequence[str]: ...
 
     def scores(self, finding: str) -> Scores: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Grouping:
-    """How one attribute divides the images: `codes[i]` is the place of image i's value in `values`."""
-
-    values: tuple[str, ...]
-    codes: NDArray[np.int16] = field(repr=False)
-
-    @classmethod
-    def of(cls, values: Sequence[str]) -> Grouping:
-        """From one value per image; an empty one is UNKNOWN. ValueError past 32,768 different values."""
-        filled = np.array([value or UNKNOWN for value in values], dtype=np.str_)
-        names, codes = np.unique(filled, return_inverse=True)
-        if len(names) > _MOST_VALUES:
-            raise ValueError("an attribute with so many values makes no cohorts")
-        return cls(tuple(str(name) for name in names), codes.astype(np.int16))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,6 +21,7 @@ from scipy.stats import binom, ks_2samp
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.statistics import population_stability, wilson
+from core.wording import p_value
 from fairness.audit.nouns import SUPPRESSED, Audit, Row
 from fairness.audit.run import GAPS, WITH_TRUTH, WITHOUT_TRUTH
 from fairness.cohorts import ALL, cohort_name
@@ -183,7 +184,7 @@ def _of_all(before: Floats, now: Floats) -> list[Row]:
     row = Row(finding="", metric="psi_recent", cohort=ALL, n=len(now))
     return [
         replace(row, value=population_stability(before, now), note=f"{days}; by chance up to {chance:.3f}"),
-        replace(row, metric="ks_recent", value=float(test.statistic), note=f"{days}; p {float(test.pvalue):.2g}"),
+        replace(row, metric="ks_recent", value=float(test.statistic), note=f"{days}; {p_value(float(test.pvalue))}"),
     ]
 
 

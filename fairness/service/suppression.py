@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from core.domain.reading import Reading
 from fairness.audit.nouns import SUPPRESSED, Row
-from fairness.audit.table import Grouping
 from fairness.cohorts import ALL
+from fairness.grouping import Grouping
 from fairness.suppression import Lattice, Secret, Withheld, withhold
 
 Places = NDArray[np.intp]

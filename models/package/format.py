@@ -23,9 +23,9 @@ from pathlib import Path
 from core.documents import read_document
 from core.domain.model import ModelVersion
 from core.errors import ConfigurationError, IntegrityError
+from models.external_data import refuse_external_data
 from models.package.contents import files_of, refuse_code, sha256_of
 from models.package.description import AcceptsSection, Description
-from models.package.external_data import refuse_external_data
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
 

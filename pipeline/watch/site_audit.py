@@ -28,8 +28,9 @@ from core.store.store import Store
 from fairness.audit.nouns import SUPPRESSED, Audit, Provenance, Row, Threshold
 from fairness.audit.run import GAPS, WITH_TRUTH, Progress, Request, run_audit
 from fairness.audit.signature import Signer, sign
-from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
+from fairness.grouping import Grouping
 from fairness.service.figures import service_rows
 from fairness.service.truth import AMONG_VERIFIED, Settled, settled, verification
 from fairness.service.weights import weighted_rows

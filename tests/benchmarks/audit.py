@@ -14,7 +14,8 @@ import numpy as np
 
 from fairness.audit.nouns import Provenance
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores
+from fairness.audit.table import AuditTable, Scores
+from fairness.grouping import Grouping
 
 _VALUES = {
     "sex": ("F", "M", "UNKNOWN"),

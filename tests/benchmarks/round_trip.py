@@ -21,10 +21,11 @@ from pathlib import Path
 
 from dicom_node.archive import Archive
 from tests.benchmarks.real_radiographs import real_radiographs
-from tests.e2e.house import House, children_of, destination, free_port, wait_until
+from tests.e2e.house import House, children_of, destination, wait_until
 from tests.e2e.reports import SR
 from tests.e2e.studies import Radiograph, radiograph, send_until_kept
 from tests.known_model import make_known_model
+from tests.ports import free_port
 
 QUIET_SECONDS = 2.0
 

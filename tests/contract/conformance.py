@@ -7,12 +7,16 @@ says which.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
+import functools
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 PIXELMED = Path("/usr/share/java/pixelmed.jar")
 SHARED_VALIDATOR = Path(__file__).parents[3] / "shared" / "tools" / "validate-results"
@@ -45,11 +49,53 @@ def dcmtk_presentation(file: Path) -> list[str]:
 
 def pixelmed_sr(file: Path) -> list[str]:
     """Errors of PixelMed's template check, without its known false alarms."""
+    checker = _template_checker()
+    assert checker.stdin is not None
+    assert checker.stdout is not None
+    with contextlib.suppress(BrokenPipeError):  # what ended it is read below
+        checker.stdin.write(f"{file.absolute()}\n")
+        checker.stdin.flush()
+    said = []
+    while (line := checker.stdout.readline()) != "done\n":
+        said.append(line.rstrip("\n"))
+        if not line:
+            raise AssertionError("\n".join(["the template check ended:", *said]))
+    return [line for line in said if line.startswith("Error") and not _FALSE_ALARMS.search(line)]
+
+
+@functools.cache
+def _template_checker() -> subprocess.Popen[str]:
+    """One process for all files, because its rules take seconds to compile; it ends with its input."""
     if not PIXELMED.exists():
         pytest.skip("pixelmed-apps is not installed")
     limits = [f"-Djdk.xml.xpath{name}Limit=0" for name in ("TotalOp", "ExprOp", "ExprGrp")]
-    done = _run(_tool("java"), *limits, "-cp", str(PIXELMED), "com.pixelmed.validate.DicomSRValidator", str(file))
-    return [line for line in _errors(done) if not _FALSE_ALARMS.search(line)]
+    program = str(Path(__file__).with_name("TemplateCheck.java"))
+    checker = subprocess.Popen(
+        [_tool("java"), *limits, "-cp", str(PIXELMED), program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    atexit.register(checker.communicate)
+    return checker
+
+
+def every_check(file: Path) -> list[str]:
+    """What all the validators say that know an object of its kind."""
+    complaints = dciodvfy(file)
+    sop_class = str(dcmread(file, specific_tags=["SOPClassUID"]).SOPClassUID)
+    for family, checks in _FAMILIES.items():
+        if sop_class.startswith(family):
+            complaints += [complaint for check in checks for complaint in check(file)]
+    return complaints
+
+
+_FAMILIES = {
+    "1.2.840.10008.5.1.4.1.1.88.": (dcmtk_sr, pixelmed_sr),  # structured reports
+    "1.2.840.10008.5.1.4.1.1.11.": (dcmtk_presentation,),  # presentation states
+}
 
 
 def validate_folder(folder: Path) -> list[str]:

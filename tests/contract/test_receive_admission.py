@@ -207,6 +207,7 @@ def test_old_tls_versions_are_refused(
             context.wrap_socket(plain)
 
 
+@pytest.mark.alone
 def test_peers_that_never_finish_the_handshake_keep_nobody_out(
     certificates: tuple[TlsFiles, TlsFiles, TlsFiles],
 ) -> None:

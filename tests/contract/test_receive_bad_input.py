@@ -187,6 +187,7 @@ def _with_items(count: int) -> bytes:
     return raw[:at] + explicit(0x0040, 0xA730, b"SQ", items) + raw[at:]
 
 
+@pytest.mark.alone
 def test_a_header_of_endless_elements_is_refused_in_time(node: Node, intake: MemoryIntake) -> None:
     start = time.monotonic()
     status, comment = refused(node, intake, _with_items(2_000_000), "2.25.7")
@@ -273,6 +274,7 @@ def test_malformed_values_are_kept_and_flagged_by_keyword(node: Node, intake: Me
     assert kept.part10.endswith(raw)  # the original bytes
 
 
+@pytest.mark.alone
 def test_ten_idle_sockets_do_not_keep_others_out(node: Node) -> None:
     peers = [RawPeer(node.port) for _ in range(10)]
     try:

@@ -28,12 +28,7 @@ from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import echo, open_association
 from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
 from tests.contract.dicom_peers import CR, DX, dx_dataset, encoded, part10, to_node
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+from tests.ports import free_port
 
 
 @pytest.fixture
@@ -174,6 +169,7 @@ def test_a_host_without_an_address_is_told_the_same_way() -> None:
         echo(Destination(name="east-pacs", ae_title="EAST", host="no-such-host.invalid", port=104))
 
 
+@pytest.mark.alone
 def test_a_peer_that_accepts_and_says_nothing_costs_only_the_timeout() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         destination = Destination(

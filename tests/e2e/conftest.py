@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from dicom_node.archive import Archive
-from tests.e2e.house import House, destination, free_port
+from tests.e2e.house import House, destination
 from tests.known_model import make_known_model
+from tests.ports import free_port
 
 
 @pytest.fixture

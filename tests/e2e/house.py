@@ -22,15 +22,9 @@ from core.store.store import Store, open_store
 from models.package.contents import SIGNATURE
 from models.package.signatures import new_key, sign_package
 from pipeline.registration.registration import register
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_until(condition: Callable[[], Any], *, seconds: float, what: str) -> Any:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.house import free_port, is_listening, wait_until
+from tests.e2e.house import is_listening, wait_until
+from tests.ports import free_port
 
 BINARY = Path("/usr/sbin/Orthanc")
 

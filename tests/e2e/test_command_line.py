@@ -10,10 +10,11 @@ import sys
 import httpx2
 import pytest
 
-from tests.e2e.house import environment, free_port, wait_until
+from tests.e2e.house import environment, wait_until
 from tests.e2e.reports import reports_by_study
 from tests.e2e.studies import radiograph, send
 from tests.known_model import make_known_model
+from tests.ports import free_port
 
 CANARIES = ("canary", "19750102")
 

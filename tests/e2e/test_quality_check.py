@@ -14,7 +14,7 @@ from datasets.demo.studies import FOLDER
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import SIDE, Radiograph, radiograph, radiograph_of, send
-from tests.known_check import add_known_check
+from tests.known_check import add_known_quality_check
 from tests.known_model import make_known_model
 
 
@@ -33,7 +33,7 @@ def texts_of(report):
 @pytest.fixture
 def gated(tmp_path, archive):
     """A house with the known model behind the known check."""
-    package = add_known_check(make_known_model(tmp_path / "packages"))
+    package = add_known_quality_check(make_known_model(tmp_path / "packages"))
     yield from running(tmp_path / "gated", archive, (package,))
 
 

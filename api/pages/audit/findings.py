@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from api.pages.audit.gaps import FALSE_ALARM, MISSED, Gap
-from api.pages.audit.words import DASH, cohort_words, count, finding_words
 from api.pages.kit import Row as Line
 from api.pages.kit import Series, bars, folded, forest, grid, lines, paragraph, table
 from api.pages.kit.markup import tag
+from core.wording import DASH, cohort_as_heading, count, finding_in_words, with_interval
 from fairness.audit.nouns import ALL, INSUFFICIENT, SUPPRESSED, Audit, Curve, Row
 from fairness.cohorts import conditions_of
 
@@ -68,11 +68,11 @@ def _summary(finding: str, rows: Sequence[Row], marks: dict[tuple[str, str], str
         parts.append(f"AUROC {areas[ALL]:.2f}")
     if others := {cohort: area for cohort, area in areas.items() if cohort != ALL and not _is_crossed(cohort)}:
         worst = min(others, key=lambda cohort: others[cohort])
-        parts.append(f"lowest {others[worst]:.2f}: {cohort_words(worst)}")
+        parts.append(f"lowest {others[worst]:.2f}: {cohort_as_heading(worst)}")
     certain = sum(mark == "Holm" for mark in marks.values())
     if certain:
         parts.append(f"{certain} certain {'gap' if certain == 1 else 'gaps'}")
-    return tag("span", finding_words(finding), " ", tag("span", " · ".join(parts), class_="quiet"))
+    return tag("span", finding_in_words(finding), " ", tag("span", " · ".join(parts), class_="quiet"))
 
 
 def _is_crossed(cohort: str) -> bool:
@@ -104,7 +104,7 @@ def _forests(rows: Sequence[Row], metric: str, marks: dict[tuple[str, str], str]
 def _forest(rows: Sequence[Row], metric: str, reference: float | None, marks: dict[str, str], caption: str) -> Markup:
     drawn = [
         Line(
-            label=cohort_words(row.cohort),
+            label=cohort_as_heading(row.cohort),
             value=row.value,
             low=row.low,
             high=row.high,
@@ -131,12 +131,11 @@ def _left_out(rows: Sequence[Row]) -> list[Markup]:
     without = [row for row in rows if row.value is None]
     parts = []
     for reason, words in ((SUPPRESSED, "Withheld, because the cohort is small"), (INSUFFICIENT, "Not enough data")):
-        if named := [cohort_words(row.cohort) for row in without if row.note.startswith(reason)]:
+        if named := [cohort_as_heading(row.cohort) for row in without if row.note.startswith(reason)]:
             parts.append(tag("span", tag("b", f"{words}: "), "; ".join(named), ". ", class_="quiet"))
     known = (SUPPRESSED, INSUFFICIENT)
-    if named := [
-        f"{cohort_words(row.cohort)} ({row.note or 'no data'})" for row in without if not row.note.startswith(known)
-    ]:
+    others = [row for row in without if not row.note.startswith(known)]
+    if named := [f"{cohort_as_heading(row.cohort)} ({row.note or 'no data'})" for row in others]:
         parts.append(tag("span", tag("b", "No figure: "), "; ".join(named), ".", class_="quiet"))
     return parts
 
@@ -174,7 +173,7 @@ def _curves(attribute: str, curves: Sequence[Curve]) -> Markup:
 
 def _series(curve: Curve) -> Series:
     return Series(
-        label=cohort_words(curve.cohort),
+        label=cohort_as_heading(curve.cohort),
         points=[(point.probability, point.observed) for point in curve.points],
         low=[point.low for point in curve.points],
         high=[point.high for point in curve.points],
@@ -191,7 +190,7 @@ def _shift(rows: Sequence[Row]) -> list[Markup]:
     ordered = sorted(shifts, key=lambda row: -(row.value or 0.0))
     drawn = [
         Line(
-            label=cohort_words(row.cohort),
+            label=cohort_as_heading(row.cohort),
             value=row.value,
             low=row.low,
             high=row.high,
@@ -216,7 +215,7 @@ def _table(title: str, rows: Sequence[Row]) -> list[Markup]:
     cells = {(row.cohort, row.metric): row for row in rows if row.metric in words and row.value is not None}
     metrics = [metric for metric in words if any(metric == known for _, known in cells)]
     body = [
-        [cohort_words(cohort), *(_figure(cells.get((cohort, metric))) for metric in metrics)]
+        [cohort_as_heading(cohort), *(_figure(cells.get((cohort, metric))) for metric in metrics)]
         for cohort in dict.fromkeys(cohort for cohort, _ in cells)
     ]
     if not body:
@@ -226,7 +225,4 @@ def _table(title: str, rows: Sequence[Row]) -> list[Markup]:
 
 
 def _figure(row: Row | None) -> str:
-    if row is None or row.value is None:
-        return DASH
-    ends = "" if row.low is None or row.high is None else f" [{row.low:.2f}, {row.high:.2f}]"
-    return f"{row.value:.2f}{ends}"
+    return DASH if row is None else with_interval(row.value, row.low, row.high)

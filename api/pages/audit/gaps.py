@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from api.pages.audit.words import cohort_words, count, finding_words, per_cent, points, probability
 from api.pages.kit import Row as Line
 from api.pages.kit import callout, forest, paragraph
-from core.wording import cohort_in_words
+from core.wording import cohort_as_heading, cohort_in_words, count, finding_in_words, p_value, per_cent, points
 from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Test
 
 MISSED, FALSE_ALARM = "fnr_gap", "fpr_gap"
@@ -78,8 +77,8 @@ def chart_of(gaps: Sequence[Gap], caption: str) -> Markup:
     """Gaps as a forest plot, in percentage points."""
     lines = [
         Line(
-            label=cohort_words(gap.cohort),
-            detail=f"{finding_words(gap.finding)} {_WORDS[gap.metric]}",
+            label=cohort_as_heading(gap.cohort),
+            detail=f"{finding_in_words(gap.finding)} {_WORDS[gap.metric]}",
             value=100 * gap.gap,
             low=None if gap.low is None else 100 * gap.low,
             high=None if gap.high is None else 100 * gap.high,
@@ -115,20 +114,20 @@ def lead_of(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
 def _alarm(gap: Gap, tests: int) -> Markup:
     is_missed = gap.metric == MISSED
     title = "It misses most, compared with everybody else, in" if is_missed else "It raises most false alarms in"
-    group = f"those {'with' if is_missed else 'without'} {finding_words(gap.finding)}"
+    group = f"those {'with' if is_missed else 'without'} {finding_in_words(gap.finding)}"
     said = _said(gap, f"There it {'misses' if is_missed else 'flags'}", group)
     return callout(
         "warn",
         f"{title}: {cohort_in_words(gap.cohort)}.",
         f"{said}, measured on {count(gap.cases)} of {group}. That is certain: it survives Holm's correction for "
-        f"{tests:,} comparisons ({probability(gap.test.p_holm)}).",
+        f"{tests:,} comparisons ({p_value(gap.test.p_holm)}).",
     )
 
 
 def _said(gap: Gap, verb: str, group: str) -> str:
     """The gap as a sentence: "There it misses 50 % of those with edema, elsewhere 29 %: 22 percentage points more"."""
-    ends = "" if gap.low is None or gap.high is None else f" (95 % interval {points(gap.low)} to {points(gap.high)})"
-    more = f"{points(gap.gap)} percentage points more{ends}"
+    certainty = "" if gap.low is None or gap.high is None else " (95 % interval)"
+    more = f"{points(gap.gap, gap.low, gap.high)} percentage points more{certainty}"
     if gap.here is None:
         return f"{verb} {more} of {group} than elsewhere"
     return f"{verb} {per_cent(gap.here)} of {group}, elsewhere {per_cent(gap.here - gap.gap)}: {more}"
@@ -146,8 +145,8 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
         return callout(
             "warn",
             f"It does better in one cohort than in everybody else: {cohort_in_words(better.cohort)}.",
-            f"{finding_words(better.finding).capitalize()} {_WORDS[better.metric]}: {points(-better.gap)} percentage "
-            f"points less. That is certain, so somebody else fares worse ({probability(better.test.p_holm)}).",
+            f"{finding_in_words(better.finding).capitalize()} {_WORDS[better.metric]}: {points(-better.gap)} "
+            f"percentage points less. That is certain, so somebody else fares worse ({p_value(better.test.p_holm)}).",
         )
     suspect = next((gap for gap in gaps if gap.gap > 0 and gap.test.is_worth_a_look), None)
     if suspect is None and _is_mostly_unknown(audit):
@@ -161,10 +160,10 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
         return callout("ok", _NOTHING, known + "That is no proof that there is no gap: see what is not known yet.")
     return callout(
         "insufficient",
-        f"Worth a look, not certain: {cohort_in_words(suspect.cohort)}, {finding_words(suspect.finding)} "
+        f"Worth a look, not certain: {cohort_in_words(suspect.cohort)}, {finding_in_words(suspect.finding)} "
         f"{_WORDS[suspect.metric]}.",
         known + f"The largest that Benjamini-Hochberg leaves is {points(suspect.gap)} percentage points "
-        f"(q = {suspect.test.q:.3f}).",
+        f"({p_value(suspect.test.q, 'q')}).",
         word="Not certain",
     )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from api.pages.audit.words import finding_words
 from api.pages.kit import Row as Line
 from api.pages.kit import bars, facts, folded, table
 from api.pages.kit.markup import tag
+from core.wording import finding_in_words
 from fairness.audit.nouns import Audit, Provenance
 
 
@@ -42,7 +42,7 @@ def thresholds(audit: Audit) -> list[Markup]:
     chosen = audit.provenance.thresholds
     if not chosen:
         return []
-    body = [[finding_words(one.finding), one.source, f"{one.value:.3f}"] for one in chosen]
+    body = [[finding_in_words(one.finding), one.source, f"{one.value:.3f}"] for one in chosen]
     return [
         table(
             ["finding", "who chose it", "threshold"],

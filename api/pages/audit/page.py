@@ -15,8 +15,8 @@ from api.pages.audit.gaps import Gap, chart_of, gaps_of, lead_of
 from api.pages.audit.origin import divisions, provenance, reading_help, thresholds
 from api.pages.audit.service import service
 from api.pages.audit.unknown import unknown
-from api.pages.audit.words import finding_words
 from api.pages.kit import Section, callout, folded, page, paragraph
+from core.wording import finding_in_words
 from fairness.audit.nouns import Audit
 from fairness.service.figures import ANY_FINDING
 
@@ -88,7 +88,7 @@ def _findings(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
     rank: dict[str, int] = {}
     for place, gap in enumerate(gaps):
         rank.setdefault(gap.finding, place)
-    ordered = sorted(_judged(audit), key=lambda name: (rank.get(name, len(gaps)), finding_words(name)))
+    ordered = sorted(_judged(audit), key=lambda name: (rank.get(name, len(gaps)), finding_in_words(name)))
     return [finding_fold(audit, name, gaps, is_open=len(ordered) == 1) for name in ordered]
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from api.pages.audit.words import cohort_words, count, finding_words
 from api.pages.kit import Row as Line
 from api.pages.kit import bars, folded, forest, paragraph
+from core.wording import cohort_as_heading, count, finding_in_words
 from fairness.audit.nouns import ALL, Audit, Row
 from fairness.service.drift import PSI_WARNS
 from fairness.service.figures import ANY_FINDING
@@ -45,7 +45,7 @@ def service(audit: Audit) -> list[Markup]:
     for finding in audit.findings:
         charts = [block for name, said in _OF_A_FINDING.items() for block in _chart(_rows(audit, finding, name), said)]
         if charts:
-            blocks.append(folded(f"{finding_words(finding)}: overrides and drift", charts))
+            blocks.append(folded(f"{finding_in_words(finding)}: overrides and drift", charts))
     if not blocks:
         return []
     return [paragraph("No truth is needed for these figures: they are known from the first day."), *blocks]
@@ -62,7 +62,7 @@ def _chart(rows: Sequence[Row], said: _Figure) -> list[Markup]:
     ordered = sorted(rows, key=lambda row: (row.cohort != ALL, row.value is None, -(row.value or 0.0)))
     drawn = [
         Line(
-            label=cohort_words(row.cohort),
+            label=cohort_as_heading(row.cohort),
             detail=row.note if row.value is not None else "",
             value=None if row.value is None else row.value * said.scale,
             low=None if row.low is None else row.low * said.scale,

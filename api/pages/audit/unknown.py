@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from api.pages.audit.words import DASH, cohort_words, finding_words
 from api.pages.kit import folded, paragraph, table
+from core.wording import DASH, cohort_as_heading, finding_in_words
 from fairness.audit.nouns import ALL, SUPPRESSED, Advice, Audit, Row
 from fairness.cohorts import conditions_of
 
@@ -47,7 +47,7 @@ def _by_cohort(audit: Audit, asked: Sequence[Row], cohorts: Sequence[str], capti
         rows[row.cohort].append(row)
     body = [
         [
-            cohort_words(cohort),
+            cohort_as_heading(cohort),
             _next(rows[cohort], [advice for (where, _, _), advice in missing.items() if where == cohort]),
             *(_settled(rows[cohort], metric, missing) for metric in _METRICS),
         ]
@@ -68,4 +68,4 @@ def _next(rows: Sequence[Row], missing: Sequence[Advice]) -> str:
     if not missing:
         return "all is known"
     nearest = min(missing, key=lambda advice: advice.missing)
-    return f"{finding_words(nearest.finding)}, {_METRICS.get(nearest.metric, nearest.metric)}: {nearest.text}"
+    return f"{finding_in_words(nearest.finding)}, {_METRICS.get(nearest.metric, nearest.metric)}: {nearest.text}"

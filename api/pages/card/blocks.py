@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.wording import with_interval
 from explain.gate.document import Explanation
 from fairness.audit.nouns import Audit
 from models.documents.evaluation import Evaluation
@@ -125,14 +126,4 @@ class Material:
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:
     """`0.88 [0.83, 0.94]`, or `-` where there is no value."""
-    if not estimate or estimate[0] is None:
-        return "-"
-    value, low, high = estimate
-    if low is None or high is None:
-        return f"{value:.{digits}f}"
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """A figure without an interval."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    return with_interval(*(estimate or (None,)), digits=digits)

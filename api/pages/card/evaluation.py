@@ -16,9 +16,9 @@ from api.pages.card.blocks import (
     Material,
     Text,
     interval,
-    number,
 )
 from core.statistics import Rounded
+from core.wording import number
 from models.documents.evaluation import (
     AtThreshold,
     Evaluation,

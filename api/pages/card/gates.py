@@ -18,8 +18,8 @@ from api.pages.card.blocks import (
     Picture,
     Text,
     interval,
-    number,
 )
+from core.wording import number
 from explain.gate.document import Comparison, GateCurves
 from fairness.audit.nouns import Audit, Row
 

@@ -6,12 +6,12 @@ belongs to one model version by the SHA-256 of its weights: a new version begins
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, or_, select, update
 
+from core.clock import Clock
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError
 from core.store.engine import read_only
@@ -43,7 +43,7 @@ class StoredPolicy:
 class OperatingPolicyStore:
     """Proposals are only ever added; at most one for a model is in force."""
 
-    def __init__(self, engine: Engine, trail: Trail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, trail: Trail, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._trail = trail

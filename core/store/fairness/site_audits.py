@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import Engine, insert, select
 
+from core.clock import Clock
 from core.store.engine import read_only
 from core.store.statements import insert_if_absent
 from core.store.tables.fairness import alarms, site_audits
@@ -42,7 +43,7 @@ class Alarm:
 class SiteAuditStore:
     """Audits are only ever added; an alarm of the same figure is raised once a month."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now

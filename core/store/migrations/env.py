@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 from core.errors import ConfigurationError
 from core.store.tables.metadata import metadata
 
-TABLES = ("studies", "reports", "models", "leases", "fairness", "explanations")
-for module in (*(f"core.store.tables.{name}" for name in TABLES), "core.store.trail"):
-    import_module(module)  # fills the metadata
+TABLES = ("studies", "reports", "models", "leases", "fairness", "explanations", "trail")
+for name in TABLES:
+    import_module(f"core.store.tables.{name}")  # fills the metadata
 
 
 def run() -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
+from core.clock import Clock
 from core.domain.explanation import Faithfulness
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.model import ModelVersion
@@ -27,7 +27,7 @@ class FaithfulnessStore:
     By version, not by weights: the figures are of probabilities, and versions may be calibrated differently.
     """
 
-    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now
@@ -57,7 +57,7 @@ class FaithfulnessStore:
 class ExplanationStore:
     """The jobs, oldest first."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now

@@ -14,6 +14,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 
+from core.clock import Clock
 from core.domain.study import Instance, Patient, StudyState
 from core.domain.trail import TrailEvent
 from core.store.engine import read_only
@@ -67,7 +68,7 @@ class IntakeStore:
         trail: Trail,
         *,
         study_id_of: Callable[[str], str],
-        now: Callable[[], float],
+        now: Clock,
     ) -> None:
         self._engine = engine
         self._reader = read_only(engine)

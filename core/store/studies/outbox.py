@@ -6,11 +6,12 @@ away pauses with growing intervals, for days if need be, and never holds up anot
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
+from core.clock import Clock
 from core.domain.delivery import Delivery, DeliveryStatus
 from core.domain.report import ObjectKind
 from core.domain.trail import TrailEvent
@@ -41,7 +42,7 @@ class DestinationState:
 class Outbox:
     """What is still to be sent, and how each sending ended."""
 
-    def __init__(self, engine: Engine, trail: Trail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, trail: Trail, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._trail = trail

@@ -6,12 +6,13 @@ or its pictures, twice changes nothing. The study counts as reported when the pi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Row, exists, insert, select
 
+from core.clock import Clock
 from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
@@ -41,7 +42,7 @@ class FiledReport:
 class ReportStore:
     """File reports and find them again."""
 
-    def __init__(self, engine: Engine, objects: ObjectStore, trail: Trail, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, objects: ObjectStore, trail: Trail, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._objects = objects

@@ -7,13 +7,14 @@ revision until the next one is assembled, so a report always says exactly which 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
 
+from core.clock import Clock
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.states import check_transition
@@ -54,7 +55,7 @@ class StudyRow:
 class StudyStore:
     """Queries and changes on studies and their revisions."""
 
-    def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
+    def __init__(self, engine: Engine, *, now: Clock) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now

@@ -39,7 +39,7 @@ class Recipe:
     in px, equal shares of each cycle. `self_teaching`: share of the network's own word in a text-mined label from the
     second cycle on; what nobody said of an image it then says alone, at the weight `self_teaching_weight`. `mixup`:
     parameter of the beta distribution of how much of another image each is mixed with (Zhang et al., mixup, ICLR 2018);
-    0: none, which docs/training.md gives the figures for.
+    0: none, which docs/studies/training.md gives the figures for.
     `network_size`: px that the shipped graph resizes to; of 224, 256 and 288 the best on validation patients.
     """
 

@@ -13,12 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, func, select, update
 
-from core.clock import SettableClock
+from core.clock import SettableClock, system_clock
 from core.domain.trail import TrailEvent
 from core.errors import IntegrityError
 from core.store.engine import open_engine
 from core.store.keys import SiteKey
-from core.store.trail import Trail, trail_events, trail_head
+from core.store.tables.trail import trail_events, trail_head
+from core.store.trail import Trail
 from core.trail import GENESIS, seal_event, seal_head
 
 KEY = SiteKey.generate()
@@ -170,7 +171,7 @@ def test_the_event_and_the_change_are_both_in_or_neither(trail: Trail, engine: E
 
 
 def test_rotation_of_the_site_key_keeps_the_trail_whole(trail: Trail, engine: Engine) -> None:
-    later = Trail(engine, KEY.rotated())
+    later = Trail(engine, KEY.rotated(), now=system_clock)
     later.record(EVENT)
     assert later.verify() == []
 
@@ -178,19 +179,20 @@ def test_rotation_of_the_site_key_keeps_the_trail_whole(trail: Trail, engine: En
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(words=st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=40))
 def test_any_words_survive_the_way_through_the_database(engine: Engine, words: str) -> None:
-    trail = Trail(engine, KEY)
+    trail = Trail(engine, KEY, now=system_clock)
     trail.record(replace(EVENT, reason=words, actor=words[:16]))
     assert trail.verify() == []
 
 
 RECORD = """
 import sys
+from core.clock import system_clock
 from core.domain.trail import TrailEvent
 from core.store.trail import Trail
 from core.store.engine import open_engine
 from core.store.keys import SiteKey
 key = SiteKey.from_text(sys.argv[2])
-trail = Trail(open_engine(sys.argv[1], key), key)
+trail = Trail(open_engine(sys.argv[1], key), key, now=system_clock)
 for _ in range(40):
     trail.record(TrailEvent(action="instance.received", actor=sys.argv[3], outcome="success"))
 """
@@ -212,4 +214,4 @@ def test_several_processes_write_one_chain(engine: Engine, url: str) -> None:
     with engine.connect() as connection:
         counts = connection.execute(select(trail_events.c.actor, func.count()).group_by(trail_events.c.actor)).all()
     assert sorted(map(tuple, counts)) == [("CT1", 40), ("CT2", 40), ("CT3", 40)]
-    assert Trail(engine, KEY).verify() == []
+    assert Trail(engine, KEY, now=system_clock).verify() == []

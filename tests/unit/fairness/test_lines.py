@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.wording import cohort_in_words, statement_of
+from core.wording import statement_of
 from fairness.service.lines import ENOUGH, Evidence, Figure, cohort_lines
 
 PATIENT = {"sex": "F", "age_band": "60-79", "view": "AP", "station": "ICU2"}
@@ -79,20 +79,6 @@ def test_the_sentence_of_a_line():
     few = rows("view=AP & age_band=60-79", 10, 10)
     evidence = Evidence([*rows("all", 1500, 9000), *few, *rows("age_band=60-79 & sex=F", 204, 1012)], "audit 12")
     assert statement_of(lines(evidence)[0]) == (
-        "women 60-79: sensitivity 0.87 [0.80-0.90], 204 positives; specificity 0.90 [0.88-0.92], 1,012 negatives; "
+        "women 60-79: sensitivity 0.87 [0.80, 0.90], 204 positives; specificity 0.90 [0.88, 0.92], 1,012 negatives; "
         "source: audit 12; too little data on aged 60-79, AP"
     )
-
-
-@pytest.mark.parametrize(
-    ("cohort", "words"),
-    [
-        ("all", "all patients"),
-        ("sex=F & age_band=60-79 & view=AP", "women 60-79, AP"),
-        ("view=UNKNOWN", "view not given"),
-        ("sex=UNKNOWN & age_band=UNKNOWN", "sex not given age not given"),
-        ("portable=yes & sex=M", "men, portable yes"),
-    ],
-)
-def test_a_cohort_in_words(cohort, words):
-    assert cohort_in_words(cohort) == words

@@ -49,7 +49,7 @@ def test_a_cohort_under_the_floor_blocks_and_is_named_before_what_only_warns():
     assert verdict.level is Level.BLOCK
     assert verdict.reasons == (
         "block: effusion, women, AP: the lower bound of sensitivity is 0.61, under 0.70",
-        "warn: effusion, AP: sensitivity is 0.12 lower than in the other patients, over 0.10 (p 0.01 after Holm)",
+        "warn: effusion, AP: sensitivity is 0.12 lower than in the other patients, over 0.10 (p = 0.010 after Holm)",
     )
 
 

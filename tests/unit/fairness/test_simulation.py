@@ -1,4 +1,4 @@
-"""Planted truth, a small part of what docs/fairness.md tabulates, and the figures of an audit against fairlearn's."""
+"""Planted truth, a part of what docs/studies/audit.md tabulates, and the figures of an audit against fairlearn's."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fairness.audit.nouns import Audit, Provenance, Row, Threshold
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 from fairness.simulation import simulate
 
 THRESHOLD = 0.4
@@ -16,7 +17,7 @@ THRESHOLD = 0.4
 
 def test_fair_audits_seldom_raise_an_alarm_and_a_planted_gap_is_mostly_found() -> None:
     fair, found = simulate(audits=10, kinds=(0, 2))
-    assert fair.share <= 0.10  # 100 audits; in docs/fairness.md 2,000
+    assert fair.share <= 0.10  # 100 audits; in docs/studies/audit.md 2,000
     assert found.share >= 0.80
 
 

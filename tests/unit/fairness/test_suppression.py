@@ -15,7 +15,8 @@ from scipy.optimize import linprog
 from core.errors import ConfigurationError
 from fairness.audit.nouns import SUPPRESSED, Provenance
 from fairness.audit.run import Request, run_audit
-from fairness.audit.table import AuditTable, Grouping, Scores, ScoresInMemory
+from fairness.audit.table import AuditTable, Scores, ScoresInMemory
+from fairness.grouping import Grouping
 from fairness.suppression import WIDTH, Lattice
 
 ORIGIN = Provenance(code_version="", made_at="", source="test")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.known_check import add_known_check
+from tests.known_check import add_known_quality_check
 
 from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
@@ -22,7 +22,7 @@ from tests.known_model import make_known_model
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return add_known_check(make_known_model(tmp_path))
+    return add_known_quality_check(make_known_model(tmp_path))
 
 
 @pytest.fixture

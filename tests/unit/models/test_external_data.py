@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 from onnx.external_data_helper import set_external_data
 
 from core.errors import ConfigurationError, IntegrityError
-from models.package.external_data import refuse_external_data
+from models.external_data import refuse_external_data
 from models.package.format import load_package, sha256_of
 from models.quality import QualityModel
 from models.registry import ZOO

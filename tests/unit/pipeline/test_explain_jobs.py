@@ -16,7 +16,7 @@ from core.domain.explanation_job import ExplanationJob, JobState
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.studies.explanations import SILENT_SECONDS
-from core.store.trail import trail_events
+from core.store.tables.trail import trail_events
 from models.package.format import load_package
 from pipeline.data_folder import make_data_folder
 from pipeline.loops import heartbeats

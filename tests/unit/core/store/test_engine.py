@@ -182,7 +182,7 @@ def test_processes_that_migrate_at_the_same_time_wait_for_each_other(url: str) -
         _, errors = process.communicate(timeout=120)
         assert process.returncode == 0, errors
     engine = open_engine(url, KEY)
-    assert {"studies", "audit_events", "alembic_version"} <= set(inspect(engine).get_table_names())
+    assert {"studies", "trail_events", "alembic_version"} <= set(inspect(engine).get_table_names())
 
 
 def test_the_migrations_make_the_tables_that_the_code_expects(url: str) -> None:

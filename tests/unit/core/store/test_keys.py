@@ -73,7 +73,7 @@ def test_the_environment_form_is_the_file_form() -> None:
 def test_every_purpose_has_its_own_sub_key() -> None:
     key = SiteKey.generate()
     derived = [
-        *key.object_keys, *key.database_keys, key.pseudonym_key, key.audit_key, key.audit_signing_seed, *key.secrets
+        *key.object_keys, *key.database_keys, key.pseudonym_key, key.trail_key, key.trail_signing_seed, *key.secrets
     ]  # fmt: skip
     assert len(set(derived)) == len(derived) == 6
     assert {len(k) for k in derived} == {32}
@@ -85,8 +85,8 @@ def test_sub_keys_never_change_between_versions_of_candor() -> None:
     assert key.object_keys[0].hex() == "93f31f8e8b78d86cbb4044b2dd6e0216918767d8c5265fe060a184ce3d79a8c4"
     assert key.database_keys[0].hex() == "378c1741500b1baa788db47a7a8e20c291f1514e5584da7e2179a17d4e9f2184"
     assert key.pseudonym_key.hex() == "95ddad49c24dceaf94c4e0baed253c9e976b1758ab7261330c979fd0702434cc"
-    assert key.audit_key.hex() == "9a3d76096999ad66fa348f7edef29b6ea1c6a39ae276a184b74d0c52ed7111af"
-    assert key.audit_signing_seed.hex() == "a9b03042978c1127d34a79ac0b7b3f08ee345108dcbf2eb435e36e80d5057968"
+    assert key.trail_key.hex() == "9a3d76096999ad66fa348f7edef29b6ea1c6a39ae276a184b74d0c52ed7111af"
+    assert key.trail_signing_seed.hex() == "a9b03042978c1127d34a79ac0b7b3f08ee345108dcbf2eb435e36e80d5057968"
 
 
 def test_rotation_keeps_pseudonyms_and_the_audit_chain_and_changes_the_rest(tmp_path: Path) -> None:
@@ -94,8 +94,8 @@ def test_rotation_keeps_pseudonyms_and_the_audit_chain_and_changes_the_rest(tmp_
     old = SiteKey.create(path)
     old.rotated().save(path)
     new = SiteKey.load(path)
-    assert (new.pseudonym_key, new.audit_key, new.audit_signing_seed) == (
-        old.pseudonym_key, old.audit_key, old.audit_signing_seed
+    assert (new.pseudonym_key, new.trail_key, new.trail_signing_seed) == (
+        old.pseudonym_key, old.trail_key, old.trail_signing_seed
     )  # fmt: skip
     assert new.object_keys[1:] == old.object_keys
     assert new.object_keys[0] not in old.object_keys

@@ -22,6 +22,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.exc import InternalError
 
 import core.store.tables.studies  # noqa: F401  # fills the metadata
+from core.clock import system_clock
 from core.domain.trail import TrailEvent
 from core.errors import Unavailable
 from core.settings import Settings
@@ -30,7 +31,8 @@ from core.store.fairness.site_audits import Alarm
 from core.store.keys import SiteKey
 from core.store.store import open_store
 from core.store.tables.metadata import metadata
-from core.store.trail import Trail, trail_events
+from core.store.tables.trail import trail_events
+from core.store.trail import Trail
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.core.store.test_engine import DBOS_PROGRAM, MIGRATE
@@ -103,19 +105,19 @@ def test_processes_that_migrate_at_the_same_time_wait_for_each_other(url: str) -
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
 
 
-def test_several_processes_write_one_audit_chain(url: str) -> None:
+def test_several_processes_write_one_chain_on_the_server(url: str) -> None:
     engine = open_engine(url, KEY)
     migrate(engine)
     record_from_processes(url, ["CT1", "CT2", "CT3"])
     with engine.connect() as connection:
         assert connection.execute(select(func.count()).select_from(trail_events)).scalar() == 120
-    assert Trail(engine, KEY).verify() == []
+    assert Trail(engine, KEY, now=system_clock).verify() == []
 
 
 def test_the_first_event_of_all_may_come_from_several_threads(url: str) -> None:
     engine = open_engine(url, KEY)
     migrate(engine)
-    trail, start = Trail(engine, KEY), threading.Barrier(8)
+    trail, start = Trail(engine, KEY, now=system_clock), threading.Barrier(8)
 
     def record() -> None:
         start.wait()
@@ -131,7 +133,7 @@ def test_the_first_event_of_all_may_come_from_several_threads(url: str) -> None:
 def test_a_reader_cannot_write(url: str) -> None:
     engine = open_engine(url, KEY)
     migrate(engine)
-    trail = Trail(engine, KEY)
+    trail = Trail(engine, KEY, now=system_clock)
     with pytest.raises(InternalError, match="read-only"), read_only(engine).begin() as connection:
         trail.record_in(connection, EVENT)
     trail.record(EVENT)
