@@ -73,14 +73,13 @@ def _as_written(value: object, validate: ValidatorFunctionWrapHandler) -> object
     return value if type(value) is int else number
 
 
-Number = Annotated[
-    float,
-    Field(allow_inf_nan=False),
-    WrapValidator(_as_written),
-    PlainSerializer(lambda value: value, return_type=int | float),
-]
+_KEPT = WrapValidator(_as_written)
+_WRITTEN = PlainSerializer(lambda value: value, return_type=int | float)
+Number = Annotated[float, Field(allow_inf_nan=False), _KEPT, _WRITTEN]
 """A finite number; 18 stays 18 when it is written again, and does not become 18.0."""
-Share = Annotated[Number, Field(ge=0.0, le=1.0)]
+NotNegative = Annotated[float, Field(allow_inf_nan=False, ge=0.0), _KEPT, _WRITTEN]
+Positive = Annotated[float, Field(allow_inf_nan=False, gt=0.0), _KEPT, _WRITTEN]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0.0, le=1.0), _KEPT, _WRITTEN]
 """A probability or a rate, 0..1."""
 
 

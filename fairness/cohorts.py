@@ -25,7 +25,7 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from core.documents import KnowsAllKeys, Number, read_toml
+from core.documents import KnowsAllKeys, Positive, read_toml
 from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
 
@@ -155,7 +155,7 @@ class BandEntry(KnowsAllKeys):
     """[bands.NAME]."""
 
     over: Literal["age", "kvp"]
-    edges: Annotated[tuple[Annotated[Number, Field(gt=0)], ...], Field(min_length=1)]
+    edges: Annotated[tuple[Positive, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _check_that_edges_rise(self) -> Self:

@@ -7,15 +7,13 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from core.documents import Document, KeepsUnknownKeys, KnowsAllKeys, Number, Share, absent
+from core.documents import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, OperatingPoint
 from models.quality import QualitySection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
-
-NotNegative = Annotated[Number, Field(ge=0.0)]
 
 
 class AcceptsSection(KnowsAllKeys):
