@@ -26,7 +26,7 @@ EventDict = MutableMapping[str, Any]
 _ALLOWED_KEYS = """
     event level timestamp logger where error message dropped_keys
     action actor address association_id attempts backoff_seconds bound called_ae_title calling_ae_title category
-    cohort columns count data_dir delivery_id destination dimse_status elapsed_seconds exit_code figure finding_name
+    cohort columns count data_dir delivery_id destination elapsed_seconds exit_code figure finding_name
     frames free_bytes host instance instances keyword kind model model_version month object_key objects outcome pid
     port process provider queue_length reason restarts revision rows series signal size_bytes sop_class state status
     step study study_id transfer_syntax url value version worker

@@ -14,61 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from core.domain.report import ObjectKind
+from core.backoff import Backoff
+from core.destinations import LOOPBACK, DestinationSettings, TlsSettings
 from core.errors import ConfigurationError
 
 PREFIX = "CANDOR_"
 SETTINGS_FILE = "candor.toml"
-LOOPBACK = "127.0.0.1"
-
-
-class TlsSettings(BaseModel):
-    """A TLS listener or peer: PEM files. With `ca_file` the other side must show a certificate signed by it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    certificate_file: Path = Field(description="PEM: our certificate")
-    key_file: Path = Field(description="PEM: its private key")
-    ca_file: Path | None = Field(
-        default=None, description="PEM: who signs the certificates of those we talk to; a listener then demands one"
-    )
-    port: int = Field(
-        default=2762, ge=0, le=65535, description="port of the TLS listener; means nothing at a destination"
-    )
-
-
-class DestinationSettings(BaseModel):
-    """Where results go, and which of them."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(
-        pattern=r"^[A-Za-z0-9_-]{1,32}$",
-        description="what commands, logs and metrics call it: letters, digits, _ and -",
-    )
-    kind: Literal["dicom", "folder"] = Field(default="dicom", description="dicom (C-STORE) or folder (files)")
-    ae_title: str = Field(default="", max_length=16, description="its AE title")
-    host: str = Field(default=LOOPBACK, description="its address")
-    port: int = Field(default=104, ge=1, le=65535, description="its port")
-    tls: TlsSettings | None = Field(default=None, description="speak TLS with it: a table, [destinations.tls]")
-    folder: Path | None = Field(default=None, description="for the kind folder: where the files go")
-    objects: tuple[ObjectKind, ...] = Field(
-        default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
-    )
-    refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
-    storage_commitment: bool = Field(default=False, description="ask it to commit to keeping what it got")
-
-    @model_validator(mode="after")
-    def _is_whole(self) -> DestinationSettings:
-        if self.kind == "dicom" and not self.ae_title:
-            raise ValueError(f"destination {self.name} needs an ae_title")
-        if self.kind == "folder" and self.folder is None:
-            raise ValueError(f"destination {self.name} needs a folder")
-        return self
 
 
 class Settings(BaseSettings):
@@ -87,7 +41,7 @@ class Settings(BaseSettings):
     ae_title: str = Field(default="CANDOR", min_length=1, max_length=16, description="our AE title")
     host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
     port: int = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
-    plain_listener: bool = Field(default=True, description="false: nobody is let in but over TLS")
+    plain_listener: bool = Field(default=True, description="false: only TLS is let in")
     tls: TlsSettings | None = Field(default=None, description="a listener over TLS: a table of its own")
     require_called_ae_title: bool = Field(default=True, description="refuse peers that call another AE title")
     allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
@@ -167,8 +121,14 @@ class Settings(BaseSettings):
 
     @property
     def models_folder(self) -> Path:
-        """Where registered packages lie: NAME/VERSION below it."""
+        """The folder of registered packages: NAME/VERSION below it."""
         return self.models_dir or self.data_dir / "models"
+
+    @property
+    def delivery_backoff(self) -> Backoff:
+        return Backoff(
+            first_seconds=self.delivery_backoff_seconds, longest_seconds=self.delivery_maximum_backoff_seconds
+        )
 
     @property
     def store_url(self) -> str:
@@ -214,7 +174,7 @@ def load_settings(data_dir: Path) -> Settings:
 def only_these_variables(*names: str) -> Iterator[None]:
     """Hide what the environment says of all settings but `names`, from this process and from children it starts.
 
-    For commands that set up a house of their own beside an installation, whose container may have set CANDOR_KEY_FILE.
+    For commands that set up a data folder of their own, in a container that may have set CANDOR_KEY_FILE.
     """
     kept = {PREFIX + name.upper() for name in names}
     hidden = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX) and key not in kept}

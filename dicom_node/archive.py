@@ -6,20 +6,18 @@ stopped and started again on the same port, as archives are; what it had filed i
 
 from __future__ import annotations
 
-import os
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from core.clock import Clock, system_clock
 from core.domain.study import Instance
+from core.files import write_durably
 from dicom_node.header.read import read_header, to_instance
 from dicom_node.intake import (
-    CLASS_INSTANCE_CONFLICT,
-    NO_SUCH_INSTANCE,
     CommitStatus,
     Failure,
     ReceivedObject,
@@ -27,6 +25,7 @@ from dicom_node.intake import (
 )
 from dicom_node.network.peers import Destination
 from dicom_node.receive import Node, NodeSettings
+from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +41,8 @@ class Filed:
 class FolderIntake:
     """Keeps each object as `<number>.dcm`, in the order of arrival."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, now: Clock) -> None:
+        self._now = now
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._lock = threading.Lock()
@@ -72,11 +72,11 @@ class FolderIntake:
                 self.conflicts += 1
                 return "conflict"
             path = self._folder / f"{len(self.filed) + 1:06d}.dcm"
-            _write(path, received.part10)
+            write_durably(path, received.part10)
             filed = Filed(
                 instance=received.instance,
                 path=path,
-                filed_at=time.time(),
+                filed_at=self._now(),
                 calling_ae_title=received.calling_ae_title,
             )
             self.filed.append(filed)
@@ -111,9 +111,10 @@ class Archive:
         host: str = "127.0.0.1",
         port: int = 0,
         peers: tuple[Destination, ...] = (),
+        now: Clock = system_clock,
     ) -> None:
         self._settings = NodeSettings(ae_title=ae_title, host=host, port=port, peers=peers)
-        self._intake = FolderIntake(folder)
+        self._intake = FolderIntake(folder, now=now)
         self._node: Node | None = None
 
     @property
@@ -163,13 +164,3 @@ class Archive:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Write whole or not at all: a reader never sees half a file."""
-    temporary = path.with_suffix(".part")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

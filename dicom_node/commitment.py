@@ -25,8 +25,14 @@ from dicom_node.network.contexts import contexts_to_propose
 from dicom_node.network.peers import Destination, associate
 from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from dicom_node.status import (
+    INVALID_ARGUMENT_VALUE,
+    NO_SUCH_ACTION,
+    NO_SUCH_EVENT_TYPE,
+    PROCESSING_FAILURE,
+    SUCCESS,
+)
 
-SUCCESS, CANNOT_PROCESS, INVALID_ARGUMENT, NO_SUCH_ACTION, NO_SUCH_EVENT = 0x0000, 0x0110, 0x0115, 0x0123, 0x0113
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2.1.1
 _ALL_COMMITTED, _SOME_FAILED = 1, 2  # Event Type ID, PS3.4 J.3.3.1.1
 _RELEASE_PAUSE_SECONDS = 0.25  # a peer that wants its answer elsewhere releases in this time
@@ -47,9 +53,9 @@ class CommitmentService:
         try:
             transaction_uid, references, _ = _parsed(event.action_information)
         except Exception:  # noqa: BLE001 boundary: hostile bytes may break the decoder in any way
-            return INVALID_ARGUMENT, None
+            return INVALID_ARGUMENT_VALUE, None
         if not transaction_uid or not references:
-            return INVALID_ARGUMENT, None
+            return INVALID_ARGUMENT_VALUE, None
         association = cast(NodeAssociation, event.assoc)
         association.after_response.append(lambda: self._answer(association, transaction_uid, references))
         return SUCCESS, None
@@ -57,16 +63,16 @@ class CommitmentService:
     def on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """A peer reports on what we asked it to commit."""
         if event.event_type not in (_ALL_COMMITTED, _SOME_FAILED):
-            return NO_SUCH_EVENT, None
+            return NO_SUCH_EVENT_TYPE, None
         try:
             transaction_uid, committed, failed = _parsed(event.event_information)
         except Exception:  # noqa: BLE001 boundary: as above
-            return INVALID_ARGUMENT, None
+            return INVALID_ARGUMENT_VALUE, None
         try:
             self._intake.commitment_answered(transaction_uid, committed, failed)
         except Exception as error:  # noqa: BLE001 boundary: the peer must hear that we did not note its answer
             _log.error("commitment.answer_failed", error=type(error).__name__)
-            return CANNOT_PROCESS, None
+            return PROCESSING_FAILURE, None
         return SUCCESS, None
 
     def _answer(self, association: Association, transaction_uid: str, references: Sequence[Reference]) -> None:
@@ -75,7 +81,7 @@ class CommitmentService:
             report = _report(transaction_uid, status)
             if not self._report_by_call(association, report, status):
                 _report_on(association, report, status)
-        except Exception as error:  # noqa: BLE001 boundary: a thread of its own, nobody else would see it
+        except Exception as error:  # noqa: BLE001 boundary: a thread of its own, no caller would see it
             _log.error("commitment.report_failed", error=type(error).__name__)
 
     def _report_by_call(self, association: Association, report: Dataset, status: CommitStatus) -> bool:
@@ -166,7 +172,7 @@ def _parsed(information: Dataset) -> tuple[str, list[Reference], list[Failure]]:
     """Transaction UID, referenced and failed instances of an N-ACTION or N-EVENT-REPORT."""
     committed = [_reference(item) for item in information.get("ReferencedSOPSequence") or ()]
     failed = [
-        (*_reference(item), Values(item).integer("FailureReason") or CANNOT_PROCESS)
+        (*_reference(item), Values(item).integer("FailureReason") or PROCESSING_FAILURE)
         for item in information.get("FailedSOPSequence") or ()
     ]
     return Values(information).text("TransactionUID"), committed, failed

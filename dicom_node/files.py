@@ -9,16 +9,17 @@ from pathlib import Path
 from core.errors import ConfigurationError, InvalidStudy
 from dicom_node.header.checks import check_header, check_structure
 from dicom_node.header.part10 import file_header, layout_of
-from dicom_node.header.read import parse_header, read_header, to_instance, to_patient, to_study_attributes
-from dicom_node.intake import ReceivedObject
-from dicom_node.sop_classes import IMAGE_SOP_CLASSES, STORAGE_SOP_CLASSES
+from dicom_node.header.read import parse_header, read_header, to_instance
+from dicom_node.header.values import Values
+from dicom_node.intake import ReceivedObject, received_object
+from dicom_node.sop_classes import STORAGE_SOP_CLASSES
 
 _DIRECTORY = "DICOMDIR"  # PS3.10 8.6: the index of a medium, under exactly this name
 _MAGIC_START, _MAGIC = 128, b"DICM"
 
 
 def files_under(paths: Sequence[Path]) -> list[Path]:
-    """Every file that is, or lies below, one of `paths`, once; ConfigurationError for a path that is not there."""
+    """Every file that is, or is below, one of `paths`, once; ConfigurationError for a path that is not there."""
     found: dict[Path, None] = {}
     for path in paths:
         if not path.exists():
@@ -53,20 +54,11 @@ def received(path: Path, *, association_id: str, calling_ae_title: str) -> Recei
     header_end = check_structure(data, layout.transfer_syntax_uid, start=layout.data_set_start)
     header = parse_header(data[:header_end])
     check_header(header)
-    study, instance = to_study_attributes(header), to_instance(header, size_bytes=len(data))
     # our own file header, so that the same data set is recognised whatever wrote the file
-    meta = file_header(instance.sop_class_uid, instance.sop_instance_uid, layout.transfer_syntax_uid)
-    return ReceivedObject(
-        instance=instance,
-        patient=to_patient(header),
-        accession_number=study.accession_number,
-        study_date=study.study_date,
-        expected_instances=study.expected_instances,
-        association_id=association_id,
-        calling_ae_title=calling_ae_title,
-        carries_image=instance.sop_class_uid in IMAGE_SOP_CLASSES,
-        part10=b"".join((meta, memoryview(data)[layout.data_set_start :])),
-    )
+    uids = Values(header)
+    meta = file_header(uids.text("SOPClassUID"), uids.text("SOPInstanceUID"), layout.transfer_syntax_uid)
+    part10 = b"".join((meta, memoryview(data)[layout.data_set_start :]))
+    return received_object(header, part10, association_id=association_id, calling_ae_title=calling_ae_title)
 
 
 def _walk(folder: Path) -> Iterator[Path]:

@@ -1,8 +1,8 @@
 """What the node hands in, and to whom: the one seam between the DICOM side and the store.
 
-The node knows nothing of databases. Whoever implements `Intake` promises that `keep` returns only when the object is
-safe on disk (fsync) and indexed (commit), because the sender is told 0x0000 right after. `MemoryIntake` is the twin
-for tests.
+The node knows nothing of databases. An `Intake` promises that `keep` returns only when the object is safe on disk
+(fsync) and indexed (commit), because the sender is answered with success right after. `MemoryIntake` is the one for
+tests.
 """
 
 from __future__ import annotations
@@ -13,18 +13,20 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Protocol
 
+from pydicom.dataset import Dataset
+
 from core.domain.study import Instance, Patient
 from dicom_node.header.part10 import MANUFACTURER
-from dicom_node.header.verified import VerifiedReport
+from dicom_node.header.read import to_instance, to_patient, to_study_attributes
+from dicom_node.header.verified import VerifiedReport, verified_report
+from dicom_node.sop_classes import IMAGE_SOP_CLASSES
+from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 
 Reference = tuple[str, str]
 """(SOP Class UID, SOP Instance UID), as storage commitment names an instance."""
 
 Failure = tuple[str, str, int]
 """(SOP Class UID, SOP Instance UID, failure reason): an instance that is not committed (PS3.3 C.14.1.1)."""
-
-NO_SUCH_INSTANCE = 0x0112
-CLASS_INSTANCE_CONFLICT = 0x0119
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +51,25 @@ class ReceivedObject:
 
     @property
     def made_by_candor(self) -> bool:
-        """Whether some Candor made it: the one that asks, one of a neighbour, or this one before it was set up anew."""
+        """Whether a Candor made it: this installation, an earlier one here, or one of another site."""
         return self.instance.manufacturer == self.instance.manufacturer_model_name == MANUFACTURER
+
+
+def received_object(header: Dataset, part10: bytes, *, association_id: str, calling_ae_title: str) -> ReceivedObject:
+    """What arrived, from its checked header and the whole file as it is to be kept."""
+    study, instance = to_study_attributes(header), to_instance(header, size_bytes=len(part10))
+    return ReceivedObject(
+        instance=instance,
+        patient=to_patient(header),
+        accession_number=study.accession_number,
+        study_date=study.study_date,
+        expected_instances=study.expected_instances,
+        association_id=association_id,
+        calling_ae_title=calling_ae_title,
+        carries_image=instance.sop_class_uid in IMAGE_SOP_CLASSES,
+        part10=part10,
+        verified=verified_report(header),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +90,9 @@ class Intake(Protocol):
         """The sender has gone, by release, abort or silence; called exactly once per opened association."""
 
     def keep(self, received: ReceivedObject) -> str:
-        """Make the object safe, then say "kept", "already_kept", "conflict" or "own_result": all answer 0x0000.
+        """Make the object safe, then say "kept", "already_kept", "conflict" or "own_result": all answer success.
 
-        A CandorError refuses the object with the DIMSE status of `core.errors.answer_for`.
+        A CandorError refuses the object with the status of `dicom_node.status.status_for`.
         """
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
@@ -90,7 +109,7 @@ class Intake(Protocol):
 
 @dataclass
 class MemoryIntake:
-    """An intake that keeps everything in memory and remembers what it was told."""
+    """An intake that keeps everything in memory."""
 
     kept: dict[str, ReceivedObject] = field(default_factory=dict)
     conflicts: list[ReceivedObject] = field(default_factory=list)

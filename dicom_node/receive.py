@@ -1,6 +1,6 @@
 """The node: C-STORE, C-ECHO and storage commitment for any peer that admission lets in, plain and over TLS.
 
-A C-STORE is answered 0x0000 only after the intake has the object on disk and indexed; whatever else happens is
+A C-STORE is answered with success only after the intake has the object on disk and indexed; whatever else happens is
 answered with a status that tells the sender to repair or to try again. Nothing is decoded here: the data set's bytes
 are kept as they came, with a file header of ours in front.
 """
@@ -20,22 +20,20 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.pdu_primitives import A_ASSOCIATE
 
-from core.errors import CandorError, InvalidStudy, Unavailable, answer_for
+from core.errors import CandorError, InvalidStudy, Refusal, Unavailable
 from dicom_node.commitment import CommitmentService
 from dicom_node.header.checks import check_header, check_structure
 from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME, file_header
-from dicom_node.header.read import parse_header, to_instance, to_patient, to_study_attributes
-from dicom_node.header.verified import verified_report
-from dicom_node.intake import Intake, ReceivedObject
+from dicom_node.header.read import parse_header
+from dicom_node.intake import Intake, ReceivedObject, received_object
 from dicom_node.network.admission import NO_REASON, Admission, Rejection
 from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, NodeAssociation, NodeServer, configure_pynetdicom
 from dicom_node.network.contexts import contexts_for
 from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
 from dicom_node.network.peers import Destination
 from dicom_node.network.tls import TlsFiles, acceptor_context
-from dicom_node.sop_classes import IMAGE_SOP_CLASSES
+from dicom_node.status import SUCCESS, status_for
 
-SUCCESS = 0x0000
 _COMMENT_LENGTH = 64  # ErrorComment is an LO
 _log = structlog.get_logger()
 
@@ -204,14 +202,16 @@ class Node:
         except Exception as error:  # noqa: BLE001 boundary: the sender must get an answer and keep its object
             _log.error("store.failed", error=type(error).__name__)
             self._refused(association.association_id, association.calling_ae_title, association.address, error)
-            return answer_for(error).dimse_status
+            return status_for(error)
         return SUCCESS
 
     def _received(self, association: NodeAssociation, event: evt.Event) -> ReceivedObject:
         request, syntax = cast(C_STORE, event.request), event.context.transfer_syntax
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         if sop_class != event.context.abstract_syntax:
-            raise InvalidStudy("the SOP class is not the one of its presentation context", dimse_status=0xA900)
+            raise InvalidStudy(
+                "the SOP class is not the one of its presentation context", refusal=Refusal.DOES_NOT_MATCH
+            )
         if cast(DataSetBuffer, request.DataSet).overflowed:
             raise Unavailable("too many bytes are being received at once; send it again later")
         header_bytes = file_header(sop_class, sop_instance, syntax)
@@ -219,18 +219,8 @@ class Node:
         header_end = check_structure(part10, syntax, start=len(header_bytes))
         header = parse_header(part10[:header_end])
         check_header(header, sop_class_uid=sop_class, sop_instance_uid=sop_instance)
-        study = to_study_attributes(header)
-        return ReceivedObject(
-            instance=to_instance(header, size_bytes=len(part10)),
-            patient=to_patient(header),
-            accession_number=study.accession_number,
-            study_date=study.study_date,
-            expected_instances=study.expected_instances,
-            association_id=association.association_id,
-            calling_ae_title=association.calling_ae_title,
-            carries_image=sop_class in IMAGE_SOP_CLASSES,
-            part10=part10,
-            verified=verified_report(header),
+        return received_object(
+            header, part10, association_id=association.association_id, calling_ae_title=association.calling_ae_title
         )
 
     def _refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
@@ -242,6 +232,6 @@ class Node:
 
 def _failure(error: CandorError) -> Dataset:
     status = Dataset()
-    status.Status = error.dimse_status if isinstance(error, InvalidStudy) else answer_for(error).dimse_status
+    status.Status = status_for(error)
     status.ErrorComment = str(error)[:_COMMENT_LENGTH]
     return status

@@ -1,8 +1,7 @@
 """Send objects to a destination: one association, kept open and reused, one honest status per instance.
 
 The bytes go out as they are, without being decoded. Only where a destination takes nothing but implicit VR is an
-object converted. Network trouble is `Unavailable`, to be tried again; a status that no retry will change is a
-`SendResult` that says so.
+object converted. Network trouble is `Unavailable`; what a destination answers is a `SendResult`.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from pydicom.uid import UID, ImplicitVRLittleEndian
 from pynetdicom.association import Association
 from pynetdicom.dimse_primitives import C_STORE
 
+from core.domain.delivery import Delivered, Outcome, RetryLater, SetAside
 from core.errors import InvalidStudy, Unavailable
 from dicom_node.header.part10 import layout_of
 from dicom_node.header.read import read_header
@@ -29,34 +29,41 @@ from dicom_node.network.contexts import contexts_to_propose
 from dicom_node.network.peers import Destination, associate
 from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import UNCOMPRESSED, VERIFICATION
-
-NOT_ACCEPTED = 0x0122  # SOP class not supported (PS3.7 C.5.6); also ours for a context that was not accepted
-_WARNINGS = {  # PS3.4 B.2.3: the object was stored
-    0xB000: "stored, with elements coerced",
-    0xB006: "stored, with elements discarded",
-    0xB007: "stored, although the data set does not match its SOP class",
-}
-_PASSING = (  # passes by itself (PS3.4 B.2.3, PS3.7 C.5)
-    (0xA700, 0xA7FF, "out of resources"),
-    (0x0110, 0x0110, "the destination failed while processing it"),
-    (0x0213, 0x0213, "the destination is at a limit of its resources"),
-)
-_FINAL = (
-    (0xA900, 0xA9FF, "the data set does not match its SOP class"),
-    (0x0124, 0x0124, "the destination does not authorise us"),
-    (0x0211, 0x0211, "the destination does not know the operation"),
-    (NOT_ACCEPTED, NOT_ACCEPTED, "the destination does not take this kind of object"),
-)
+from dicom_node.status import SOP_CLASS_NOT_SUPPORTED, SUCCESS, Handling, Status, read_status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendResult:
-    """What a destination said of one instance (PS3.4 B.2.3)."""
+    """The status that a destination answered for one instance (PS3.4 B.2.3), and what it means."""
 
     status: int
-    sent: bool
-    retryable: bool
-    message: str
+
+    @property
+    def sent(self) -> bool:
+        """Whether the destination has kept the instance."""
+        return self._read.handling is Handling.STORED
+
+    @property
+    def retryable(self) -> bool:
+        """Whether the same instance may be taken later."""
+        return self._read.handling in (Handling.RETRY, Handling.PAUSE)
+
+    @property
+    def message(self) -> str:
+        """What the status means, for a person."""
+        return self._read.meaning if self.sent else f"refused with 0x{self.status:04X}: {self._read.meaning}"
+
+    def outcome(self) -> Outcome:
+        """The same for the outbox, which knows no DICOM."""
+        if self.sent:
+            return Delivered()
+        if self.retryable:
+            return RetryLater(reason=self.message, blames_object=self._read.handling is Handling.RETRY)
+        return SetAside(reason=self.message)
+
+    @property
+    def _read(self) -> Status:
+        return read_status(self.status)
 
 
 class Sender:
@@ -82,10 +89,10 @@ class Sender:
         sop_class, syntax = values.text("SOPClassUID"), UID(layout.transfer_syntax_uid)
         context = self._context(sop_class, syntax)
         if context is None:
-            return _result(NOT_ACCEPTED)
+            return SendResult(status=SOP_CLASS_NOT_SUPPORTED)  # the destination did not accept its context
         context_id, accepted = context
         data_set = data[layout.data_set_start :] if accepted == syntax else _converted(data, accepted)
-        return _result(self._store(context_id, sop_class, values.text("SOPInstanceUID"), data_set))
+        return SendResult(status=self._store(context_id, sop_class, values.text("SOPInstanceUID"), data_set))
 
     def _context(self, sop_class: str, syntax: UID) -> tuple[int, UID] | None:
         """The accepted context to send in: with this very syntax, else one that we can convert to."""
@@ -101,7 +108,7 @@ class Sender:
             raise _broken(self._destination)
         self._message_id = self._message_id % 0xFFFF + 1
         request = C_STORE()
-        request.MessageID, request.Priority = self._message_id, 2  # low; nobody in the field schedules by it
+        request.MessageID, request.Priority = self._message_id, 2  # low; no SCP in the field schedules by it
         request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = UID(sop_class), UID(sop_instance)
         request.DataSet = io.BytesIO(data_set)
         pause_reactor(association)
@@ -135,7 +142,7 @@ def echo(destination: Destination) -> float:
     start = time.perf_counter()
     with associate(destination, contexts_to_propose([VERIFICATION])) as association:
         pause_reactor(association)
-        if association.send_c_echo().get("Status") != 0:
+        if association.send_c_echo().get("Status") != SUCCESS:
             raise _broken(destination)
     return time.perf_counter() - start
 
@@ -155,18 +162,3 @@ def _converted(data: bytes, syntax: UID) -> bytes:
     except Exception as error:  # boundary: a malformed object may break the writer in any way
         raise InvalidStudy("the object cannot be converted to the transfer syntax the destination accepts") from error
     return bytes(stream.getvalue())
-
-
-def _result(status: int) -> SendResult:
-    if status == 0:
-        return SendResult(status=status, sent=True, retryable=False, message="stored")
-    if status in _WARNINGS:
-        return SendResult(status=status, sent=True, retryable=False, message=_WARNINGS[status])
-    passing = _words(status, _PASSING)
-    words = passing or _words(status, _FINAL) or "it cannot be understood"
-    message = f"refused with 0x{status:04X}: {words}"
-    return SendResult(status=status, sent=False, retryable=bool(passing), message=message)
-
-
-def _words(status: int, known: Iterable[tuple[int, int, str]]) -> str:
-    return next((words for low, high, words in known if low <= status <= high), "")

@@ -1,4 +1,4 @@
-"""The JSON Schema of each document that is written or read; docs/tables.py writes them to docs/schemas and checks them."""
+"""The JSON Schema of each document; docs/tables.py writes them to docs/schemas and checks them."""
 
 from __future__ import annotations
 

@@ -43,23 +43,30 @@ def filled(text: str, found: dict[str, str]) -> str:
     return _MARK.sub(lambda match: match[1] + _right(match[2], match[3], found) + match[4], text)
 
 
-def differences(found: dict[str, str]) -> list[str]:
+def schemas() -> dict[str, str]:
+    """The text of each JSON Schema by file name; {} until there is a docs/schemas.py."""
+    script = ROOT / "docs" / "schemas.py"
+    found = runpy.run_path(str(script))["schemas"]() if script.exists() else {}
+    return {name if name.endswith(".json") else f"{name}.json": text for name, text in found.items()}
+
+
+def differences(found: dict[str, str], found_schemas: dict[str, str]) -> list[str]:
     """One line for each table and each schema that is not what the code says."""
-    return [*_tables_that_differ(found), *_schemas_that_differ()]
+    return [*_tables_that_differ(found), *_schemas_that_differ(found_schemas)]
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
     """Rewrite the tables and schemas, or with `--check` say which differ."""
-    found = tables()
-    if sys.argv[1:] == ["--check"]:
-        wrong = differences(found)
-        print("\n".join([*wrong, "run: python docs/tables.py"] if wrong else ["every table is what the code says"]))  # noqa: T201
-        return 1 if wrong else 0
-    if sys.argv[1:]:
+    if arguments not in ([], ["--check"]):
         print("usage: python docs/tables.py [--check]", file=sys.stderr)  # noqa: T201
         return 2
-    _write(found)
-    return 0
+    found = tables()
+    if not arguments:
+        _write(found)
+        return 0
+    wrong = differences(found, schemas())
+    print("\n".join([*wrong, "run: python docs/tables.py"] if wrong else ["every table is what the code says"]))  # noqa: T201
+    return 1 if wrong else 0
 
 
 def _right(name: str, before: str, found: dict[str, str]) -> str:
@@ -82,33 +89,25 @@ def _tables_that_differ(found: dict[str, str]) -> Iterator[str]:
                 yield f"{document}: the table {name} is not what the code says"
 
 
-def _schemas_that_differ() -> Iterator[str]:
-    wanted = _schemas()
+def _schemas_that_differ(wanted: dict[str, str]) -> Iterator[str]:
     kept = {path.name: path.read_text(encoding="utf-8") for path in SCHEMAS.glob("*.json")}
     for name in sorted(wanted.keys() | kept.keys()):
         if wanted.get(name) != kept.get(name):
             yield f"docs/schemas/{name}: the schema is not what the code says"
 
 
-def _schemas() -> dict[str, str]:
-    """The text of each JSON Schema by file name."""
-    script = ROOT / "docs" / "schemas.py"
-    found = runpy.run_path(str(script))["schemas"]() if script.exists() else {}
-    return {name if name.endswith(".json") else f"{name}.json": text for name, text in found.items()}
-
-
 def _write(found: dict[str, str]) -> None:
     for document in DOCUMENTS:
         path = ROOT / document
         path.write_text(filled(path.read_text(encoding="utf-8"), found), encoding="utf-8")
-    schemas = _schemas()
+    wanted = schemas()
     for path in SCHEMAS.glob("*.json"):
-        if path.name not in schemas:
+        if path.name not in wanted:
             path.unlink()
-    for name, text in schemas.items():
+    for name, text in wanted.items():
         SCHEMAS.mkdir(exist_ok=True)
         (SCHEMAS / name).write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

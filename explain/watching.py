@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import CandorError
+from core.errors import Cancelled
 
 Floats = NDArray[np.float32]
 Scores = Callable[[Floats], Floats]
@@ -16,10 +16,6 @@ Scores = Callable[[Floats], Floats]
 
 BATCH = 16
 """Images per call of a model: more only costs memory on a CPU."""
-
-
-class Cancelled(CandorError):
-    """The person who asked for an explanation no longer wants it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
-"""`candor init`: the data folder, the site key beside it, and a candor.toml that explains itself.
+"""`candor init`: the data folder, the site key next to it, and a candor.toml that explains itself.
 
 The file is generated from the fields of `Settings`, each at its default and commented out, so that it cannot drift
-from the code, and so that an update with better defaults reaches whoever never changed them.
+from the code, and so that an update with better defaults reaches every installation that never changed them.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from core.destinations import DESTINATION_KINDS, TlsSettings
 from core.errors import CandorError, ConfigurationError
-from core.settings import SETTINGS_FILE, DestinationSettings, Settings, TlsSettings, load_settings
+from core.settings import SETTINGS_FILE, Settings, load_settings
 from core.store.keys import SiteKey
 from core.store.store import open_store
 
-_TABLES: dict[str, type[BaseModel]] = {"tls": TlsSettings, "destinations": DestinationSettings}
+_TABLES: dict[str, tuple[type[BaseModel], ...]] = {"tls": (TlsSettings,), "destinations": DESTINATION_KINDS}
 _INTRODUCTION = """\
 # The settings of this Candor installation. Every setting is listed with its default: remove the "#" to change one.
 # The environment wins over this file: CANDOR_PORT=104 sets port. An unknown name stops the start.
@@ -110,13 +111,18 @@ def _entry(name: str, field: FieldInfo, changes: Mapping[str, Any]) -> Iterator[
 
 
 def _table(name: str, field: FieldInfo, value: Any) -> str:
-    """A table ([tls]) or an array of tables ([[destinations]]), as an example or with its values."""
+    """A table ([tls]) or an array of tables ([[destinations]]): with its values, else an example of each kind."""
     header = f"[[{name}]]" if typing.get_origin(field.annotation) is tuple else f"[{name}]"
     rows = value if isinstance(value, list | tuple) else [value] if value else []
     if rows:
         return "\n".join(line for row in rows for line in [header, *_assignments(row), ""])
-    example = [line for key, entry in _TABLES[name].model_fields.items() for line in _entry(key, entry, {})]
-    return "\n".join([f"# {field.description}", f"#{header}", *example, ""])
+    examples = [line for kind in _TABLES[name] for line in [f"#{header}", *_example(kind), ""]]
+    return "\n".join([f"# {field.description}", *examples])
+
+
+def _example(kind: type[BaseModel]) -> Iterator[str]:
+    for key, entry in kind.model_fields.items():
+        yield from _entry(key, entry, {})
 
 
 def _assignments(row: Mapping[str, Any]) -> Iterator[str]:

@@ -1,41 +1,39 @@
 """Deliver: empty the outbox of one destination, in order, however long the destination is away.
 
-A destination that does not answer pauses with growing intervals; no model runs again, nothing is forgotten. Objects
-that a destination will never take (it says so with its status) are set aside, told to the operator, and do not hold
-up the others. A folder is a destination too: that is how `candor analyze` gets its files.
+A destination that does not answer pauses with growing intervals; no model runs again, nothing is forgotten. A payload
+that a destination will never take is set aside for the operator and does not hold up the others. A folder is a
+destination too: that is how `candor analyze` gets its files.
 """
 
 from __future__ import annotations
 
 import time
-import uuid
 from itertools import groupby
 
 import structlog
 
-from core.domain.delivery import Delivery
-from core.errors import IntegrityError, InvalidStudy, Unavailable, answer_for
-from core.settings import DestinationSettings, Settings
+from core.destinations import AnyDestination
+from core.domain.delivery import Delivered, Delivery, Outcome, RetryLater, SetAside
+from core.errors import IntegrityError, InvalidStudy, Unavailable
+from core.settings import Settings
 from core.store.store import Store
-from dicom_node.send import SendResult
 from pipeline.carriers import Carrier, carrier_for
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
 ATTEMPTS = 20
-"""Failures to process one object, with growing pauses: more than an hour."""
+"""Failures of a destination on one payload, with growing pauses: more than an hour."""
 
 
-def _is_hopeless(delivery: Delivery, result: SendResult) -> bool:
-    """One object that the destination fails on again and again must not hold up the others; a full disk may last."""
-    is_full = 0xA700 <= result.status <= 0xA7FF
-    return not is_full and delivery.attempts + 1 >= ATTEMPTS
+def _is_hopeless(delivery: Delivery, outcome: RetryLater) -> bool:
+    """A payload that fails again and again must not hold up the others; a full disk may last."""
+    return outcome.blames_object and delivery.attempts + 1 >= ATTEMPTS
 
 
 class DeliveryLoop:
     """Sends what waits for one destination."""
 
-    def __init__(self, store: Store, settings: Settings, destination: DestinationSettings, holder: str) -> None:
+    def __init__(self, store: Store, settings: Settings, destination: AnyDestination, holder: str) -> None:
         self._store = store
         self._settings = settings
         self._name = destination.name
@@ -66,40 +64,43 @@ class DeliveryLoop:
         return True
 
     def _send(self, deliveries: list[Delivery]) -> None:
-        """Send the objects of one study; what was taken before the destination went away stays sent."""
+        """Send the payloads of one study; what was taken before the destination went away stays sent."""
         taken: list[Delivery] = []
         try:
             for delivery in deliveries:
-                result = self._carry(delivery)
-                if result.sent:
+                outcome = self._carry(delivery)
+                if isinstance(outcome, Delivered):
                     taken.append(delivery)
-                elif result.retryable and not _is_hopeless(delivery, result):
+                elif isinstance(outcome, RetryLater) and not _is_hopeless(delivery, outcome):
                     self._store.outbox.tried(delivery)
-                    raise Unavailable(f"{self._name} answered {result.message}")
+                    raise Unavailable(f"{self._name} answered {outcome.reason}")
                 else:
-                    _log.warning("delivery.refused", destination=self._name, dimse_status=f"{result.status:04X}")
-                    self._store.outbox.refused(delivery, result.message)
+                    _log.warning("delivery.refused", destination=self._name, reason=outcome.reason)
+                    self._store.outbox.refused(delivery, outcome.reason)
         finally:
             if taken:
                 self._record(taken)
 
-    def _carry(self, delivery: Delivery) -> SendResult:
-        """One object; one that is damaged here is set aside like one that is refused there, and holds nobody up."""
+    def _carry(self, delivery: Delivery) -> Outcome:
+        """Hand one payload over; one that is damaged here is set aside like one that is refused there."""
         try:
             return self._carrier.carry(delivery, self._store.objects.get(delivery.object_key))
         except (IntegrityError, InvalidStudy) as error:
-            return SendResult(status=answer_for(error).dimse_status, sent=False, retryable=False, message=str(error))
+            return SetAside(reason=str(error))
 
     def _record(self, taken: list[Delivery]) -> None:
-        """Write down what was taken; where commitment is offered, first the transaction, then the request for it."""
-        transaction_uid = f"2.25.{uuid.uuid4().int}" if self._carrier.offers_commitment else None
+        """Record what was taken; where the destination confirms later, the transaction is recorded before the request.
+
+        The answer may come before the request returns.
+        """
+        transaction_uid = self._carrier.new_transaction()
         self._store.outbox.sent(taken, commitment_transaction_uid=transaction_uid)
         _log.info("report.delivered", study=taken[0].study_id, destination=self._name, count=len(taken))
         if transaction_uid is not None:
             self._ask_for_commitment(transaction_uid, taken)
 
     def _ask_for_commitment(self, transaction_uid: str, taken: list[Delivery]) -> None:
-        """Objects count as sent whether or not the destination also promises to keep them."""
+        """Ask; payloads count as sent whether or not the destination also confirms that it keeps them."""
         try:
             self._carrier.request_commitment(transaction_uid, taken)
         except Unavailable as error:
@@ -107,10 +108,5 @@ class DeliveryLoop:
 
     def _pause(self, error: str) -> None:
         self._carrier.rest()
-        pause = self._store.outbox.away(
-            self._name,
-            error,
-            first_pause=self._settings.delivery_backoff_seconds,
-            longest_pause=self._settings.delivery_maximum_backoff_seconds,
-        )
+        pause = self._store.outbox.away(self._name, error, backoff=self._settings.delivery_backoff)
         _log.warning("destination.away", destination=self._name, error=error, backoff_seconds=pause)

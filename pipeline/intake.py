@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import structlog
@@ -14,13 +13,12 @@ from core.store.store import Store
 from core.store.studies.intake import Arrival, InstanceRole, Kept
 from dicom_node.header.verified import VerifiedReport
 from dicom_node.intake import (
-    CLASS_INSTANCE_CONFLICT,
-    NO_SUCH_INSTANCE,
     CommitStatus,
     Failure,
     ReceivedObject,
     Reference,
 )
+from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 
 _log = structlog.get_logger()
 
@@ -80,7 +78,7 @@ class StoreIntake:
                 source=TruthSource.VERIFIED_SR,
                 reader=reader,
                 ai_seen=True,
-                at=verified.verified_at or time.time(),
+                at=verified.verified_at or self._store.now(),
             )
             for finding, value in verified.findings.items()
             if finding in known

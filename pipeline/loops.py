@@ -1,4 +1,4 @@
-"""Loops that run until the process ends: look, work, rest; a failure is told and tried again, never fatal."""
+"""Loops that run until the process ends: look, work, rest. A failure is logged and tried again, never fatal."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from contextlib import contextmanager
 
 import structlog
 
+from core.backoff import Backoff
 from core.errors import CandorError
 
 
 def describe(error: Exception) -> str:
-    """Our own errors speak for themselves; of a foreign error only the kind is told, its text may hold patient data."""
+    """Say what went wrong: our own error in its words, a foreign one by its class: its words may be patient data."""
     return str(error) if isinstance(error, CandorError) else f"an unexpected {type(error).__name__}"
 
 
@@ -26,7 +27,7 @@ class Loop:
     def __init__(self, name: str, tick: Callable[[], bool], *, rest_seconds: float) -> None:
         self._name = name
         self._tick = tick
-        self._rest_seconds = rest_seconds
+        self._rest = Backoff(first_seconds=rest_seconds, longest_seconds=LONGEST_REST_SECONDS)
         self._nudged = threading.Event()
         self._stopping = threading.Event()
         self._failures = 0
@@ -49,7 +50,7 @@ class Loop:
     def _run(self) -> None:
         while not self._stopping.is_set():
             if not self._worked():
-                self._nudged.wait(min(LONGEST_REST_SECONDS, self._rest_seconds * 2.0 ** min(self._failures, 10)))
+                self._nudged.wait(self._rest.seconds(self._failures))
             self._nudged.clear()
 
     def _worked(self) -> bool:
@@ -73,9 +74,9 @@ def heartbeats(give: Callable[[], None], *, every_seconds: float) -> Iterator[No
             try:
                 give()
             except Exception as error:  # noqa: BLE001 - the boundary of a thread: the work itself meets what is wrong
-                _log.warning("sign_of_life.failed", error=type(error).__name__)
+                _log.warning("heartbeat.failed", error=type(error).__name__)
 
-    thread = threading.Thread(target=run, name="signs of life", daemon=True)
+    thread = threading.Thread(target=run, name="heartbeats", daemon=True)
     thread.start()
     try:
         yield

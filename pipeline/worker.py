@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -118,7 +117,7 @@ class Worker:
             Loop("explanations", self._explanations.tick, rest_seconds=1.0),
             Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
             Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
-            Loop("watch", Watch(store, self._settings, self._name, now=time.time).tick, rest_seconds=30.0),
+            Loop("watch", Watch(store, self._settings, self._name, now=store.now).tick, rest_seconds=30.0),
             *deliveries,
         ]
 

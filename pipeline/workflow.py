@@ -19,7 +19,7 @@ from dbos import error as dbos_error
 
 from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Study
-from core.errors import CandorError, Unavailable, answer_for
+from core.errors import CandorError, RunnerDied, Unavailable, answer_for
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.reports import FiledReport
@@ -27,7 +27,6 @@ from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
 from pipeline.loops import describe
-from pipeline.reading.children import RunnerDied
 from pipeline.reading.reader import RememberingReader
 from pipeline.results_json import document
 from pipeline.story import Predecessor, Reader, read_study
@@ -102,7 +101,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _own_errors_only("report"):
             filed = self._store.reports.find(this)
             if filed is None:
-                report = self._read(this, self._room, self._room.packages, at=datetime.now(UTC))
+                report = self._read(
+                    this, self._room, self._room.packages, at=datetime.fromtimestamp(self._store.now(), UTC)
+                )
                 filed = self._filed(this, report, self._encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
                 self._on_filed()
@@ -141,7 +142,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         this = Revision(study_id=study_id, revision=revision)
         with suppress(CandorError):  # what keeps us from reading it may keep us from auditing it too
             study = self._store.studies.load(this)
-            made = failed_reading(study, self._store.key.pseudonym_key, at=datetime.now(UTC).timestamp())
+            made = failed_reading(study, self._store.key.pseudonym_key, at=self._store.now())
             self._store.readings.record(made)
         self._store.studies.fail(this, sentence)
         return ReportStatus.FAILED.value
@@ -174,7 +175,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
     def _record(self, report: Report) -> None:
         """Keep the row of the audit; what no model takes is nobody's cohort."""
         if report.status is not ReportStatus.REFUSED:
-            waited = datetime.now(UTC).timestamp() - self._store.studies.last_received_at(report.study.study_id)
+            waited = self._store.now() - self._store.studies.last_received_at(report.study.study_id)
             made = reading_of(report, self._store.key.pseudonym_key, turnaround_seconds=max(0.0, waited))
             self._store.readings.record(made)
 

@@ -1,4 +1,4 @@
-"""A made-up set in the format of the NIH subset: noise, with a bright square where the opacity is; nobody's images."""
+"""A set in the format of the NIH subset: noise, with a bright square for the opacity; no real patient's images."""
 
 from __future__ import annotations
 

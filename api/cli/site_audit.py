@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,7 +38,7 @@ def audit_this_site(
             version,
             by=by,
             findings=findings,
-            now=time.time(),
+            now=store.now(),
             progress=lambda share, words: progress.update(task, completed=share, description=words),
         )
     write_audit(audit, out, Signer.site(store.key.fairness_signing_seed), command=COMMAND)
@@ -52,7 +51,7 @@ def audit_this_site(
 
 def look_for_drift(settings: Settings, store: Store) -> list[str]:
     """Look at this month's cohorts now; returns what to tell."""
-    new = watch_cohorts(store, settings, now=time.time())
+    new = watch_cohorts(store, settings, now=store.now())
     lines = [
         f"{alarm.level}: {alarm.finding}, {cohort_in_words(alarm.cohort)}, {alarm.month}: "
         f"{alarm.figure} {alarm.value:.2f}, bound {alarm.bound:.2f}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +17,8 @@ from core.errors import CandorError
 from core.settings import Settings
 from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
-from core.store.studies.figures import Figures
 from core.store.studies.outbox import DestinationState
+from core.store.studies.overview import Overview
 
 GIB = 1024**3
 A_MONTH_SECONDS = 31 * 24 * 3600
@@ -32,11 +31,11 @@ def status_of(store: Store, settings: Settings) -> dict[str, Any]:
     return {
         "processes": living(store),
         "studies": {state.value: count for state, count in store.studies.counts().items()},
-        "quarantined": Figures(store.engine).quarantined(),
-        "destinations": [_destination(state) for state in destinations],
+        "quarantined": Overview(store.engine).quarantined(),
+        "destinations": [_destination(state, store.now()) for state in destinations],
         "failed": [
             {"study_id": times.study_id, "reason": times.reason, "completed_at": times.completed_at}
-            for times in Figures(store.engine).failed()
+            for times in Overview(store.engine).failed()
         ],
         "alarms": [asdict(alarm) for alarm in _alarms(store)],
         "models": _models(settings, store),
@@ -72,8 +71,8 @@ def print_status(found: dict[str, Any]) -> None:
     console.print(f"torch runs on {found['torch']['name']}: {escape(found['torch']['fallback'] or 'the GPU answers')}")
 
 
-def _destination(state: DestinationState) -> dict[str, Any]:
-    pause = max(0.0, state.next_attempt_at - time.time())
+def _destination(state: DestinationState, now: float) -> dict[str, Any]:
+    pause = max(0.0, state.next_attempt_at - now)
     return {
         "name": state.destination,
         "pending": state.pending,
@@ -162,7 +161,7 @@ def _models_table(models: list[dict[str, str]]) -> Table:
 
 def _alarms(store: Store) -> list[Alarm]:
     """Cohorts that left their bounds this month or the last one."""
-    return store.site_audits.alarms(since_month=month_of(time.time() - A_MONTH_SECONDS))
+    return store.site_audits.alarms(since_month=month_of(store.now() - A_MONTH_SECONDS))
 
 
 def _alarms_table(alarms: list[dict[str, Any]]) -> Table:

@@ -26,12 +26,10 @@ def import_(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Import ground truth from a CSV file, as a whole or not at all."""
-    import time
-
     from pipeline.watch.truth_import import import_truth
 
     _, store = opened(data)
-    done = import_truth(file, store, now=time.time())
+    done = import_truth(file, store, now=store.now())
     typer.echo(f"{done.new} answers imported, {done.known} were known before, {done.open} lines were left open")
     if done.elsewhere:
         numbers = ", ".join(map(str, done.elsewhere[:10])) + (", ..." if len(done.elsewhere) > 10 else "")

@@ -22,16 +22,17 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from core.destinations import FolderDestination
 from core.domain.registration import ModelState
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
-from core.settings import DestinationSettings, Settings, only_these_variables
+from core.settings import Settings, only_these_variables
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.figures import Figures, SentObject, StudyTimes
 from core.store.studies.intake import Kept
+from core.store.studies.overview import Overview, SentObject, StudyTimes
 from dicom_node.files import files_under, is_dicom, received, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
@@ -120,7 +121,7 @@ def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Setti
         minimum_free_bytes=_FREE_BYTES,
         quiet_seconds=0.0,
         maximum_wait_seconds=_NEVER_SECONDS,
-        destinations=(DestinationSettings(name=DESTINATION, kind="folder", folder=staging, objects=kinds),),
+        destinations=(FolderDestination(name=DESTINATION, folder=staging, objects=kinds),),
     )
     SiteKey.create(settings.site_key_file)
     return settings
@@ -207,11 +208,11 @@ def _wait(store: Store, total: int, progress: Progress) -> None:
 
 def _entry(store: Store, study_instance_uid: str, study_id: str, staging: Path, out: Path) -> dict[str, Any]:
     """The study's entry of results.json; its objects move to their final names."""
-    figures = Figures(store.engine)
-    times = figures.times_of(study_id)
+    overview = Overview(store.engine)
+    times = overview.times_of(study_id)
     report = store.reports.current(study_id)
     entry = dict(report.document) if report else _without_report(study_instance_uid, times)
-    sent = figures.sent_objects(study_id, DESTINATION)
+    sent = overview.sent_objects(study_id, DESTINATION)
     entry["objects"] = [
         {"sop_class": item.sop_class_uid, "path": _place(item, staging / study_id, out, study_instance_uid)}
         for item in sent

@@ -28,7 +28,7 @@ from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables
 from core.store.store import Store, open_store
-from core.store.studies.figures import Figures
+from core.store.studies.overview import Overview
 from datasets.demo.studies import DemoStudy, demo_studies
 from dicom_node.archive import Archive
 from dicom_node.header.part10 import layout_of
@@ -172,12 +172,12 @@ def _send(studies: Sequence[DemoStudy], stage: _Stage) -> None:
 
 
 def _wait_for_reports(studies: Sequence[DemoStudy], stage: _Stage, console: Console) -> None:
-    figures = Figures(stage.store.engine)
+    overview = Overview(stage.store.engine)
     ids = {study.path.stem: stage.store.study_id_of(study.study_instance_uid) for study in studies}
     with Waiting(list(ids), console) as waiting:
 
         def all_back() -> bool:
-            times = {name: figures.times_of(study_id) for name, study_id in ids.items()}
+            times = {name: overview.times_of(study_id) for name, study_id in ids.items()}
             for name, reached in times.items():
                 waiting.show(name, reached)
             return all(reached is not None and reached.is_over for reached in times.values())

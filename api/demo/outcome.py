@@ -16,7 +16,7 @@ from PIL import Image as Picture
 
 from core.domain.study import StudyState
 from core.store.store import Store
-from core.store.studies.figures import Figures, StudyTimes
+from core.store.studies.overview import Overview, StudyTimes
 from datasets.demo.studies import DemoStudy, PlantedRegion
 from dicom_node.archive import Archive, Filed
 from dicom_node.header.read import read_header
@@ -70,7 +70,7 @@ def said_by(sr_text: str) -> dict[str, bool]:
 
 def _outcome(study: DemoStudy, store: Store, archive: Archive, output: Path) -> Outcome:
     study_id = store.study_id_of(study.study_instance_uid)
-    times = Figures(store.engine).times_of(study_id)
+    times = Overview(store.engine).times_of(study_id)
     report = store.reports.current(study_id)
     assert times is not None, "the demo waited for it"
     filed = [item for item in archive.filed if item.instance.study_instance_uid == study.study_instance_uid]

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from api.demo.outcome import Outcome
-from core.store.studies.figures import StudyTimes
+from core.store.studies.overview import StudyTimes
 
 _HOPS = {
     "received": "receive",

@@ -75,9 +75,7 @@ def _end(entry: dict[str, Any]) -> str:
     if entry["status"] != StudyState.REPORTED:
         return f"{entry['status'].replace('_', ' ')}, because {entry['reason']}"
     above = [finding["name"] for finding in entry["findings"] if finding["positive"]]
-    return (
-        f"reported; above the operating point: {', '.join(above)}" if above else "reported; no finding above its point"
-    )
+    return "reported; above the operating point: " + (", ".join(above) or "none")
 
 
 def _groups(report: str) -> str:

@@ -1,6 +1,6 @@
-"""What every long-running process of Candor does: say that it lives, wait for the word to stop, die with its parent.
+"""What every long-running process of Candor does: give heartbeats, wait for the signal to stop, end with its parent.
 
-All work is durable, so a process may be killed at any moment; stopping politely only spares the others a wait.
+All work is durable, so a process may be killed at any moment; an orderly stop only spares the others a wait.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LOOK_SECONDS = 0.2
 
 
 def stop_signal() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets. Ask for it first: a stop in the middle of starting is polite too."""
+    """An event that SIGTERM or SIGINT sets. Call it first, so that a stop in the middle of starting is orderly too."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -70,5 +70,5 @@ def heartbeat(store: Store, process: str) -> Iterator[None]:
 
 
 def living(store: Store) -> list[str]:
-    """The processes that gave a sign of life in the last ten seconds, on any machine of this installation."""
+    """The processes that gave a heartbeat in the last ten seconds, on any machine of this installation."""
     return sorted(name.removeprefix(PREFIX) for name in store.leases.living(PREFIX))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import structlog
 
 from api.processes.heartbeat import heartbeat, stop_signal
+from core.destinations import DicomDestination
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.store import open_store
@@ -44,7 +45,7 @@ def node_settings(settings: Settings) -> NodeSettings:
         maximum_associations_per_address=settings.maximum_associations_per_address,
         maximum_object_bytes=settings.maximum_object_bytes,
         maximum_bytes_in_flight=settings.maximum_bytes_in_flight,
-        peers=tuple(peer_of(d, settings) for d in settings.destinations if d.kind == "dicom"),
+        peers=tuple(peer_of(d, settings) for d in settings.destinations if isinstance(d, DicomDestination)),
     )
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import structlog
 
+from core.backoff import Backoff
 from core.errors import ANSWERS, ConfigurationError
 
 _log = structlog.get_logger()
 CONFIGURATION_EXIT_CODE = ANSWERS[ConfigurationError].exit_code
-SHORTEST_PAUSE_SECONDS = 0.2
-LONGEST_PAUSE_SECONDS = 10.0
+BACKOFF = Backoff(first_seconds=0.2, longest_seconds=10.0)
 HEALTHY_SECONDS = 30.0
 """A child that lived this long starts again with the shortest pause."""
 PATIENCE_SECONDS = 20.0
@@ -122,7 +122,7 @@ class Supervisor:
     def _note_end(self, child: Child, exit_code: int) -> None:
         lived_long = time.monotonic() - child.started_at >= HEALTHY_SECONDS
         child.failures = 0 if lived_long else child.failures + 1
-        pause = min(LONGEST_PAUSE_SECONDS, SHORTEST_PAUSE_SECONDS * 2.0 ** max(0, child.failures - 1))
+        pause = BACKOFF.seconds(child.failures)
         child.process, child.restart_at = None, time.monotonic() + pause
         _log.error("process.ended", process=child.name, exit_code=exit_code, backoff_seconds=pause)
 

@@ -1,4 +1,4 @@
-"""The worker process: reads what is complete and delivers what is filed (pipeline.worker), with a sign of life."""
+"""The worker process: reads what is complete and delivers what is filed (pipeline.worker), with heartbeats."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`candor web`: health, readiness, metrics and a read-only list of studies under their pseudonyms.
 
 Plain HTTP on loopback, on the port (8443) that HTTPS will have once there are accounts, so that monitors need not
-be pointed elsewhere then. Until that day it refuses to listen on any address that another machine could reach.
+change then. Until that day it refuses to listen on any address that another machine could reach.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from api.web.views.explanations import add_explanation_routes
 from core.errors import CandorError, ConfigurationError
 from core.settings import Settings
 from core.store.store import Store
-from core.store.studies.figures import Figures, StudyTimes
+from core.store.studies.overview import Overview, StudyTimes
 
 _NAMES_OF_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 _MAXIMUM_PAGE = 1000
@@ -36,7 +36,7 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
             "can reach; set web_host to 127.0.0.1 and use an SSH tunnel"
         )
     app = FastAPI(title="Candor", docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.store, app.state.settings, app.state.figures = store, settings, Figures(store.engine)
+    app.state.store, app.state.settings, app.state.overview = store, settings, Overview(store.engine)
     # a page on the internet that points its own name at 127.0.0.1 must not read our answers (DNS rebinding)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=_NAMES_OF_LOOPBACK, www_redirect=False)
     app.middleware("http")(_add_security_headers)
@@ -71,7 +71,7 @@ def health() -> dict[str, str]:
 def readiness(request: Request, response: Response) -> dict[str, Any]:
     """Whether a study sent now would be kept and read: 503 and the reason when not.
 
-    A process counts as alive for ten seconds after its last sign of life.
+    A process counts as alive for ten seconds after its last heartbeat.
     """
     checks = {"database": _database(request), "disk": _disk(request), **_processes(request)}
     ready = all(answer == "ok" for answer in checks.values())
@@ -90,15 +90,15 @@ def list_studies(
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> dict[str, Any]:
     """The newest studies under their pseudonyms."""
-    figures: Figures = request.app.state.figures
-    return {"studies": [_study(times) for times in figures.times(limit=limit, offset=offset)]}
+    overview: Overview = request.app.state.overview
+    return {"studies": [_study(times) for times in overview.times(limit=limit, offset=offset)]}
 
 
 def see_study(request: Request, study_id: str) -> dict[str, Any]:
     """One study, with the findings of its newest report."""
-    figures: Figures = request.app.state.figures
+    overview: Overview = request.app.state.overview
     store: Store = request.app.state.store
-    times = figures.times_of(study_id)
+    times = overview.times_of(study_id)
     if times is None:
         raise HTTPException(404)
     report = store.reports.current(study_id)
@@ -124,7 +124,7 @@ def _study(times: StudyTimes) -> dict[str, Any]:
 
 def _database(request: Request) -> str:
     try:
-        request.app.state.figures.ping()
+        request.app.state.overview.ping()
     except CandorError as error:
         return str(error)
     return "ok"
@@ -143,6 +143,6 @@ def _processes(request: Request) -> dict[str, str]:
     except CandorError:
         alive = []
     return {
-        "node": "ok" if any(not name.startswith("worker/") for name in alive) else "no node gives a sign of life",
-        "worker": "ok" if any(name.startswith("worker/") for name in alive) else "no worker gives a sign of life",
+        "node": "ok" if any(not name.startswith("worker/") for name in alive) else "no node has given a heartbeat",
+        "worker": "ok" if any(name.startswith("worker/") for name in alive) else "no worker has given a heartbeat",
     }

@@ -1,11 +1,10 @@
-"""Prometheus metrics, counted in the store when they are asked for, so right after a restart they are right too.
+"""Prometheus metrics, counted in the store when they are asked for, so that they are right after a restart too.
 
 Labels are states, statuses and the names of destinations; nothing about a person.
 """
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Iterator
 
@@ -17,7 +16,7 @@ from api.processes.heartbeat import living
 from core.clock import month_of
 from core.settings import Settings
 from core.store.store import Store
-from core.store.studies.figures import Figures
+from core.store.studies.overview import Overview
 
 
 class StoreCollector(Collector):
@@ -26,7 +25,7 @@ class StoreCollector(Collector):
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store = store
         self._settings = settings
-        self._figures = Figures(store.engine)
+        self._overview = Overview(store.engine)
 
     def collect(self) -> Iterator[Metric]:
         """Every family, counted now."""
@@ -36,10 +35,10 @@ class StoreCollector(Collector):
         yield from self._destinations()
         yield self._alarms()
         yield _counter("candor_model_runs", "Times that a model ran.", self._store.predictions.runs())
-        yield _counter("candor_quarantined_instances", "Objects kept apart.", self._figures.quarantined())
+        yield _counter("candor_quarantined_instances", "Objects kept apart.", self._overview.quarantined())
         yield _gauge("candor_free_bytes", "Free bytes on the disk of the objects.", self._store.objects.free_bytes())
         yield _gauge("candor_minimum_free_bytes", "The watermark.", self._settings.minimum_free_bytes)
-        yield _gauge("candor_processes", "Processes that gave a sign of life.", len(living(self._store)))
+        yield _gauge("candor_processes", "Processes that gave a heartbeat.", len(living(self._store)))
 
     def _by_state(self) -> Metric:
         family = GaugeMetricFamily("candor_studies", "Studies by state.", labels=["state"])
@@ -49,13 +48,13 @@ class StoreCollector(Collector):
 
     def _received(self) -> Metric:
         family = CounterMetricFamily("candor_received_instances", "Objects kept, by role.", labels=["role"])
-        for role, count in self._figures.instances_by_role().items():
+        for role, count in self._overview.instances_by_role().items():
             family.add_metric([role], count)
         return family
 
     def _reports(self) -> Metric:
         family = CounterMetricFamily("candor_reports", "Reports filed, by status.", labels=["status"])
-        for status, count in self._figures.reports_by_status().items():
+        for status, count in self._overview.reports_by_status().items():
             family.add_metric([status], count)
         return family
 
@@ -64,7 +63,7 @@ class StoreCollector(Collector):
         family = GaugeMetricFamily(
             "candor_cohort_alarms", "Cohorts out of bounds this month, by level.", labels=["level", "finding"]
         )
-        month = month_of(time.time())
+        month = month_of(self._store.now())
         counts = Counter((a.level, a.finding) for a in self._store.site_audits.alarms(since_month=month))
         for labels, count in counts.items():
             family.add_metric(list(labels), count)

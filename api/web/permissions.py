@@ -1,4 +1,4 @@
-"""Who may do what over HTTP: each route names the permission it needs, and every use of one that matters is audited.
+"""Who may do what over HTTP: each route names the permission it needs; each use that matters goes into the trail.
 
 There are no accounts yet, so there is one kind of caller: a person or program on this very machine. A request that
 came through a proxy is not one, although its address is; it is turned away. When accounts come, `_permissions_of`
@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from fastapi import Request
 
 from core.domain.trail import TrailEvent
-from core.errors import CandorError
+from core.errors import Forbidden
 from core.store.store import Store
 
 
@@ -29,14 +29,10 @@ class Permission(StrEnum):
     EXPLAIN = "study.explain"
 
 
-AUDITED = frozenset({Permission.LIST_STUDIES, Permission.SEE_STUDY, Permission.EXPLAIN})
+RECORDED = frozenset({Permission.LIST_STUDIES, Permission.SEE_STUDY, Permission.EXPLAIN})
 """Permissions whose use is recorded each time; a refusal always is."""
 
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip")
-
-
-class Forbidden(CandorError):
-    """The caller may not do this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +44,13 @@ class Caller:
 
 
 def requires(permission: Permission) -> Callable[[Request], Caller]:
-    """A dependency that lets through who has `permission` and records it; raises Forbidden for everybody else."""
+    """A dependency that lets through who has `permission` and records it; raises Forbidden for others."""
 
     def guard(request: Request) -> Caller:
         store: Store = request.app.state.store
         caller = _caller(request)
         allowed = permission in _permissions_of(request, caller)
-        if permission in AUDITED or not allowed:
+        if permission in RECORDED or not allowed:
             store.trail.record(_event(permission, caller, allowed, str(request.path_params.get("study_id", ""))))
         if not allowed:
             raise Forbidden("only programs on this machine may ask, and not through a proxy")

@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from api.web.permissions import Forbidden
 from core.errors import CandorError, answer_for
 
 _log = structlog.get_logger()
@@ -47,8 +46,6 @@ def answer_problems(app: FastAPI) -> None:
 
 
 async def _ours(_request: Request, error: Exception) -> JSONResponse:
-    if isinstance(error, Forbidden):
-        return problem(HTTPStatus.FORBIDDEN, str(error))
     return problem(answer_for(error).http_status, str(error))
 
 

@@ -85,6 +85,11 @@ class Study:
     series: tuple[Series, ...]
     calling_ae_title: str = ""
 
+    @property
+    def instances(self) -> tuple[Instance, ...]:
+        """Every instance of every series, series by series."""
+        return tuple(instance for series in self.series for instance in series.instances)
+
 
 class StudyState(StrEnum):
     """Where a study stands; `core.states` holds the allowed transitions."""

@@ -14,7 +14,6 @@ import binascii
 import os
 import secrets
 import stat
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -23,6 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from core.errors import ConfigurationError
+from core.files import write_durably
 
 SECRET_BYTES = 32
 
@@ -142,35 +142,10 @@ def _derive(secret: bytes, purpose: Purpose) -> bytes:
 
 def _write_secret_file(path: Path, text: str, *, replace: bool) -> None:
     """Whole or not at all: a half-written key would lock the site out of its own data."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        _write_durably(temporary, text.encode("ascii"))
-        if replace:
-            temporary.replace(path)
-        else:
-            path.hardlink_to(temporary)  # unlike a rename it fails when the name is taken
-        sync_folders([path.parent])
+        write_durably(path, text.encode("ascii"), replace=replace)
     except FileExistsError:
         raise ConfigurationError(f"{path} exists; a new key would lock out everything the old one guards") from None
     except OSError as error:
         raise ConfigurationError(f"the site key {path} cannot be written: {error.strerror}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _write_durably(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def sync_folders(folders: Iterable[Path]) -> None:
-    """Make the entries of `folders` survive a power cut: a rename is only durable once its folder is."""
-    for folder in folders:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

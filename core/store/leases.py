@@ -1,4 +1,4 @@
-"""Leases: who may do a job that must have exactly one doer, for how long without a sign of life."""
+"""Leases: who may do a job that only one may do at a time, and for how long without renewing it."""
 
 from __future__ import annotations
 

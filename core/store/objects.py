@@ -30,7 +30,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from core.errors import DiskFull, IntegrityError, Unavailable
-from core.store.keys import SiteKey, sync_folders
+from core.files import publish, sync_file, sync_folders
+from core.store.keys import SiteKey
 
 CHUNK_BYTES = 1 << 20
 TAG_BYTES = 16
@@ -74,9 +75,7 @@ class ObjectStore:
                 raise DiskFull("the disk of the object store is nearly full; free some space or add some")
             with self._incoming_file() as (path, file):
                 size_bytes, sha256 = self._seal(file, object_key, [data] if isinstance(data, bytes) else data)
-                file.flush()
-                os.fsync(file.fileno())
-                self._publish(path, object_key)
+                publish(file, path, self._path(object_key))
         return StoredObject(object_key=object_key, size_bytes=size_bytes, sha256=sha256)
 
     def get(self, object_key: str) -> bytes:
@@ -168,11 +167,6 @@ class ObjectStore:
                 return path, file
             file.close()
 
-    def _publish(self, path: Path, object_key: str) -> None:
-        target = self._path(object_key)
-        path.rename(target)
-        sync_folders([target.parent])
-
     def _seal(self, file: BinaryIO, object_key: str, pieces: Iterable[bytes]) -> tuple[int, str]:
         data_key = AESGCM.generate_key(256)
         cipher, associated = AESGCM(data_key), _associated(object_key)
@@ -203,8 +197,7 @@ def _slots(header: bytes) -> tuple[bytes, bytes]:
 def _write_slot(file: BinaryIO, slot: int, wrapped: bytes) -> None:
     file.seek(len(PREFIX) + slot * SLOT_BYTES)
     file.write(wrapped)
-    file.flush()
-    os.fsync(file.fileno())
+    sync_file(file)
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

@@ -1,4 +1,4 @@
-"""One door to every set of labelled chest radiographs: which one a folder holds is told from its files."""
+"""One door to every set of labelled chest radiographs: its files say which one a folder holds."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Labels come from two kinds of reader. The fourteen NIH labels were mined from report text and are noisy; the RSNA
 2018 class and boxes were given by radiologists and are preferred wherever they exist (any abnormality, lung
-opacity). What nobody said is unknown (weight 0), never negative.
+opacity). What no reader mentions is unknown (weight 0), never negative.
 
 The split is by patient over all resolution tiers together. It follows from a hash of the patient number
 (`split_of`); the names of all held-out images are frozen in `nih_chest_split.csv`, and `load` checks that rule
@@ -175,7 +175,7 @@ def held_out_patients() -> dict[str, Split]:
 
 
 def side_of(patient: str, held_out: Mapping[str, Split]) -> Split:
-    """Side of a patient of a larger set: whoever is held out of the subset stays so, the others fall by the rule."""
+    """Side of a patient of a larger set: held-out patients of the subset stay held out, the rule places the others."""
     return held_out.get(patient) or split_of(patient, in_largest_tier=False)
 
 

@@ -37,9 +37,7 @@ def load(root: Path) -> tuple[LabelledRadiograph, ...]:
     except KeyError as missing:
         raise ConfigurationError(f"{table.name} has no column {missing}: it is not NIH's own table.") from missing
     if not examples:
-        raise ConfigurationError(
-            f"None of the images that {table.name} names lies under the folder: unpack them there."
-        )
+        raise ConfigurationError(f"None of the images that {table.name} names is in the folder: unpack them there.")
     return examples
 
 

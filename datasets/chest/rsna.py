@@ -94,8 +94,8 @@ def _names(path: Path) -> dict[str, str]:
         rows = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigurationError(
-            f"{path.name} is not in the folder: RSNA offers it beside the images, and without it the patients of the "
-            "test set cannot be told from the others."
+            f"{path.name} is not in the folder: RSNA publishes it with the images, and it shows which patients "
+            "belong to the test set; put it into the folder."
         ) from error
     return {row["subset_img_id"]: row["img_id"] for row in rows}
 

@@ -1,7 +1,7 @@
 """Brings chest radiographs of different people into register, so that their mean is a chest and not fog.
 
 Each image is moved by an affine map plus a smooth field of 7 x 7 points towards the mean of all, by Gauss-Newton
-steps on thumbnails (Lucas and Kanade 1981, with a penalty on the field's roughness); the mean is taken anew after
+steps on thumbnails (Lucas and Kanade 1981, with a penalty on the field's roughness); the mean is taken again after
 each round, and the moves are at last applied to the full images.
 """
 

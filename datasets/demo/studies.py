@@ -1,7 +1,7 @@
 """The demo studies that ship with Candor, and what the shipped model must say of each.
 
-They are proper DX objects of nobody: blends of many training images and procedural texture, made by
-`datasets.demo.synthesis` (see the data card beside the files). `promises.json` holds the expectation and, for the
+They are proper DX objects of no real patient: blends of many training images and procedural texture, made by
+`datasets.demo.synthesis` (see the data card in their folder). `promises.json` holds the expectation and, for the
 planted opacity, where it was planted, so that the demo and the tests can hold the model to it.
 """
 
@@ -26,7 +26,7 @@ class PlantedRegion:
     height: int
 
     def contains(self, column: float, row: float) -> bool:
-        """Whether a point of the image lies inside."""
+        """Whether a point of the image is inside."""
         return self.left <= column < self.left + self.width and self.top <= row < self.top + self.height
 
 

@@ -1,9 +1,9 @@
 """Makes the demo studies: `python -m datasets.demo.synthesis --data DIR` writes `datasets/demo/dicom/`.
 
-A demo radiograph must look like a radiograph to the model, and be nobody's. So each is the trimmed mean of at least
-24 training images without opacity, brought into register first, sharpened, and given procedural grain; ribs, vessels
-and marks of any one person average out. The opacity is drawn: a cloud of noise with a soft edge. The hand is drawn
-from nothing.
+A demo radiograph must look like a radiograph to the model and show no real patient. So each is the trimmed mean of at
+least 24 training images without opacity, brought into register first, sharpened, and given procedural grain; ribs,
+vessels and marks of any one person average out. The opacity is drawn: a cloud of noise with a soft edge. The hand is
+drawn from nothing.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def planted(picture: Picture, opacity: Opacity) -> Picture:
 
 
 def drawn_hand(*, seed: int) -> Picture:
-    """A hand in outline: palm and five fingers as soft capsules, bones brighter; nobody's."""
+    """A hand in outline: palm and five fingers as soft capsules, bones brighter; no real patient's."""
     rows, columns = np.mgrid[0:SIZE, 0:SIZE] / SIZE
     picture = np.zeros((SIZE, SIZE))
     fingers = [(0.30, 0.22), (0.42, 0.12), (0.54, 0.10), (0.66, 0.16), (0.84, 0.42)]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from models.training.chest.train import Recipe
 
 JUDGED = ("any_abnormality", "lung_opacity", "effusion", "cardiomegaly", "edema", "pneumothorax")
-SHARES = (0.125, 0.25, 0.5)  # of the training patients, beside all of them
+SHARES = (0.125, 0.25, 0.5)  # of the training patients; all of them are the baseline
 CHANGES: dict[str, dict[str, Any]] = {
     "another seed": {"seed": 2},
     "without the boxes": {"box_weight": 0.0},

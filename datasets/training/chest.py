@@ -27,7 +27,7 @@ def retrain(
 
     Goes on from the last checkpoint in `out`. `predictions`: another model's table that softens text-mined labels (see
     `nih_chest.load`). `steps` 0: the recipe's own cycles, else one cycle of so many; `network_size` 0: the recipe's
-    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where the data or the
+    own. `progress` receives steps done, steps in all, and the loss. Raises ConfigurationError where the data or the
     packages for training are missing, or the size is no multiple of 32.
     """
     try:
@@ -48,8 +48,8 @@ def retrain(
         )
     if network_size:
         recipe = dataclasses.replace(recipe, network_size=network_size)
-    told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
-    network = train(_of_split(examples, "train"), recipe, out, told)
+    report = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
+    network = train(_of_split(examples, "train"), recipe, out, report)
     package = write_package(network, recipe, examples, version=version, out=out / "package")
     if (ZOO / NAME / FIGURES).exists():
         adopt_quality_check(ZOO / NAME, package)  # the images that the model is made for are the same

@@ -1,4 +1,4 @@
-"""Train the quality check anew: the one place where its recipe meets the importers."""
+"""Train the quality check: the one place where its recipe meets the importers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def train_quality_check(
     """Train the quality check on `data` and put it into the model package `package`; returns its figures.
 
     `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's
-    own. `progress` is told steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
+    own. `progress` receives steps done, steps in all, and the loss. Raises ConfigurationError where data are missing.
     """
     from models.package.format import load_package
     from models.training.quality.package import Material, write_quality_check
@@ -47,6 +47,6 @@ def train_quality_check(
     )
     if not any(example.split == "train" for example in examples):
         raise ConfigurationError(f"{data} holds no image on the training side of the split")
-    told = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
-    network, familiar = train(examples, young, recipe, told)
+    report = (lambda done, loss: progress(done, recipe.steps, loss)) if progress else None
+    network, familiar = train(examples, young, recipe, report)
     return write_quality_check(network, familiar, recipe, material, package)

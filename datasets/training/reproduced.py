@@ -1,7 +1,9 @@
-"""Whether a retrained model is the shipped one again: `python -m datasets.training.reproduced SHIPPED.json ANEW.json`.
+"""Whether a retrained model is the shipped one again.
+
+    python -m datasets.training.reproduced SHIPPED.json RETRAINED.json
 
 Both are the evaluation.json of a package. Prints the AUROC of each finding side by side, and every figure of the new
-model that lies outside the interval of the shipped one's.
+model outside the interval of the shipped one's.
 """
 
 from __future__ import annotations
@@ -18,9 +20,9 @@ from core.wording import with_interval
 Interval = tuple[float, float, float]  # value, low, high
 
 
-def outside(shipped: dict[str, Any], anew: dict[str, Any]) -> tuple[int, dict[str, tuple[Interval, Interval]]]:
-    """How many figures with an interval both documents hold, and those where the new value lies outside the old one."""
-    before, after = dict(_figures(shipped)), dict(_figures(anew))
+def outside(shipped: dict[str, Any], retrained: dict[str, Any]) -> tuple[int, dict[str, tuple[Interval, Interval]]]:
+    """How many figures with an interval both documents hold, and those where the new value is outside the old one."""
+    before, after = dict(_figures(shipped)), dict(_figures(retrained))
     shared = [place for place in before if place in after]
     return len(shared), {
         place: (before[place], after[place])
@@ -41,20 +43,20 @@ def _words(figure: Interval) -> str:
     return with_interval(*figure, digits=3)
 
 
-def _print(shipped: dict[str, Any], anew: dict[str, Any]) -> None:
-    sys.stdout.write("| finding | shipped | anew |\n| --- | --- | --- |\n")
+def _print(shipped: dict[str, Any], retrained: dict[str, Any]) -> None:
+    sys.stdout.write("| finding | shipped | retrained |\n| --- | --- | --- |\n")
     for finding in shipped["shipped"]:
-        areas = (document["held_out"][finding]["auroc"] for document in (shipped, anew))
+        areas = (document["held_out"][finding]["auroc"] for document in (shipped, retrained))
         sys.stdout.write(f"| {finding} | {' | '.join(map(_words, areas))} |\n")
-    count, strayed = outside(shipped, anew)
+    count, strayed = outside(shipped, retrained)
     sys.stdout.write(f"\n{len(strayed)} of {count} figures lie outside the shipped interval:\n")
     for place, (before, after) in strayed.items():
-        sys.stdout.write(f"{place}: {_words(before)}, anew {after[0]:.3f}\n")
+        sys.stdout.write(f"{place}: {_words(before)}, retrained {after[0]:.3f}\n")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Whether a retrained model's figures lie in the shipped intervals.")
-    for name in ("shipped", "anew"):
+    for name in ("shipped", "retrained"):
         parser.add_argument(name, type=Path, help="evaluation.json of a package")
     arguments = parser.parse_args()
-    _print(*(json.loads(path.read_text(encoding="utf-8")) for path in (arguments.shipped, arguments.anew)))
+    _print(*(json.loads(path.read_text(encoding="utf-8")) for path in (arguments.shipped, arguments.retrained)))

@@ -1,19 +1,17 @@
 """What must hold before an object is kept; what does not hold is refused with a status and the element's name.
 
-Statuses follow PS3.4 B.2.3: 0xA900 where the data set does not match what was announced, 0xC000 where it cannot be
-understood. Cheap, and nothing is decoded: a hostile object costs one walk over its header.
+What is refused follows PS3.4 B.2.3: the data set does not match what was announced, or it cannot be understood.
+Nothing is decoded: a hostile object costs one walk over its header.
 """
 
 from __future__ import annotations
 
 from pydicom.dataset import Dataset
 
-from core.errors import InvalidStudy
+from core.errors import InvalidStudy, Refusal
 from dicom_node.header.elements import PIXEL_DATA, Buffer, Encoding, top_level_elements
 from dicom_node.header.values import Values
 from dicom_node.sop_classes import TRANSFER_SYNTAXES, is_uid
-
-DOES_NOT_MATCH = 0xA900
 
 MAXIMUM_DECODED_BYTES = 4 * 1024**3
 """What one instance may unpack to; native pixel data cannot be longer (PS3.5 A.4, 32-bit length)."""
@@ -22,7 +20,7 @@ MAXIMUM_DECODED_BYTES = 4 * 1024**3
 def check_structure(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -> int:
     """Walk the data set that begins at `start` and return where its pixel data begin (or where it ends).
 
-    Raises InvalidStudy (0xC000) for a truncated header, a length that does not fit, or endless nesting.
+    Raises InvalidStudy for a truncated header, a length that does not fit, or endless nesting.
     """
     if transfer_syntax_uid not in TRANSFER_SYNTAXES:
         raise InvalidStudy("TransferSyntaxUID names a transfer syntax that is not supported")
@@ -36,7 +34,7 @@ def check_structure(data: Buffer, transfer_syntax_uid: str, *, start: int = 0) -
 def check_header(header: Dataset, *, sop_class_uid: str = "", sop_instance_uid: str = "") -> None:
     """Check identity and pixel description; the UIDs given are those of the C-STORE command.
 
-    Raises InvalidStudy with the DIMSE status to answer.
+    Raises InvalidStudy with the refusal to answer.
     """
     values = Values(header)
     for keyword in ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"):
@@ -50,14 +48,14 @@ def check_header(header: Dataset, *, sop_class_uid: str = "", sop_instance_uid: 
 def _check_uid(values: Values, keyword: str) -> None:
     uid = values.text(keyword)
     if not uid:
-        raise InvalidStudy(f"{keyword} is missing", dimse_status=DOES_NOT_MATCH)
+        raise InvalidStudy(f"{keyword} is missing", refusal=Refusal.DOES_NOT_MATCH)
     if not is_uid(uid):
-        raise InvalidStudy(f"{keyword} is not a valid UID", dimse_status=DOES_NOT_MATCH)
+        raise InvalidStudy(f"{keyword} is not a valid UID", refusal=Refusal.DOES_NOT_MATCH)
 
 
 def _check_same(values: Values, keyword: str, announced: str) -> None:
     if announced and values.text(keyword) != announced:
-        raise InvalidStudy(f"{keyword} differs between command and data set", dimse_status=DOES_NOT_MATCH)
+        raise InvalidStudy(f"{keyword} differs between command and data set", refusal=Refusal.DOES_NOT_MATCH)
 
 
 def _check_bits(values: Values) -> None:

@@ -73,7 +73,7 @@ def name_of(tag: int) -> str:
 def top_level_elements(data: Buffer, encoding: Encoding, *, start: int = 0) -> Iterator[Element]:
     """Yield the heads of the top-level elements up to and including the pixel data, checking all that lies between.
 
-    Raises InvalidStudy (0xC000) when a head or a length does not fit, or when the header is deeper (MAXIMUM_DEPTH), has
+    Raises InvalidStudy when a head or a length does not fit, or when the header is deeper (MAXIMUM_DEPTH), has
     more elements (MAXIMUM_ELEMENTS) or is longer (MAXIMUM_HEADER_BYTES) than any real one.
     """
     return _Walk(data, encoding, start).run()

@@ -67,7 +67,7 @@ def associate(
     install_checkpoint(association)
     try:
         yield association
-    except BaseException:
+    except BaseException:  # boundary of the association: however its user fails, the peer hears of it
         association.abort()
         raise
     if association.is_established:

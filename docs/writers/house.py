@@ -30,11 +30,9 @@ def _imports() -> str:
 
 def _libraries() -> str:
     """The libraries that contracts keep out of most rooms, and the folders that import them today."""
-    rows = []
-    for contract in _contracts("forbidden"):
-        libraries = [name for name in contract["forbidden_modules"] if name.partition(".")[0] not in _rooms()]
-        if libraries:
-            rows.append((", ".join(libraries), _listed(sorted(_folders_that_import(libraries)))))
+    rows = [
+        (", ".join(libraries), _listed(sorted(_folders_that_import(libraries)))) for libraries in _guarded_libraries()
+    ]
     return table(("libraries", "imported in"), rows)
 
 
@@ -56,6 +54,14 @@ def _pyproject() -> dict[str, Any]:
 @cache
 def _rooms() -> tuple[str, ...]:
     return tuple(_pyproject()["tool"]["importlinter"]["root_packages"])
+
+
+def _guarded_libraries() -> Iterator[list[str]]:
+    for kind, key in (("forbidden", "forbidden_modules"), ("protected", "protected_modules")):
+        for contract in _contracts(kind):
+            libraries = [name for name in contract[key] if name.partition(".")[0] not in _rooms()]
+            if libraries:
+                yield libraries
 
 
 def _contracts(kind: str) -> Iterator[dict[str, Any]]:

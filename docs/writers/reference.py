@@ -17,10 +17,12 @@ from writers.markdown import table
 from api.cli.app import app
 from api.web.app import create_app
 from api.web.metrics import exposition
+from core.destinations import DESTINATION_KINDS, Destination, TlsSettings
 from core.errors import ANSWERS
-from core.settings import PREFIX, DestinationSettings, Settings, TlsSettings
+from core.settings import PREFIX, Settings
 from core.states import TRANSITIONS
 from core.store.store import Store, open_store
+from dicom_node.status import STATUS_OF_REFUSAL
 from pipeline.data_folder import make_data_folder
 
 
@@ -29,7 +31,7 @@ def tables() -> dict[str, Callable[[], str]]:
     return {
         "commands": _commands,
         "settings": lambda: _settings(Settings, with_environment=True),
-        "destination-settings": lambda: _settings(DestinationSettings),
+        "destination-settings": _destination_settings,
         "tls-settings": lambda: _settings(TlsSettings),
         "errors": _errors,
         "states": _states,
@@ -85,6 +87,19 @@ def _settings(model: type[BaseModel], *, with_environment: bool = False) -> str:
     return table(columns, rows)
 
 
+def _destination_settings() -> str:
+    """What every kind of destination has, then what each has besides."""
+    of_every_kind = Destination.model_fields
+    rows = [("every", f"`{name}`", _default(field), str(field.description)) for name, field in of_every_kind.items()]
+    for kind in DESTINATION_KINDS:
+        rows += [
+            (kind.model_fields["kind"].default, f"`{name}`", _default(field), str(field.description))
+            for name, field in kind.model_fields.items()
+            if name not in of_every_kind
+        ]
+    return table(("kind", "setting", "default", "meaning"), rows)
+
+
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "must be given"
@@ -99,7 +114,7 @@ def _errors() -> str:
         (
             f"`{error.__name__}`",
             str(error.__doc__).splitlines()[0],
-            f"0x{answer.dimse_status:04X}",
+            f"0x{STATUS_OF_REFUSAL[answer.refusal]:04X}",
             "yes" if answer.retry else "no",
             str(answer.http_status),
             str(answer.exit_code),

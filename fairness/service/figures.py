@@ -1,8 +1,8 @@
 """What an audit can say of a service from its first day, without any ground truth, cohort by cohort.
 
 How often a study failed or could not be analysed, how long reports took, how often readers who saw the AI disagreed
-with it, and whether the last 30 days look like the time before. They stand beside the figures of `fairness.measure` as
-rows; what belongs to no one finding is filed under "any finding".
+with it, and whether the last 30 days look like the time before. They are added to the figures of
+`fairness.audit.metrics` as rows; what belongs to no one finding is filed under "any finding".
 
 Small numbers: what is withheld is decided in `fairness.service.suppression`, from the audit's own mask on. Of a single
 cohort's last 30 days no number is told at all, nor a figure from which one could be worked out.

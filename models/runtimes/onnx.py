@@ -67,7 +67,7 @@ class OnnxModel:
         """
         try:
             return self._run(images)
-        except Exception as error:
+        except Exception as error:  # boundary to ONNX Runtime: a failing GPU raises classes without a common base
             if self.provider == CPU:
                 raise
             self.fallback = f"{self.provider} failed: {_first_line(error)}"

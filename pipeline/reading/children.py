@@ -33,16 +33,12 @@ from core.domain.explanation import Faithfulness
 from core.domain.model import ModelVersion, Prediction
 from core.domain.report import ObjectKind, Report, ResultObject
 from core.domain.study import Image
-from core.errors import CandorError, Unavailable
+from core.errors import CandorError, RunnerDied
 from core.log import configure_logging
 
 T = TypeVar("T")
 LONGEST_JOB_SECONDS = 120
 _log = structlog.get_logger()
-
-
-class RunnerDied(Unavailable):
-    """A job took the runner down with it; it is tried again, but not for ever."""
 
 
 class Child:

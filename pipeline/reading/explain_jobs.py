@@ -19,14 +19,13 @@ from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
 from core.domain.report import Finding, ObjectKind, Report
 from core.domain.study import Study
 from core.domain.trail import TrailEvent
-from core.errors import ConfigurationError, Unsupported
+from core.errors import Cancelled, ConfigurationError, Unsupported
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.explanations import SILENT_SECONDS
 from core.store.studies.reports import FiledReport
 from explain.gate.result import withheld_reason
 from explain.maps.methods import method_named
-from explain.watching import Cancelled
 from inference.select import Choice, select
 from pipeline.loops import describe, heartbeats
 from pipeline.reading.explain_child import ExplainChild, Explanation

@@ -14,7 +14,7 @@ from datetime import datetime
 import structlog
 
 from core.domain.report import ReportStatus
-from core.errors import CandorError, InvalidStudy, Unavailable
+from core.errors import CandorError, InvalidStudy, RunnerDied, Unavailable
 from core.store.models.shadows import ShadowReading
 from core.store.store import Store
 from core.store.studies.revisions import Revision
@@ -22,7 +22,7 @@ from inference.findings import to_findings
 from inference.quality import refuse_faulty
 from inference.select import Declined, select
 from models.package.format import ModelPackage
-from pipeline.reading.children import RunnerDied, ShadowRunner
+from pipeline.reading.children import ShadowRunner
 
 _log = structlog.get_logger()
 

@@ -17,8 +17,8 @@ from pathlib import Path
 from core.domain.registration import ModelState, Registration
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
+from core.files import sync_folders
 from core.settings import Settings
-from core.store.keys import sync_folders
 from core.store.store import Store
 from fairness.policy import Level
 from models.package.contents import differences, files_of

@@ -22,7 +22,7 @@ public class TemplateCheck {
       try {
         System.out.println(validator.validate(path, false, true, false, false, false));
       } catch (Exception failure) {
-        failure.printStackTrace();
+        System.out.println("Error: " + failure);
       }
       System.out.println("done");
     }

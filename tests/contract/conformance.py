@@ -60,7 +60,8 @@ def pixelmed_sr(file: Path) -> list[str]:
         said.append(line.rstrip("\n"))
         if not line:
             raise AssertionError("\n".join(["the template check ended:", *said]))
-    return [line for line in said if line.startswith("Error") and not _FALSE_ALARMS.search(line)]
+    complaints = [line for line in said if line.startswith("Error") or "unrecognized" in line]
+    return [line for line in complaints if not _FALSE_ALARMS.search(line)]
 
 
 @functools.cache

@@ -5,8 +5,9 @@ from pynetdicom import AE, evt
 
 import pipeline.deliver
 from core.clock import SettableClock
+from core.destinations import DicomDestination
 from core.domain.report import ObjectKind
-from core.settings import DestinationSettings, Settings
+from core.settings import Settings
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.deliver import DeliveryLoop
 from tests.contract.encode_cases import report
@@ -20,8 +21,8 @@ def sr_of():
     return sr
 
 
-@pytest.fixture
-def pacs():
+@pytest.fixture(params=[0x0110])
+def pacs(request):
     ae = AE("PACS")
     for sop_class in RESULT_SOP_CLASSES:
         ae.add_supported_context(sop_class)
@@ -29,7 +30,7 @@ def pacs():
 
     def answer(event):
         answers.append(event.request.AffectedSOPInstanceUID)
-        return 0x0110
+        return request.param
 
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, answer)])
     yield server.server_address[1], answers
@@ -39,9 +40,33 @@ def pacs():
 def test_an_object_that_the_pacs_always_fails_on_is_set_aside(tmp_path, pacs, monkeypatch):
     port, answers = pacs
     monkeypatch.setattr(pipeline.deliver, "ATTEMPTS", 3)
+    state = state_after_six_attempts(tmp_path, port)
+    assert (state.refused, state.pending) == (1, 0)
+    assert len(answers) == 3
+
+
+@pytest.mark.parametrize("pacs", [0xA700], indirect=True)
+def test_a_full_disk_at_the_pacs_is_waited_for_however_long_it_lasts(tmp_path, pacs, monkeypatch):
+    port, answers = pacs
+    monkeypatch.setattr(pipeline.deliver, "ATTEMPTS", 3)
+    state = state_after_six_attempts(tmp_path, port)
+    assert (state.refused, state.pending, state.failures) == (0, 1, 6)
+    assert state.last_error == "PACS answered refused with 0xA700: out of resources"
+    assert len(answers) == 6
+
+
+@pytest.mark.parametrize("pacs", [0xA900], indirect=True)
+def test_an_object_that_the_pacs_will_never_take_is_set_aside_at_once_with_the_reason(tmp_path, pacs):
+    port, answers = pacs
+    state = state_after_six_attempts(tmp_path, port)
+    assert (state.refused, state.pending) == (1, 0)
+    assert len(answers) == 1
+
+
+def state_after_six_attempts(tmp_path, port):
     clock = SettableClock(1_000.0)
     store = make_store(tmp_path, clock)
-    destination = DestinationSettings(name="PACS", ae_title="PACS", port=port)
+    destination = DicomDestination(name="PACS", ae_title="PACS", port=port)
     settings = Settings(data_dir=tmp_path / "data", minimum_free_bytes=0, destinations=(destination,))
     file_sr(store)
     loop = DeliveryLoop(store, settings, destination, "worker")
@@ -49,9 +74,8 @@ def test_an_object_that_the_pacs_always_fails_on_is_set_aside(tmp_path, pacs, mo
         loop.tick()
         clock.advance(1_000.0)
     (state,) = store.outbox.states(["PACS"])
-    assert (state.refused, state.pending) == (1, 0)
-    assert len(answers) == 3
     store.close()
+    return state
 
 
 def file_sr(store):

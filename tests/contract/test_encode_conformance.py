@@ -86,4 +86,5 @@ def test_each_check_can_fail(tmp_path: Path) -> None:
     assert conformance.dcmtk_presentation(files[ObjectKind.GSPS])
     files[ObjectKind.SC].write_bytes(b"not DICOM")
     assert conformance.dcmtk_file(files[ObjectKind.SC])
+    assert conformance.pixelmed_sr(files[ObjectKind.SC])
     assert conformance.dcmtk_sr(files[ObjectKind.SEG])

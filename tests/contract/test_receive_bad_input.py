@@ -13,7 +13,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from core.errors import DiskFull, InvalidStudy, Unavailable
+from core.errors import DiskFull, InvalidStudy, Refusal, Unavailable
 from dicom_node.header.read import EMPTY_PATIENT_ID
 from dicom_node.intake import MemoryIntake, ReceivedObject
 from dicom_node.receive import Node, NodeSettings
@@ -401,7 +401,7 @@ class FailingIntake(MemoryIntake):
     [
         (DiskFull("too little disk is left"), 0xA700),
         (Unavailable("the database is away"), 0xA700),
-        (InvalidStudy("not like this", dimse_status=0xA900), 0xA900),
+        (InvalidStudy("not like this", refusal=Refusal.DOES_NOT_MATCH), 0xA900),
         (ZeroDivisionError("Canary^Name"), 0xC0FF),
     ],
 )

@@ -20,13 +20,14 @@ from core.errors import InvalidStudy, Unavailable
 from dicom_node.archive import Archive
 from dicom_node.commitment import request_commitment
 from dicom_node.header.part10 import layout_of
-from dicom_node.intake import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE, MemoryIntake
+from dicom_node.intake import MemoryIntake
 from dicom_node.network.contexts import contexts_to_propose
 from dicom_node.network.peers import Destination, associate
 from dicom_node.pixels.frames import read_frame
 from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import echo, open_association
 from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
+from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 from tests.contract.dicom_peers import CR, DX, dx_dataset, encoded, part10, to_node
 from tests.ports import free_port
 

@@ -102,7 +102,7 @@ _STUDIES = """
            (SELECT count(*) FROM instances WHERE instances.study_id = studies.study_id AND role = 'source')
     FROM studies ORDER BY first_received_at"""
 _REPORTS = "SELECT report_id, revision, status, document FROM reports WHERE study_id = ? ORDER BY revision"
-_OBJECTS = "SELECT kind FROM result_objects WHERE report_id = ? ORDER BY kind"
+_OBJECTS = "SELECT kind FROM payloads WHERE report_id = ? ORDER BY kind"
 
 
 def _studies(database: Database) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -8,32 +8,18 @@ from pathlib import Path
 import pytest
 
 from dicom_node.archive import Archive
-from tests.e2e.house import House, destination
-from tests.known_model import make_known_model
-from tests.ports import free_port
+from tests.e2e.house import House, known_house, running_archive
 
 
 @pytest.fixture
 def archive(tmp_path: Path) -> Iterator[Archive]:
     """A stand-in PACS, running."""
-    archive = Archive(tmp_path / "archive", ae_title="PACS", port=free_port())
-    archive.start()
-    yield archive
-    archive.stop()
+    with running_archive(tmp_path) as running:
+        yield running
 
 
 @pytest.fixture
 def house(tmp_path: Path, archive: Archive) -> Iterator[House]:
     """A data folder with the known model and the archive as destination; nothing runs yet."""
-    folder = tmp_path / "house"
-    folder.mkdir()
-    package = make_known_model(folder / "packages")
-    lines = (
-        "quiet_seconds = 0.5",
-        "delivery_backoff_seconds = 0.2",
-        "delivery_maximum_backoff_seconds = 1.0",
-    )
-    house = House(folder, lines=lines, destinations=(destination("ARCHIVE", archive.port),), packages=(package,))
-    house.make()
-    yield house
-    house.kill_tree()
+    with known_house(tmp_path, archive) as made:
+        yield made

@@ -19,9 +19,12 @@ from typing import Any
 from core.domain.registration import ModelState, Registration
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
+from dicom_node.archive import Archive
 from models.package.contents import SIGNATURE
 from models.package.signatures import new_key, sign_package
+from pipeline.data_folder import make_data_folder
 from pipeline.registration.registration import register
+from tests.known_model import make_known_model
 from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,8 +89,8 @@ class House:
         return load_settings(self.data)
 
     def make(self) -> None:
-        """`candor init`, then our settings and our models, by a maker whom this house trusts."""
-        self.run("init")
+        """What `candor init` makes, then our settings and our models, by a maker whom this house trusts."""
+        make_data_folder(self.data)
         maker = new_key(self._maker)
         text = "\n".join(
             (
@@ -176,6 +179,36 @@ class House:
     def log(self) -> str:
         """Everything every process wrote."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+
+@contextmanager
+def running_archive(folder: Path) -> Iterator[Archive]:
+    """A stand-in PACS, running, that files below `folder`."""
+    archive = Archive(folder / "archive", ae_title="PACS", port=free_port())
+    archive.start()
+    try:
+        yield archive
+    finally:
+        archive.stop()
+
+
+@contextmanager
+def known_house(folder: Path, archive: Archive) -> Iterator[House]:
+    """A data folder with the known model and the archive as destination; nothing runs yet."""
+    folder = folder / "house"
+    folder.mkdir()
+    package = make_known_model(folder / "packages")
+    lines = (
+        "quiet_seconds = 0.5",
+        "delivery_backoff_seconds = 0.2",
+        "delivery_maximum_backoff_seconds = 1.0",
+    )
+    house = House(folder, lines=lines, destinations=(destination("ARCHIVE", archive.port),), packages=(package,))
+    house.make()
+    try:
+        yield house
+    finally:
+        house.kill_tree()
 
 
 def destination(name: str, port: int, *, ae_title: str = "PACS", more: tuple[str, ...] = ()) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from core.domain.explanation_job import JobState
 from models.package.format import load_package
-from tests.e2e.house import House, destination, environment, wait_until
+from tests.e2e.house import House, destination, environment, known_house, running_archive, wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived
 from tests.e2e.studies import radiograph, send
 from tests.known_model import make_known_model, pass_the_gate
@@ -200,11 +200,20 @@ def test_another_method_is_explained_without_a_worker_and_sent_beside_the_report
         (("CANARYACC1", "--finding", "bright_patch", "--send", "NOWHERE"), "no destination called NOWHERE"),
     ],
 )
-def test_what_cannot_be_explained_is_one_sentence(reported, arguments, words):
-    answer = explain(reported, *arguments, "--out", "out")
+def test_what_cannot_be_explained_is_one_sentence(asked_house, arguments, words):
+    answer = explain(asked_house, *arguments, "--out", "out")
     assert answer.returncode == 2
     assert words in answer.stderr
     assert "CANARY" not in answer.stderr
+
+
+@pytest.fixture(scope="module")
+def asked_house(tmp_path_factory):
+    """One house with a reported study for all questions that change nothing."""
+    folder = tmp_path_factory.mktemp("asked")
+    with running_archive(folder) as archive, known_house(folder, archive) as house:
+        read(house, archive, radiograph(1, bright=True), 4)
+        yield house
 
 
 @pytest.fixture

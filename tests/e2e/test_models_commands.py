@@ -93,8 +93,9 @@ def test_a_makers_package_from_the_key_to_the_registry_and_out_of_it(house, make
 
 
 def test_what_is_wrong_is_said_in_a_sentence(house):
-    assert fails(house, "models", "show", "nothing")[0] == 2
-    assert "no model nothing is installed" in fails(house, "models", "show", "nothing")[1]
+    code, said = fails(house, "models", "show", "nothing")
+    assert code == 2
+    assert "no model nothing is installed" in said
     assert "is not a model package" in fails(house, "models", "register", str(house.folder))[1]
     assert "no model nothing 1 " in fails(house, "models", "retire", "nothing", "1")[1]
     assert "no model nothing" in fails(house, "models", "verify", "nothing")[1]

@@ -11,7 +11,7 @@ from pydicom import dcmread
 from pydicom.uid import CTImageStorage
 from sqlalchemy import select
 
-from core.store.tables.reports import result_objects
+from core.store.tables.reports import payloads
 from dicom_node.header.part10 import layout_of
 from tests.contract.conformance import every_check
 from tests.e2e.house import House, destination, wait_until
@@ -144,11 +144,11 @@ def compare_with_what_was_sent(house, orthanc):
     """The data set of each object as it was filed against the one that Orthanc gives back; returns the kinds."""
     with house.store() as store:
         with store.engine.connect() as connection:
-            rows = connection.execute(select(result_objects)).all()
+            rows = connection.execute(select(payloads)).all()
         back = {str(dcmread_bytes(data).SOPInstanceUID): (name, data) for name, data in orthanc.named_instances()}
-        assert set(back) == {row.sop_instance_uid for row in rows}
+        assert set(back) == {row.payload_id for row in rows}
         for row in rows:
-            sent, (name, returned) = store.objects.get(row.object_key), back[row.sop_instance_uid]
+            sent, (name, returned) = store.objects.get(row.object_key), back[row.payload_id]
             assert data_set_of(returned) == data_set_of(sent), row.kind
             if row.kind == "seg":
                 mask = dcmread_bytes(sent).pixel_array.squeeze() > 0

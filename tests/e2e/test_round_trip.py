@@ -97,7 +97,7 @@ def test_a_pacs_that_was_down_gets_everything_in_order_and_no_model_runs_twice(h
         )
         house.kill("worker")  # days pass, machines restart
         store.outbox.wake("ARCHIVE")
-        waiting = [delivery.sop_instance_uid for delivery in store.outbox.pending("ARCHIVE")]
+        waiting = [delivery.payload_id for delivery in store.outbox.pending("ARCHIVE")]
         house.start("worker")
         archive.start()
         wait_until(lambda: len(archive.filed) >= len(waiting), seconds=60, what="everything to arrive")

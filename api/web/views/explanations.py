@@ -75,7 +75,7 @@ def cancel_explanation(request: Request, study_id: str, job_id: str) -> dict[str
 
 
 def _require_study(request: Request, study_id: str) -> None:
-    if request.app.state.figures.times_of(study_id) is None:
+    if request.app.state.overview.times_of(study_id) is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
 
 

@@ -17,7 +17,7 @@ from core.store.statements import insert_if_absent
 from core.store.tables.explanations import explanation_jobs, faithfulness
 
 SILENT_SECONDS = 60.0
-"""A running job that gave no sign of life for so long has lost its process."""
+"""A running job without a heartbeat for so long has lost its process."""
 _FIELDS = tuple(explanation_jobs.c[field.name] for field in dataclasses.fields(ExplanationJob))
 
 

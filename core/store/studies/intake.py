@@ -21,7 +21,7 @@ from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
 from core.store.studies.records import instance_to_json, patient_to_json
-from core.store.tables.reports import result_objects
+from core.store.tables.reports import payloads
 from core.store.tables.studies import associations, instances, quarantine, studies
 from core.store.trail import Trail
 
@@ -35,7 +35,7 @@ class InstanceRole(StrEnum):
 
 
 class Kept(StrEnum):
-    """What became of an object that arrived; all four are safe on disk, so all four are answered 0x0000."""
+    """What became of an object that arrived; all four are safe on disk, so all four are answered with success."""
 
     KEPT = "kept"
     ALREADY_KEPT = "already_kept"
@@ -117,7 +117,7 @@ class IntakeStore:
 
     def is_own_result(self, sop_instance_uid: str) -> bool:
         """Whether this is the UID of a result that this installation made."""
-        query = select(result_objects.c.position).where(result_objects.c.sop_instance_uid == sop_instance_uid)
+        query = select(payloads.c.position).where(payloads.c.payload_id == sop_instance_uid)
         with self._reader.connect() as connection:
             return connection.execute(query).first() is not None
 
@@ -153,7 +153,7 @@ class IntakeStore:
         """Index the stored object; what could not be indexed is not kept, or repeated sending would fill the disk."""
         try:
             return self._insert(arrival, stored, digest)
-        except Exception:
+        except Exception:  # boundary to the database: whatever failed, the object goes and the error is passed on
             self._objects.delete(stored.object_key)
             raise
 

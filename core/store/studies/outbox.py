@@ -1,6 +1,6 @@
-"""The durable outbox: one row per object and destination, in the order in which reports were filed.
+"""The durable outbox: one row per payload and destination, in the order in which reports were filed.
 
-Sending is at-least-once; because every SOP Instance UID is derived, sending twice is harmless. A destination that is
+Sending is at-least-once; because every payload id is derived, sending twice is harmless. A destination that is
 away pauses with growing intervals, for days if need be, and never holds up another destination.
 """
 
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine, Row, func, select, update
 
+from core.backoff import Backoff
 from core.clock import Clock
 from core.domain.delivery import Delivery, DeliveryStatus
 from core.domain.report import ObjectKind
 from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.statements import upsert
-from core.store.tables.reports import deliveries, destinations, result_objects
+from core.store.tables.reports import deliveries, destinations, payloads
 from core.store.trail import Trail
 
 COMMITMENT_ATTEMPTS = 5
@@ -52,8 +53,8 @@ class Outbox:
         """The next deliveries to a destination in order; empty while it pauses after a failure."""
         paused = select(destinations.c.next_attempt_at).where(destinations.c.destination == destination)
         query = (
-            select(deliveries, result_objects.c.kind, result_objects.c.sop_class_uid, result_objects.c.object_key)
-            .join(result_objects, result_objects.c.sop_instance_uid == deliveries.c.sop_instance_uid)
+            select(deliveries, payloads.c.kind, payloads.c.payload_type, payloads.c.object_key)
+            .join(payloads, payloads.c.payload_id == deliveries.c.payload_id)
             .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.PENDING)
             .order_by(deliveries.c.delivery_id)
             .limit(limit)
@@ -64,7 +65,7 @@ class Outbox:
             return [_delivery(row) for row in connection.execute(query)]
 
     def sent(self, delivered: Sequence[Delivery], *, commitment_transaction_uid: str | None = None) -> None:
-        """The destination has taken these objects."""
+        """The destination has taken these payloads."""
         now = self._now()
         ids = [d.delivery_id for d in delivered]
         with self._engine.begin() as connection:
@@ -87,13 +88,13 @@ class Outbox:
                 self._trail.record_in(connection, event)
 
     def tried(self, delivery: Delivery) -> None:
-        """The destination answered, and failed on this object for now."""
+        """Count an attempt that the destination answered, and failed on for now."""
         statement = update(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
         with self._engine.begin() as connection:
             connection.execute(statement.values(attempts=deliveries.c.attempts + 1))
 
     def refused(self, delivery: Delivery, error: str) -> None:
-        """The destination will never take this object; the operator sees why."""
+        """The destination will never take this payload; the operator sees why."""
         with self._engine.begin() as connection:
             connection.execute(
                 update(deliveries)
@@ -110,21 +111,21 @@ class Outbox:
             )
             self._trail.record_in(connection, event)
 
-    def away(self, destination: str, error: str, *, first_pause: float, longest_pause: float) -> float:
-        """The destination could not be reached or was out of resources: pause it; returns the pause in seconds."""
+    def away(self, destination: str, error: str, *, backoff: Backoff) -> float:
+        """Pause a destination that could not be reached or is out of resources; returns the pause in seconds."""
         with self._engine.begin() as connection:
             failures = (
                 connection.execute(
                     select(destinations.c.failures).where(destinations.c.destination == destination)
                 ).scalar_one_or_none()
                 or 0
-            )
-            pause = min(longest_pause, first_pause * 2.0 ** min(failures, 30))
+            ) + 1
+            pause = backoff.seconds(failures)
             upsert(
                 connection,
                 destinations,
                 {"destination": destination},
-                {"failures": failures + 1, "next_attempt_at": self._now() + pause, "last_error": error},
+                {"failures": failures, "next_attempt_at": self._now() + pause, "last_error": error},
             )
         return pause
 
@@ -135,7 +136,7 @@ class Outbox:
             connection.execute(statement.values(next_attempt_at=0.0, failures=0))
 
     def redeliver_refused(self, destination: str) -> int:
-        """Put refused objects back in line, once the destination's setting has been mended; returns how many."""
+        """Put refused payloads back in line, once the destination's setting is mended; returns how many."""
         statement = (
             update(deliveries)
             .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.REFUSED)
@@ -144,24 +145,24 @@ class Outbox:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def committed(self, transaction_uid: str, sop_instance_uids: Sequence[str]) -> int:
-        """The destination has taken responsibility for these objects (storage commitment); returns how many."""
+    def committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
+        """The destination confirmed that it keeps these payloads; returns how many."""
         statement = (
             update(deliveries)
             .where(
                 deliveries.c.commitment_transaction_uid == transaction_uid,
-                deliveries.c.sop_instance_uid.in_(sop_instance_uids),
+                deliveries.c.payload_id.in_(payload_ids),
             )
             .values(status=DeliveryStatus.COMMITTED, committed_at=self._now())
         )
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def not_committed(self, transaction_uid: str, sop_instance_uids: Sequence[str]) -> int:
-        """The destination says it does not hold these objects: send them again, a few times; returns how many."""
+    def not_committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
+        """The destination does not keep these payloads: send them again, a few times; returns how many."""
         mine = update(deliveries).where(
             deliveries.c.commitment_transaction_uid == transaction_uid,
-            deliveries.c.sop_instance_uid.in_(sop_instance_uids),
+            deliveries.c.payload_id.in_(payload_ids),
         )
         error = "the destination did not commit to keeping it"
         tired = deliveries.c.attempts >= COMMITMENT_ATTEMPTS
@@ -195,8 +196,8 @@ def _delivery(row: Row[tuple[object, ...]]) -> Delivery:
         study_id=row.study_id,
         destination=row.destination,
         kind=ObjectKind(row.kind),
-        sop_class_uid=row.sop_class_uid,
-        sop_instance_uid=row.sop_instance_uid,
+        payload_id=row.payload_id,
+        payload_type=row.payload_type,
         object_key=row.object_key,
         status=DeliveryStatus(row.status),
         attempts=row.attempts,

@@ -21,7 +21,7 @@ from core.store.engine import read_only
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
 from core.store.studies.revisions import Revision, settle
-from core.store.tables.reports import deliveries, reports, result_objects
+from core.store.tables.reports import deliveries, payloads, reports
 from core.store.trail import Trail
 
 
@@ -111,7 +111,7 @@ class ReportStore:
         return self._first(
             reports.c.study_id == revision.study_id,
             reports.c.revision < revision.revision,
-            exists().where(deliveries.c.sop_instance_uid == reports.c.sr_sop_instance_uid),
+            exists().where(deliveries.c.payload_id == reports.c.sr_sop_instance_uid),
         )
 
     def current(self, study_id: str) -> FiledReport | None:
@@ -133,7 +133,7 @@ class ReportStore:
             self._objects.delete(object_key)
 
     def _is_known(self, connection: Connection, item: ResultObject) -> bool:
-        query = select(result_objects.c.position).where(result_objects.c.sop_instance_uid == item.sop_instance_uid)
+        query = select(payloads.c.position).where(payloads.c.payload_id == item.sop_instance_uid)
         return connection.execute(query).first() is not None
 
     def _enqueue(
@@ -150,7 +150,7 @@ class ReportStore:
     def _add(self, connection: Connection, revision: Revision, stored: Sequence[tuple[ResultObject, str]]) -> None:
         rows = [_object_row(revision, item, key, position) for position, (item, key) in enumerate(stored)]
         if rows:
-            connection.execute(insert(result_objects), rows)
+            connection.execute(insert(payloads), rows)
 
     def _waiting(
         self, revision: Revision, objects: Sequence[ResultObject], destinations: Mapping[str, frozenset[ObjectKind]]
@@ -159,7 +159,7 @@ class ReportStore:
             {
                 "destination": name,
                 "study_id": revision.study_id,
-                "sop_instance_uid": item.sop_instance_uid,
+                "payload_id": item.sop_instance_uid,
                 "status": DeliveryStatus.PENDING,
                 "enqueued_at": self._now(),
             }
@@ -185,10 +185,10 @@ def _report_row(report: FiledReport) -> dict[str, Any]:
 
 def _object_row(revision: Revision, item: ResultObject, object_key: str, position: int) -> dict[str, Any]:
     return {
-        "sop_instance_uid": item.sop_instance_uid,
+        "payload_id": item.sop_instance_uid,
         "report_id": revision.report_id,
         "kind": item.kind,
-        "sop_class_uid": item.sop_class_uid,
+        "payload_type": item.sop_class_uid,
         "finding_name": item.finding_name,
         "object_key": object_key,
         "position": position,

@@ -1,4 +1,4 @@
-"""The tables of reports: the documents, the objects they are carried in, and the outbox."""
+"""The tables of reports: the documents, the payloads they are carried in, and the outbox."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ reports = Table(
 
 Index("ix_reports_study_revision", reports.c.study_id, reports.c.revision, unique=True)
 
-result_objects = Table(
-    "result_objects",
+payloads = Table(
+    "payloads",
     metadata,
-    Column("sop_instance_uid", String(64), primary_key=True),
+    Column("payload_id", String(64), primary_key=True),  # of a DICOM object its SOP Instance UID
     Column("report_id", ForeignKey("reports.report_id"), nullable=False, index=True),
     Column("kind", String(16), nullable=False),
-    Column("sop_class_uid", String(64), nullable=False),
+    Column("payload_type", String(64), nullable=False),  # of a DICOM object its SOP Class UID
     Column("finding_name", String(64), nullable=False, default=""),
     Column("object_key", String(64), nullable=False),
     Column("position", Integer, nullable=False),  # order of sending
@@ -41,7 +41,7 @@ deliveries = Table(
     Column("delivery_id", Integer, primary_key=True, autoincrement=True),
     Column("destination", String(32), nullable=False),
     Column("study_id", String(32), nullable=False, index=True),
-    Column("sop_instance_uid", ForeignKey("result_objects.sop_instance_uid"), nullable=False),
+    Column("payload_id", ForeignKey("payloads.payload_id"), nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempts", Integer, nullable=False, default=0),
     Column("last_error", Text, nullable=False, default=""),
@@ -53,7 +53,7 @@ deliveries = Table(
 
 Index("ix_deliveries_destination_status", deliveries.c.destination, deliveries.c.status, deliveries.c.delivery_id)
 
-Index("ix_deliveries_once", deliveries.c.destination, deliveries.c.sop_instance_uid, unique=True)
+Index("ix_deliveries_once", deliveries.c.destination, deliveries.c.payload_id, unique=True)
 
 destinations = Table(
     "destinations",

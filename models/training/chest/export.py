@@ -24,7 +24,7 @@ _GATES = ("logits_float64", "logits_float32", "maps_relative")
 def export(network: ChestNetwork, *, size: int, chosen: list[int], path: Path) -> dict[str, float]:
     """Write `network` with the findings `chosen` to `path`; returns `differences_from_torch`.
 
-    The file is held against torch in double precision, because torch's own float32 rounding of a map is as large as
+    The file is compared with torch in double precision, because torch's own float32 rounding of a map is as large as
     what is looked for. Raises IntegrityError past 1e-4 in a score, or in a map cell past 1e-4 of that map's largest:
     cells of 20 and more are usual, and float32 holds seven digits, whatever the scale.
     """

@@ -37,7 +37,7 @@ from models.training.chest.train import Recipe, predict
 
 NAME = "chest_radiograph"
 FLOOR = 0.70  # lower bound of the 95 % interval of AUROC on test patients, below which a finding does not ship
-_COMPARED = 200  # held-out radiographs on which the exported file is held against torch
+_COMPARED = 200  # held-out radiographs on which the exported file is compared with torch
 _PROSE = Path(__file__).with_name("package.json")  # intended use, what is accepted, attribution
 
 

@@ -35,9 +35,9 @@ from models.training.chest.network import ChestNetwork, both_ways
 class Recipe:
     """Everything that decides the result besides the data.
 
-    `cycles`: steps of each cosine cycle, the rate starting anew with each (Loshchilov 2017). `sizes`: network sizes
+    `cycles`: steps of each cosine cycle, the rate starting again with each (Loshchilov 2017). `sizes`: network sizes
     in px, equal shares of each cycle. `self_teaching`: share of the network's own word in a text-mined label from the
-    second cycle on; what nobody said of an image it then says alone, at the weight `self_teaching_weight`. `mixup`:
+    second cycle on; what no label says of an image it then says alone, at the weight `self_teaching_weight`. `mixup`:
     parameter of the beta distribution of how much of another image each is mixed with (Zhang et al., mixup, ICLR 2018);
     0: none, which docs/studies/training.md gives the figures for.
     `network_size`: px that the shipped graph resizes to; of 224, 256 and 288 the best on validation patients.
@@ -144,7 +144,7 @@ def train(
 ) -> ChestNetwork:
     """Train on `examples`, with checkpoints in `out`; returns the averaged network, ready to evaluate.
 
-    `progress` is told the number of steps done and the loss, after each step.
+    `progress` receives the number of steps done and the loss, after each step.
     """
     torch.manual_seed(recipe.seed)
     pool = Pool(examples, recipe)
@@ -177,7 +177,7 @@ def mixed(batch: Batch, parameter: float, seed: int) -> Batch:
     """The images without a box each mixed with another of them, their targets in the same shares.
 
     The loss is linear in a target, so it is what mixing the losses of both would give. Boxed images stay as they are:
-    a box says nothing of where another image's finding lies.
+    a box says nothing of where another image's finding is.
     """
     share = float(np.random.default_rng(seed).beta(parameter, parameter))
     free = torch.nonzero(batch.boxed < 0).flatten()
@@ -317,9 +317,9 @@ def _save(
         "optimiser": optimiser.state_dict(),
         "targets": (pool.values, pool.weights),
     }
-    beside = path.with_suffix(".partial")
-    torch.save(state, beside)
-    beside.replace(path)
+    unfinished = path.with_suffix(".partial")
+    torch.save(state, unfinished)
+    unfinished.replace(path)
 
 
 def _resume(

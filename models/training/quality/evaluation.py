@@ -135,7 +135,7 @@ def _turned(degrees: float, *, mirrored: bool = False) -> Maker:
 
 
 def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) -> Maker:
-    """The part of the field that is left, and where it lies: -1 left or top .. 1 right or bottom."""
+    """The part of the field that is left, and where it is: -1 left or top .. 1 right or bottom."""
 
     def make(image: Tensor, random: Generator) -> Tensor:
         height, width = round(image.shape[-2] * rows), round(image.shape[-1] * columns)

@@ -1,8 +1,8 @@
 """What can be wrong with a radiograph, made from sound ones: the bad examples that the quality check learns from.
 
 Each fault is a change of a sound image, so that image and counter-image come from the same hospital, resolution and
-person, and nothing but the fault can give the answer away. Between sound and faulty lies a band that is left out
-(a tilt of 15 to 30 degrees, 55 to 75 % of the field), because nobody could say what is right there.
+person, and nothing but the fault can give the answer away. A band between sound and faulty is left out
+(a tilt of 15 to 30 degrees, 55 to 75 % of the field), because no answer would be right there.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def warped(image: Tensor, matrix: Matrix, size: int, padding: str) -> Tensor:
 
 
 def any_padding(random: Generator) -> str:
-    """What lies beyond the edge of an image that was moved: black, its border, its mirror image."""
+    """What is beyond the edge of an image that was moved: black, its border, its mirror image."""
     return str(random.choice(_PADDINGS))
 
 
@@ -194,7 +194,7 @@ def _corners(size: int) -> Tensor:
 
 
 def _aslant(image: Tensor, random: Generator) -> Tensor:
-    """Seen in perspective, smaller than the photograph, with a bezel and whatever stands behind."""
+    """Seen in perspective, smaller than the photograph, with a bezel and a background."""
     size = image.shape[-1]
     rows, columns = _axes(size)
     away = 1 + random.uniform(-0.25, 0.25) * rows + random.uniform(-0.25, 0.25) * columns

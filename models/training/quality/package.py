@@ -147,8 +147,8 @@ def adopt_quality_check(source: Path, package: Path) -> QualityFigures:
     """Give `package` the check of the package `source`, as its figures describe it; returns them.
 
     A check depends on the images, not on the model behind it, so a retrained model goes on with the old check. `source`
-    may be `package` itself, when its candor.json was written anew. Raises ConfigurationError when `source` has no check
-    with figures, IntegrityError when they are of another one.
+    may be `package` itself, when its candor.json was written again. Raises ConfigurationError when `source` has no
+    check with figures, IntegrityError when they are of another one.
     """
     figures = read_file(QualityFigures, source / FIGURES)
     if figures is None or figures.check is None or not (source / QUALITY_WEIGHTS).exists():

@@ -1,8 +1,8 @@
 """The recipe of the quality check: a small network from scratch on faults that are made as they are needed.
 
 Every batch is a function of (seed, step) alone, so a run is repeatable. Sound images are radiographs of adults (and of
-children, who are a fault of their own); faulty ones are the same images, spoilt. What nobody could answer of an image
-has no weight: whether noise is inverted, whether a patient of 15 looks like a child.
+children, who are a fault of their own); faulty ones are the same images, spoilt. A question about an image that has no
+answer has no weight: whether noise is inverted, whether a patient of 15 looks like a child.
 
 The real danger is the child. Most children come from another hospital than the adults, so a network could learn the
 hospital. Therefore: their grey values are always exchanged for those of an adult's image, as are those of every
@@ -34,7 +34,7 @@ from models.training.quality.unrelated import unrelated
 
 FAULTS = ("rotated", "inverted", "cropped", "screen", "exposure", "child", "stranger")
 _SPOILT = ("sound", "rotated", "inverted", "cropped", "screen", "exposure", "stranger")
-CHILD_BELOW_YEARS = 10  # for training: between this and 18 nobody could tell from the image
+CHILD_BELOW_YEARS = 10  # for training: between this and 18 the image does not show it
 ADULT_YEARS = 18
 _LEAST_TIER = 128
 
@@ -105,26 +105,26 @@ class Pool:
     def _view(self, random: Generator) -> tuple[Tensor, list[float], list[float]]:
         kind = str(random.choice(_SPOILT, p=self.recipe.shares))
         image, is_child, matched = self._subject(random)
-        told = dict.fromkeys(FAULTS, 0.0)
+        targets = dict.fromkeys(FAULTS, 0.0)
         weights = dict.fromkeys(FAULTS, 1.0)
         if matched:
             image = faults.with_greys_of(image, self._one(self.adults, random))
         if kind == "stranger":
             picture = unrelated(image, random, SIZE)
             return picture, _only("stranger"), _only("stranger")
-        told["child"] = float(is_child)
+        targets["child"] = float(is_child)
         if kind != "sound":
-            told[kind] = 1.0
+            targets[kind] = 1.0
         if random.random() < 0.15 and kind not in {"sound", "exposure"}:  # two faults at once
-            told[str(random.choice(("rotated", "inverted")))] = 1.0
-        picture = self._spoilt(image, told, random)
-        if told["exposure"]:
-            return picture, list(told.values()), _only("exposure")
+            targets[str(random.choice(("rotated", "inverted")))] = 1.0
+        picture = self._spoilt(image, targets, random)
+        if targets["exposure"]:
+            return picture, list(targets.values()), _only("exposure")
         if kind != "sound":
-            weights["stranger"] = 0.0 if told["cropped"] else 0.3
-        if told["cropped"] or told["screen"]:
+            weights["stranger"] = 0.0 if targets["cropped"] else 0.3
+        if targets["cropped"] or targets["screen"]:
             weights["child"] = 0.0
-        return picture, list(told.values()), list(weights.values())
+        return picture, list(targets.values()), list(weights.values())
 
     def _subject(self, random: Generator) -> tuple[Tensor, bool, bool]:
         """An image, whether it is a child's, and whether its greys are to be exchanged for an adult's."""
@@ -134,21 +134,21 @@ class Pool:
             return self._one(self.children, random), True, True
         return self._one(self.youths or self.children, random), True, random.random() < 0.2
 
-    def _spoilt(self, image: Tensor, told: dict[str, float], random: Generator) -> Tensor:
+    def _spoilt(self, image: Tensor, targets: dict[str, float], random: Generator) -> Tensor:
         matrix = faults.sound_view(random)
-        if told["rotated"]:
+        if targets["rotated"]:
             matrix = faults.rotated(random)
-        if told["cropped"]:
+        if targets["cropped"]:
             crop = faults.cropped(random)
-            matrix = _one_after_the_other(crop, matrix) if told["rotated"] else crop
+            matrix = _one_after_the_other(crop, matrix) if targets["rotated"] else crop
         picture = faults.warped(image, matrix, SIZE, faults.any_padding(random))
         picture = faults.exposed(picture, random)
-        if told["inverted"]:
+        if targets["inverted"]:
             picture = 1 - picture
-        if told["exposure"]:
+        if targets["exposure"]:
             picture = faults.badly_exposed(picture.clamp(0, 1), random)
         picture = faults.overpainted(picture.clamp(0, 1), random)
-        return faults.photographed(picture, random) if told["screen"] else picture.clamp(0, 1)
+        return faults.photographed(picture, random) if targets["screen"] else picture.clamp(0, 1)
 
 
 def train(
@@ -159,7 +159,7 @@ def train(
 ) -> tuple[QualityNetwork, Familiar]:
     """The averaged network and what it holds for familiar; one thread, so that the same seed gives the same run.
 
-    `progress` is told the number of steps done and the loss, after each step.
+    `progress` receives the number of steps done and the loss, after each step.
     """
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)

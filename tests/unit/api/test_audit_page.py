@@ -109,7 +109,7 @@ def test_a_cohort_that_does_better_for_certain_is_no_all_clear():
     assert "none survives" not in words[: words.index("It does better")]
 
 
-def test_without_any_comparison_it_says_that_nobody_knows():
+def test_without_any_comparison_it_says_that_there_is_not_enough_data():
     words = words_of(render(audit_of(tests=(), rows=(), curves=(), advice=())))
     assert "Not enough data Nobody can say yet for whom it fails." in words
 
@@ -133,7 +133,7 @@ def test_figures_on_the_page_are_those_of_the_audit():
         assert f"{row.value:.2f} {row.low:.2f} to {row.high:.2f}" in words
 
 
-def test_a_threshold_that_nobody_chose_is_said_above_everything():
+def test_a_default_threshold_is_announced_above_everything():
     chosen = Threshold(finding=FINDING, value=0.5, source="default: nobody chose one")
     words = words_of(render(audit_of(origin={"thresholds": (chosen,)})))
     assert words.index("Nobody chose the thresholds.") < words.index("Worst cohort first")

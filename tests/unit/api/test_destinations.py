@@ -3,6 +3,7 @@
 import pytest
 
 from api.cli.destinations import echo_destination, retry_all
+from core.backoff import Backoff
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
 from core.errors import Unavailable
@@ -64,7 +65,7 @@ def test_retry_puts_failed_studies_refused_objects_and_paused_destinations_back_
     report_with_one_object(store, complete_study(store, tmp_path, 2))
     [delivery] = store.outbox.pending("out")
     store.outbox.refused(delivery, "refused with 0xA900")
-    store.outbox.away("out", "is away", first_pause=300, longest_pause=300)
+    store.outbox.away("out", "is away", backoff=Backoff(first_seconds=300, longest_seconds=300))
     assert store.outbox.pending("out") == []
 
     assert retry_all(store, settings) == "1 failed study and 1 refused object will be tried again"

@@ -91,7 +91,7 @@ def test_words_from_outside_never_become_markup():
     assert sum(EVIL in word for word in found.words) > 20
 
 
-def test_a_page_asks_nobody_for_anything():
+def test_a_page_requests_nothing_from_elsewhere():
     found = Reader(page("title", [Section(title="one", blocks=every_block())]))
     policy = next(entry["content"] for entry in found.named("meta") if "http-equiv" in entry)
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:")
@@ -112,7 +112,7 @@ def test_sections_of_one_title_have_addresses_of_their_own_and_long_pages_a_list
     assert Reader(page("title", short)).named("nav") == []
 
 
-def test_a_forest_plot_says_every_interval_in_words_and_draws_it_where_it_lies():
+def test_a_forest_plot_says_every_interval_in_words_and_draws_it_in_its_place():
     rows = [
         Row(label="all", value=0.9, low=0.85, high=0.95, counts="300 / 900", is_reference=True),
         Row(label="view = AP", value=0.8, low=0.7, high=0.88, mark="Holm"),
@@ -200,7 +200,7 @@ def test_six_curves_differ_in_dash_and_marker_as_well_as_in_colour():
     assert len({dash[1] if dash else "" for dash in dashes}) == 6
 
 
-def test_a_picture_lies_inside_the_document_and_other_bytes_are_refused():
+def test_a_picture_is_embedded_in_the_document_and_other_bytes_are_refused():
     for kind, media_type in (("png", "image/png"), ("jpeg", "image/jpeg")):
         image = Reader(figure(picture(kind), "a map")).named("img")[0]
         assert image["src"].startswith(f"data:{media_type};base64,")

@@ -55,7 +55,7 @@ def test_an_audit_of_a_part_is_written_but_reports_do_not_quote_it(site, tmp_pat
     assert store.site_audits.newest_number(sha256, until=system_clock()) is None
 
 
-def test_drift_is_told_when_asked(site):
+def test_drift_is_printed_when_asked(site):
     settings, store = site
     assert look_for_drift(settings, store)[0].startswith(("No cohort", "warn:", "alarm:"))
 

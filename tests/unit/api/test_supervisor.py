@@ -148,7 +148,7 @@ def is_running(pid):
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat").read_text()  # a zombie has ended; nobody here is its parent
+    stat = Path(f"/proc/{pid}/stat").read_text()  # a zombie has ended; its parent is another process
     return stat.rsplit(")", 1)[1].split()[0] != "Z"
 
 

@@ -11,7 +11,7 @@ from starlette.testclient import TestClient
 
 from api.processes.heartbeat import heartbeat
 from api.web.app import create_app
-from api.web.permissions import AUDITED, Permission
+from api.web.permissions import RECORDED, Permission
 from api.web.problems import SECURITY_HEADERS
 from api.web.process import serve_web
 from core.domain.study import StudyState
@@ -78,8 +78,8 @@ def test_not_ready_names_what_is_missing_and_ready_needs_node_and_worker(client,
     assert before.json()["checks"] == {
         "database": "ok",
         "disk": "ok",
-        "node": "no node gives a sign of life",
-        "worker": "no worker gives a sign of life",
+        "node": "no node has given a heartbeat",
+        "worker": "no worker has given a heartbeat",
     }
     with heartbeat(store, "node"), heartbeat(store, "worker/worker"):
         deadline = time.monotonic() + 10
@@ -99,7 +99,7 @@ def test_a_database_that_is_away_makes_it_not_ready_but_alive(client, app, store
     def away():
         raise Unavailable("the database is busy or away; it will be tried again")
 
-    app.state.figures.ping = away
+    app.state.overview.ping = away
     assert client.get("/readyz").status_code == 503
     assert client.get("/healthz").status_code == 200
 
@@ -141,7 +141,7 @@ def test_an_unexpected_error_is_a_problem_without_its_words(client, app):
     def broken(*_, **__):
         raise ValueError("CANARY^NAME")
 
-    app.state.figures.times = broken
+    app.state.overview.times = broken
     answer = client.get("/api/studies")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
@@ -166,7 +166,7 @@ def test_every_route_names_the_permission_it_needs(app):
         "/api/studies/{study_id}/explanations",
         "/api/studies/{study_id}/explanations/{job_id}",
     }
-    assert len(routes) == len(app.routes), "a route beside ours: documentation pages, mounts"
+    assert len(routes) == len(app.routes), "a route that is not ours: documentation pages, mounts"
     for route in routes:
         guards = [getattr(dependency.call, "permission", None) for dependency in route.dependant.dependencies]
         assert any(isinstance(guard, Permission) for guard in guards), route.path
@@ -183,11 +183,11 @@ def test_looking_at_studies_is_recorded_and_health_checks_are_not(client, store)
         ("web.study.see", "success"),
         ("web.study.explain", "success"),
     ]
-    assert {f"web.{permission}" for permission in AUDITED} == {action for action, _ in actions(store)}
+    assert {f"web.{permission}" for permission in RECORDED} == {action for action, _ in actions(store)}
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/api/studies", "/api/studies/abc"])
-def test_strangers_and_proxies_are_turned_away_and_recorded(app, store, path):
+def test_other_addresses_and_proxies_are_refused_and_recorded(app, store, path):
     unrelated = TestClient(app, base_url="http://127.0.0.1", client=("192.0.2.7", 1))
     proxied = TestClient(app, base_url="http://127.0.0.1", client=LOCAL, headers={"X-Forwarded-For": "192.0.2.7"})
     for client in (unrelated, proxied):
@@ -213,7 +213,7 @@ def test_it_refuses_to_listen_where_others_can_reach_it(store, settings, address
         create_app(store, settings.model_copy(update={"web_host": address}))
 
 
-def test_a_taken_port_is_told_in_one_sentence(settings):
+def test_a_taken_port_is_reported_in_one_sentence(settings):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

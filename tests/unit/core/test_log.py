@@ -62,7 +62,7 @@ def test_an_object_is_named_by_its_type_alone() -> None:
 
 
 @pytest.mark.parametrize("way", ["log.exception('step.failed')", "log.error('step.failed', exc_info=error)"])
-def test_a_strangers_exception_keeps_its_class_and_place_only(way: str) -> None:
+def test_an_exception_of_a_library_keeps_its_class_and_place_only(way: str) -> None:
     (line,) = lines(f"try:\n    raise ValueError('CANARY^JANE')\nexcept ValueError as error:\n    {way}")
     assert line["error"] == "ValueError"
     assert line["where"] == "<string>:9"

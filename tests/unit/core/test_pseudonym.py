@@ -35,7 +35,7 @@ def test_kind_value_and_key_all_matter() -> None:
     assert len(made) == 4
 
 
-def test_the_settable_clock_moves_only_when_told() -> None:
+def test_the_settable_clock_moves_only_when_set() -> None:
     clock = SettableClock(10.0)
     assert clock() == clock() == 10.0
     clock.advance(2.5)

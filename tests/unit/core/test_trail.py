@@ -112,11 +112,13 @@ def test_somebody_with_the_database_but_not_the_key_cannot_mend_the_chain(trail:
     """The forger knows the code and rewrites the tail and the head, with a key of their own."""
     forger = b"f" * 32
     links = list(trail.events())
-    forged = seal_event(forger, LENGTH, links[-1].at, replace(EVENT, actor="NOBODY"), links[-1].previous)
+    forged = seal_event(forger, LENGTH, links[-1].at, replace(EVENT, actor="SOMEBODY_ELSE"), links[-1].previous)
     head = seal_head(forger, LENGTH, forged.hash)
     execute(
         engine,
-        update(trail_events).where(trail_events.c.seq == LENGTH).values(actor="NOBODY", reason="", hash=forged.hash),
+        update(trail_events)
+        .where(trail_events.c.seq == LENGTH)
+        .values(actor="SOMEBODY_ELSE", reason="", hash=forged.hash),
         update(trail_head).values(hash=head.hash, seal=head.seal),
     )
     assert trail.verify() == ["event 6 was changed", "the head of the trail was changed"]

@@ -1,4 +1,4 @@
-"""Each known set is told by its files, keeps held-out patients held out, and says what is missing."""
+"""Each known set is recognised by its files, keeps held-out patients held out, and says what is missing."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def test_the_rsna_set_is_read_with_the_patients_of_nih(rsna: Path) -> None:
     assert (opacity.name, opacity.split, opacity.age_years, opacity.tier) == (HELD_OUT, SIDE, 43, 512)
     assert opacity.targets["lung_opacity"] == nih_chest.Target(1.0, 1.0, "radiologists")
     assert normal.targets["any_abnormality"] == nih_chest.Target(0.0, 1.0, "radiologists")
-    assert normal.targets["effusion"].weight == 0, "nobody said anything of effusion"
+    assert normal.targets["effusion"].weight == 0, "no reader mentions effusion"
     assert opacity.boxes[0].left == 0.5
     assert opacity.read().shape == (512, 512)
 
 
 def test_rsna_without_its_mapping_could_leak_a_patient_and_is_refused(rsna: Path) -> None:
     (rsna / "pneumonia-challenge-dataset-mappings_2018.json").unlink()
-    with pytest.raises(ConfigurationError, match="test set cannot be told"):
+    with pytest.raises(ConfigurationError, match="which patients belong to the test set"):
         any_set.load(rsna)
 
 

@@ -69,7 +69,7 @@ def test_radiologists_are_believed_before_text() -> None:
     assert targets["infiltration"].value == 1.0
 
 
-def test_what_nobody_said_is_unknown_not_negative() -> None:
+def test_what_no_reader_mentions_is_unknown_not_negative() -> None:
     opacity = targets_of("Cardiomegaly", "")["lung_opacity"]
     assert (opacity.weight, opacity.source) == (0.0, "unknown")
     assert targets_of("No Finding", "")["lung_opacity"].weight > 0

@@ -1,4 +1,4 @@
-"""Our model beside a published one: the same images, no others, and truths that are known."""
+"""Our model compared with a published one: the same images, no others, and truths that are known."""
 
 import csv
 

@@ -37,7 +37,7 @@ from dicom_node.pixels.frames import read_frame
 from tests.contract.dicom_peers import SHARED_DICOM, dx_dataset, part10
 
 REAL_FILES = sorted(SHARED_DICOM.glob("*.dcm"))
-real_files = pytest.mark.skipif(not REAL_FILES, reason="no DICOM files beside the repository (../shared/data/dicom)")
+real_files = pytest.mark.skipif(not REAL_FILES, reason="no DICOM files next to the repository (../shared/data/dicom)")
 STORED = [0, 1, 100, 2000, 2047, 2048, 4094, 4095]
 NATIVE = [ExplicitVRLittleEndian, ImplicitVRLittleEndian, ExplicitVRBigEndian]
 

@@ -67,5 +67,5 @@ def test_an_event_is_not_enough():
     assert broken > 0
 
 
-def test_a_reactor_that_has_ended_holds_nobody_up():
+def test_a_reactor_that_has_ended_delays_no_caller():
     assert not Checkpoint().pause(timeout_seconds=0.05)

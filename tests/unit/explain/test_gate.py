@@ -154,7 +154,7 @@ def test_a_summary_without_tests_proves_nothing(folder):
     assert "cannot be read" in withheld_reason(load_package(folder))
 
 
-def test_what_failed_is_told_from_the_tests_and_not_from_the_summary(folder):
+def test_what_failed_is_read_from_the_tests_and_not_from_the_summary(folder):
     result = result_for(without_result(folder).model.sha256, stability=False)
     write_document(folder, document_of(result) | {"passed": True, "failed": []})
     found = read_result(load_package(folder))
@@ -206,7 +206,7 @@ def test_a_test_ends_in_one_of_three_ways(folder, end):
     assert "cannot be read" in withheld_reason(load_package(folder))
 
 
-def test_a_test_that_stands_there_twice_is_not_taken_at_its_better_end(folder):
+def test_a_test_that_is_listed_twice_does_not_count_at_its_better_result(folder):
     document = document_of(result_for(without_result(folder).model.sha256, stability=False))
     document["tests"] = [*document["tests"], {"name": "stability", "passed": True, "words": ""}]
     write_document(folder, document)

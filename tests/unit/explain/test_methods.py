@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from core.errors import ConfigurationError
+from core.errors import Cancelled, ConfigurationError
 from explain.explanation import gradient_map
 from explain.maps import black_box
 from explain.maps.methods import METHODS, method_named
 from explain.perturbation import sized
-from explain.watching import UNWATCHED, Cancelled, Watch
+from explain.watching import UNWATCHED, Watch
 from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model
 from models.runtimes.torch_network import TorchNetwork
 from tests.planted_models import planted_image, planted_network
@@ -34,7 +34,7 @@ def mass_inside(values, inside):
 
 
 @pytest.mark.parametrize("method", [m for m in CLAIMING if m.needs != "maps"], ids=lambda method: method.name)
-def test_the_mass_of_the_map_lies_in_the_planted_lesion(method):
+def test_the_mass_of_the_map_is_in_the_planted_lesion(method):
     image, inside = FLAT
     values = map_of(method, planted_network(2), image, **FINER.get(method.name, {}))
     assert values.shape == image.shape
@@ -50,7 +50,7 @@ def test_also_in_a_volume(method):
     assert mass_inside(values, inside) >= 0.95
 
 
-def test_the_map_of_the_graph_lies_in_the_planted_lesion():
+def test_the_map_of_the_graph_is_in_the_planted_lesion():
     image, inside = FLAT
     graph = OnnxGraph.of(planted_lesion_model(), maps="class_activation")
     logits, maps = graph.predict(image[None, None])

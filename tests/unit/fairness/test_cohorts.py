@@ -100,7 +100,7 @@ def test_a_site_defines_cohorts_as_data():
         ),
     ],
 )
-def test_a_wrong_definition_is_told_by_its_place(document, words):
+def test_a_wrong_definition_is_named_by_its_place(document, words):
     with pytest.raises(ConfigurationError, match=words):
         parse_definition(document)
 

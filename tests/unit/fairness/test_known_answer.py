@@ -1,6 +1,6 @@
 """A published model on 22,433 NIH images: its AUROCs by view and age are those that were computed elsewhere.
 
-Skipped where the predictions are not beside the repository; nothing of them is committed.
+Skipped where the predictions are not next to the repository; nothing of them is committed.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ def lines(*evidence, findings=("effusion",)):
     return cohort_lines(findings, PATIENT, evidence)
 
 
-def test_the_most_specific_cohort_with_enough_data_stands_first_and_all_patients_second():
+def test_the_most_specific_cohort_with_enough_data_comes_first_and_all_patients_second():
     found = lines(
         Evidence(
             [*rows("all", 500, 900), *rows("sex=F & age_band=60-79", 204, 300), *rows("view=AP & sex=F", 100, 99)], "x"
@@ -68,7 +68,7 @@ def test_local_truth_counts_as_soon_as_there_is_enough_of_it_finding_by_finding(
     ]
 
 
-def test_where_nobody_knows_enough_the_line_says_how_little_is_known():
+def test_where_too_little_is_known_the_line_says_how_little():
     (line,) = lines(Evidence(rows("all", 19, 57), "validation"))
     assert (line.sensitivity, line.sensitivity_interval, line.positives) == (None, None, 19)
     assert (line.specificity, line.negatives) == (0.9, 57)

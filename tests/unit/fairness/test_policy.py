@@ -100,7 +100,7 @@ def test_what_is_not_known_is_judged_as_the_policy_says(note):
         ({"floors": 3}, "floors must be an object"),
     ],
 )
-def test_a_wrong_policy_is_told_by_its_place(document, words):
+def test_a_wrong_policy_is_named_by_its_place(document, words):
     with pytest.raises(ConfigurationError, match=words):
         parse_policy(document)
 

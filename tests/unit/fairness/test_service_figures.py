@@ -1,4 +1,4 @@
-"""What is known of a service without truth, and that it does not give back what the audit beside it withholds."""
+"""What is known of a service without truth, and that it does not reveal what an audit of it withholds."""
 
 from __future__ import annotations
 
@@ -110,9 +110,9 @@ def test_two_withheld_cohorts_whose_sum_is_small_need_a_third(audited):
     made = [of(sex, n) for sex in ("F", "M", "O", "") for n in range(60)]
     failures = {"F": 40, "M": 30, "O": 2, "": 3}
     made += [of(sex, n, status=FAILED) for sex, count in failures.items() for n in range(count)]
-    told = shown(audited(made), "failure_rate")
-    assert "all" in told
-    assert len(told & {"sex=F", "sex=M"}) == len(told) - 1 == 1
+    revealed = shown(audited(made), "failure_rate")
+    assert "all" in revealed
+    assert len(revealed & {"sex=F", "sex=M"}) == len(revealed) - 1 == 1
 
 
 def test_overrides_are_withheld_where_readers_who_agreed_or_not_are_few(audited):

@@ -1,4 +1,4 @@
-"""Nobody can be found in an audit: an attacker with a solver and every audit that can be asked for learns nothing.
+"""No patient can be found in an audit: an attacker with a solver and every audit that can be asked for learns nothing.
 
 The attacker is written apart from the code that withholds: it reads published rows alone, knows how cohorts add up and
 that positives and negatives are all images, and asks a linear program how small and how large each count may be.
@@ -136,7 +136,7 @@ class Attacker:
 
 
 @pytest.mark.parametrize(("seed", "prevalence"), [(1, 0.3), (2, 0.1), (3, 0.05), (4, 0.3), (5, 0.02), (6, 0.15)])
-def test_no_withheld_count_can_be_told_from_all_audits_together(seed, prevalence):
+def test_no_withheld_count_follows_from_all_audits_together(seed, prevalence):
     table = table_of(seed, images=1200, prevalence=prevalence)
     attacker = Attacker(table, every_audit(table))
     widths = attacker.widths()

@@ -148,7 +148,7 @@ def test_other_scores_than_named_are_refused_at_load(folder: Path) -> None:
     ("fault", "said"),
     [(0, {"threshold": "high"}), (0, {"threshold": float("nan")}), (0, {"precedence": "first"}), (2, {"threshold": 0})],
 )
-def test_a_limit_that_nothing_can_be_held_against_refuses_the_package(
+def test_a_limit_that_nothing_can_be_compared_with_refuses_the_package(
     folder: Path, fault: int, said: dict[str, object]
 ) -> None:
     description = json.loads((folder / "candor.json").read_text())

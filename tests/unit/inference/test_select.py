@@ -131,7 +131,7 @@ def test_the_reason_is_that_of_the_image_that_came_closest(packages):
     assert declined.status is ReportStatus.NOT_ANALYSED
 
 
-def test_what_is_missing_is_told_as_a_limitation(packages):
+def test_what_is_missing_is_reported_as_a_limitation(packages):
     choice = select(study(image(view_position="", patient_age_years=None), patient_id=""), packages)
     assert isinstance(choice, Choice)
     assert len(choice.limitations) == 3

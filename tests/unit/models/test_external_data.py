@@ -95,7 +95,7 @@ def test_weights_elsewhere_are_found_wherever_they_are_named(folder: Path, hide)
         refuse_external_data(model.SerializeToString(), "it")
 
 
-def test_bytes_that_are_no_model_are_told_from_it() -> None:
+def test_bytes_that_are_no_model_are_refused_as_such() -> None:
     with pytest.raises(ConfigurationError, match="no ONNX model"):
         refuse_external_data(b"not a model", "it")
 

@@ -109,7 +109,9 @@ def test_an_operating_point_is_made_of_numbers(folder: Path, name: str, value: o
         ("input", "network_size", math.inf),
     ],
 )
-def test_what_a_study_is_held_against_is_a_number(folder: Path, section: str, name: str, value: object) -> None:
+def test_the_limits_that_a_study_is_checked_with_are_numbers(
+    folder: Path, section: str, name: str, value: object
+) -> None:
     description = json.loads((folder / "candor.json").read_text())
     place = description["findings"][0] if section == "calibration" else description
     place[section][name] = value

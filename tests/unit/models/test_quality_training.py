@@ -124,7 +124,7 @@ def test_all_faults_together_stay_within_the_budget_in_every_tier():
     refused = [np.any(scores > np.array(list(limits.values())), axis=1).mean() for scores in tiers.values()]
     assert 0 < max(refused) <= BUDGET
     sure = {512: np.full((50, 1), 0.01)}
-    assert choose_thresholds(sure, ("rotated",)) == {"rotated": 0.25}  # nobody is refused on a mere hint
+    assert choose_thresholds(sure, ("rotated",)) == {"rotated": 0.25}  # no image is refused on a mere hint
 
 
 def test_the_package_loads_with_the_gate_and_the_figures_are_of_it(package):
@@ -145,7 +145,7 @@ def test_a_retrained_model_goes_on_with_the_check(package, tmp_path):
     description = json.loads((other / "candor.json").read_text())
     del description["quality"]
     (other / "candor.json").write_text(json.dumps(description))
-    adopt_quality_check(other, other)  # after candor.json was written anew
+    adopt_quality_check(other, other)  # after candor.json was written again
     assert load_package(other).quality is not None
 
 

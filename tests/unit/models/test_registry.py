@@ -163,7 +163,7 @@ def test_a_record_moved_to_another_version_refuses_it(house, tmp_path: Path) -> 
     assert "was changed outside Candor" in refusals(house)["bright_patch 2.0.0"]
 
 
-def test_files_that_are_gone_are_told_and_those_of_a_retired_version_are_not_missed(house, tmp_path: Path) -> None:
+def test_files_that_are_gone_are_reported_and_those_of_a_retired_version_are_not_missed(house, tmp_path: Path) -> None:
     settings, store = house
     register(make_known_model(tmp_path), settings, store)
     shutil.rmtree(settings.data_dir / "models" / "bright_patch")
@@ -172,7 +172,7 @@ def test_files_that_are_gone_are_told_and_those_of_a_retired_version_are_not_mis
     assert refusals(house) == {}
 
 
-def test_a_new_version_begins_as_a_shadow_and_takes_over_only_when_told(house, tmp_path: Path) -> None:
+def test_a_new_version_begins_as_a_shadow_and_takes_over_only_on_command(house, tmp_path: Path) -> None:
     settings, store = house
     register(make_known_model(tmp_path / "1"), settings, store)
     register(make_known_model(tmp_path / "2", version="2.0.0"), settings, store)

@@ -1,4 +1,4 @@
-"""The check that ships: what it promises stands in its figures, and it does so on images at hand."""
+"""The check that ships: its figures hold what it promises, and it does so on images at hand."""
 
 from __future__ import annotations
 
@@ -103,13 +103,13 @@ def test_a_hip_a_leg_a_ct_and_an_mr_are_refused(check, name):
     assert assess(check, decode(path.read_bytes())).fault
 
 
-def test_looking_costs_little_beside_the_model(check):
+def test_looking_costs_little_compared_with_the_model(check):
     image = picture("normal.dcm")
     model = OnnxModel.load(load_package(PACKAGE), threads=1)
     square = image.frame.to_square(image.pixels)[np.newaxis, np.newaxis]
     looks = min(seconds_of(lambda: check.scores(image.pixels)) for _ in range(10))
     passes = min(seconds_of(lambda: model.predict(square)) for _ in range(5))
-    assert looks < 0.25 * passes, f"{1000 * looks:.2f} ms beside {1000 * passes:.1f} ms"
+    assert looks < 0.25 * passes, f"{1000 * looks:.2f} ms compared with {1000 * passes:.1f} ms"
 
 
 def seconds_of(work) -> float:

@@ -90,7 +90,7 @@ def test_a_batch_depends_on_seed_and_step_alone(examples: list[Synthetic]) -> No
     assert float(images.max()) <= 1
 
 
-def test_what_nobody_said_teaches_nothing(examples: list[Synthetic], tmp_path: Path) -> None:
+def test_what_no_reader_mentions_teaches_nothing(examples: list[Synthetic], tmp_path: Path) -> None:
     trained = train(examples, ONE_CYCLE, tmp_path / "run")
     torch.manual_seed(ONE_CYCLE.seed)
     untouched = ChestNetwork(2)

@@ -6,9 +6,10 @@ import tomllib
 
 import pytest
 
+from core.destinations import DicomDestination, FolderDestination, TlsSettings
 from core.domain.report import ObjectKind
 from core.errors import ConfigurationError
-from core.settings import DestinationSettings, Settings, TlsSettings, load_settings
+from core.settings import Settings, load_settings
 from core.store.keys import SiteKey
 from core.store.store import open_store
 from pipeline.data_folder import make_data_folder, settings_file
@@ -23,11 +24,11 @@ def uncommented(text):
 
 def split_tables(text):
     plain, tls = text.split("#[tls]")
-    tls, destinations = tls.split("#[[destinations]]")
-    return plain, tls, destinations
+    tls, dicom, folder = tls.split("#[[destinations]]")
+    return plain, tls, dicom, folder
 
 
-def test_it_makes_a_private_folder_a_key_beside_it_and_a_database_that_opens(tmp_path):
+def test_it_makes_a_private_folder_a_key_next_to_it_and_a_database_that_opens(tmp_path):
     settings = make_data_folder(tmp_path / "data")
     assert stat.S_IMODE(settings.data_dir.stat().st_mode) == 0o700
     assert settings.site_key_file == tmp_path / "data.key"
@@ -43,8 +44,8 @@ def test_a_fresh_file_changes_nothing(tmp_path):
 
 
 def test_every_setting_is_in_the_file_at_its_default():
-    plain, tls, destinations = split_tables(settings_file({}))
-    for text, model in ((plain, Settings), (tls, TlsSettings), (destinations, DestinationSettings)):
+    models = (Settings, TlsSettings, DicomDestination, FolderDestination)
+    for text, model in zip(split_tables(settings_file({})), models, strict=True):
         names = set(re.findall(r"^#(\w+) = ", text, re.M))
         assert names == set(model.model_fields) - {"data_dir"} - (
             {"tls", "destinations"} if model is Settings else set()
@@ -54,7 +55,7 @@ def test_every_setting_is_in_the_file_at_its_default():
             assert (tuple(value) if isinstance(value, list) else value) == default, name
 
 
-@pytest.mark.parametrize("model", [Settings, TlsSettings, DestinationSettings])
+@pytest.mark.parametrize("model", [Settings, TlsSettings, DicomDestination, FolderDestination])
 def test_every_setting_says_what_it_is_for(model):
     assert [name for name, field in model.model_fields.items() if not field.description] == []
     descriptions = {f"# {field.description}" for name, field in model.model_fields.items() if name != "data_dir"}

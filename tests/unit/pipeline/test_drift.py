@@ -1,4 +1,4 @@
-"""The watch over cohorts on a real store: an alarm is kept, told once, and names nobody in the log."""
+"""The watch over cohorts on a real store: an alarm is kept, raised once, and names no patient in the log."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def store(tmp_path: Path) -> Store:
     return store
 
 
-def test_a_drift_is_told_once_with_its_cohort_and_kept(store: Store, tmp_path: Path):
+def test_a_drift_is_raised_once_with_its_cohort_and_kept(store: Store, tmp_path: Path):
     log = io.StringIO()
     configure_logging(json=True, stream=log)
     settings = store_settings(tmp_path, minimum_free_bytes=0)
@@ -96,7 +96,7 @@ def test_a_sensitivity_under_the_floor_of_the_policy_alarms(store: Store, tmp_pa
     assert levels["all"] == levels["sex=F"] == "alarm"
 
 
-def test_the_watch_looks_once_a_day_whoever_asks(store: Store, tmp_path: Path):
+def test_the_watch_looks_once_a_day_however_often_it_is_asked(store: Store, tmp_path: Path):
     clock = SettableClock(NOW)
     settings = store_settings(tmp_path, minimum_free_bytes=0)
     store.leases._now = clock

@@ -99,7 +99,7 @@ def with_few(given, number, patients):
 
 
 @pytest.mark.parametrize(("number", "patients"), [(3, 3), (10, 10), (70, 10), (0, 1)])
-def test_rates_and_counts_of_few_patients_are_withheld_and_cannot_be_told_from_those_of_all(number, patients):
+def test_rates_and_counts_of_few_patients_are_withheld_and_do_not_follow_from_those_of_all(number, patients):
     policy = propose([with_few(samples(), number, patients)], "view")
     found = effects(policy)
     for cohort in ("view=LL", "all"):
@@ -208,7 +208,7 @@ def test_a_policy_from_flagged_studies_alone_says_among_verified_wherever_it_is_
     assert line_of("lung_opacity", point).source.endswith("signed off 2027-01-15, among verified")
 
 
-def test_of_a_policy_kept_before_it_said_so_nobody_knows_better_than_among_verified():
+def test_an_older_policy_without_a_statement_is_taken_as_among_verified():
     document = propose([samples(size=800)], "view").model_dump(mode="json")
     for effect in document["effects"]:
         del effect["note"]
@@ -229,7 +229,7 @@ def test_a_new_policy_takes_the_place_of_the_old_one_and_can_be_taken_back(store
         store.operating_policies.end(second, by="Dr. B", reason="x")
 
 
-def test_what_cannot_be_proposed_is_told(store: Store, tmp_path: Path):
+def test_what_cannot_be_proposed_is_explained(store: Store, tmp_path: Path):
     settings = store_settings(tmp_path, minimum_free_bytes=0)
     with pytest.raises(ConfigurationError, match="there is no attribute colour"):
         propose_from_reads(store, settings, MODEL, "colour", [])

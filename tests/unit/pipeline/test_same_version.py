@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from core.destinations import DicomDestination
 from core.domain.explanation_job import JobState
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import StudyState
-from core.settings import DestinationSettings, Settings
+from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
@@ -30,7 +31,7 @@ from tests.known_model import make_known_model
 from tests.store_fixtures import arrival
 from tests.unit.inference.test_select import image
 
-PACS = DestinationSettings(name="PACS", ae_title="PACS", objects=(ObjectKind.SR, ObjectKind.SC))
+PACS = DicomDestination(name="PACS", ae_title="PACS", objects=(ObjectKind.SR, ObjectKind.SC))
 
 
 @dataclass(frozen=True)

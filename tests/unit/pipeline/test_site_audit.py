@@ -64,7 +64,7 @@ def test_without_truth_there_are_flags_failures_turnaround_and_drift(store: Stor
     assert failed.low < failed.value < failed.high
     assert 2.5 < found.row("any_finding", "turnaround_seconds").value < 3.5
     assert found.row("effusion", "psi_recent").value < 0.05
-    assert found.row("effusion", "override_rate") is None  # nobody answered
+    assert found.row("effusion", "override_rate") is None  # no answer came
     assert found.provenance.truth_source == "none yet"
 
 
@@ -93,7 +93,7 @@ def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_p
     store.truths.add(answers)
     found = audit_site(store, settings, MODEL, now=NOW, draws=100)
     row = found.row("lung_opacity", "sensitivity")
-    assert row.value == 1.0  # of course: nobody looked where the model saw nothing
+    assert row.value == 1.0  # of course: no one looked where the model saw nothing
     assert "among verified" in row.note
     assert found.row("lung_opacity", "sensitivity_weighted") is None
     (line, *_) = cohort_lines(["lung_opacity"], {"view": "PA"}, [Evidence(figures_of(found.rows), "audit 1")])
@@ -169,7 +169,7 @@ def test_small_cohorts_are_withheld_without_truth_too(store: Store, tmp_path: Pa
             events = round(row.value * row.n)
             assert row.n >= 11
             assert events == 0 or events >= 11
-    assert sum(row.value is None for row in ages) != 1  # one alone could be told from all patients
+    assert sum(row.value is None for row in ages) != 1  # one alone would follow from all patients
 
 
 def test_an_audit_that_is_kept_has_a_number_and_comes_back_as_it_was(store: Store, tmp_path: Path):
@@ -185,7 +185,7 @@ def test_an_audit_that_is_kept_has_a_number_and_comes_back_as_it_was(store: Stor
     assert store.site_audits.newest(MODEL.sha256, until=NOW - 1) is None
 
 
-def test_an_audit_is_made_anew_when_somebody_answered_something(store: Store, tmp_path: Path):
+def test_an_audit_is_made_again_after_a_new_answer(store: Store, tmp_path: Path):
     settings = store_settings(tmp_path, minimum_free_bytes=0)
     fill_site(store, MODEL, now=NOW, size=300)
 
@@ -205,7 +205,7 @@ def test_an_audit_is_made_anew_when_somebody_answered_something(store: Store, tm
     assert newest() == first + 1
 
 
-def test_what_cannot_be_audited_is_told(store: Store, tmp_path: Path):
+def test_what_cannot_be_audited_is_explained(store: Store, tmp_path: Path):
     with pytest.raises(ConfigurationError, match="has read nothing here yet"):
         audit(store, tmp_path)
     fill_site(store, MODEL, now=NOW, size=50)

@@ -196,7 +196,7 @@ def test_a_file_is_imported_once(store: Store, tmp_path: Path):
         ('"CANARYACC,effusion,1', "it is no CSV"),
     ],
 )
-def test_what_is_wrong_is_told_by_line_without_its_value_and_nothing_is_imported(store, tmp_path, line, words):
+def test_what_is_wrong_is_reported_by_line_without_its_value_and_nothing_is_imported(store, tmp_path, line, words):
     good = "CANARYACC,effusion,1,CANARY,no,2026-10-31"
     with pytest.raises(ConfigurationError, match=words) as caught:
         import_truth(write(tmp_path, line, good), store, now=NOW)
@@ -219,7 +219,7 @@ def test_a_study_may_be_named_by_its_uid(store: Store, tmp_path: Path):
         (HEADER + ",patient", r"column 7 has an unknown name"),
     ],
 )
-def test_wrong_columns_are_told(store, tmp_path, header, words):
+def test_wrong_columns_are_reported(store, tmp_path, header, words):
     with pytest.raises(ConfigurationError, match=words):
         import_truth(write(tmp_path, header=header), store, now=NOW)
 

@@ -11,8 +11,8 @@ from fairness.policy import DEFAULT, Floor, Level, Policy, judge
 from models.registry import load_registry
 from pipeline.registration.evaluate import validation_audit
 
-_BESIDE = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[4:6]]
-RADIOGRAPHS = next((folder for folder in _BESIDE if folder.is_dir()), _BESIDE[0])
+_PLACES = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[4:6]]
+RADIOGRAPHS = next((folder for folder in _PLACES if folder.is_dir()), _PLACES[0])
 
 
 @pytest.mark.skipif(not RADIOGRAPHS.is_dir(), reason="needs real radiographs: ../shared/data/nih_chest")

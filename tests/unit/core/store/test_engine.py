@@ -158,7 +158,7 @@ def test_rekey_shuts_the_old_key_out(engine: Engine, url: str) -> None:
         rekey(url, rotated)
     assert count(engine) == 1
     engine.dispose()
-    later = open_engine(url, rotated)  # not yet encrypted anew: the older secret opens it
+    later = open_engine(url, rotated)  # not yet encrypted again: the older secret opens it
     assert count(later) == 1
     later.dispose()
     rekey(url, rotated)

@@ -101,7 +101,7 @@ def test_a_restart_leaves_the_jobs_of_the_dead_process_interrupted(store, study_
     assert store.explanations.find(other.job_id).state is JobState.RUNNING
 
 
-def test_a_job_that_gives_no_sign_of_life_is_interrupted(store, study_id, clock):
+def test_a_job_without_a_heartbeat_is_interrupted(store, study_id, clock):
     job = ask(store, study_id)
     store.explanations.take("a process that was killed")
     clock.advance(SILENT_SECONDS)
@@ -118,5 +118,5 @@ def test_figures_are_kept_by_image_model_and_finding_and_the_first_ones_stay(sto
     store.faithfulness.remember("1.2.3", MODEL, {"opacity": dataclasses.replace(FIGURES, stability=0.1)})
     assert store.faithfulness.of("1.2.3", MODEL) == {"opacity": FIGURES}
     assert store.faithfulness.of("1.2.4", MODEL) == {}
-    calibrated_anew = dataclasses.replace(MODEL, version="2", device_uid="2.25.2")
-    assert store.faithfulness.of("1.2.3", calibrated_anew) == {}, "the figures are of calibrated probabilities"
+    recalibrated = dataclasses.replace(MODEL, version="2", device_uid="2.25.2")
+    assert store.faithfulness.of("1.2.3", recalibrated) == {}, "the figures are of calibrated probabilities"

@@ -62,7 +62,7 @@ def test_how_the_pieces_are_cut_does_not_matter(tmp_path: Path, sizes: list[int]
     assert file_of(tmp_path, stored.object_key).stat().st_size == HEADER_BYTES + len(whole) + chunks * TAG_BYTES
 
 
-def test_names_are_random_and_nothing_readable_lies_on_disk(store: ObjectStore, tmp_path: Path) -> None:
+def test_names_are_random_and_nothing_readable_is_on_disk(store: ObjectStore, tmp_path: Path) -> None:
     keys = {store.put(pattern(100_000)).object_key for _ in range(5)}
     assert len(keys) == 5
     assert all(re.fullmatch("[0-9a-f]{32}", key) for key in keys)

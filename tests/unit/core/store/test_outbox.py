@@ -1,9 +1,10 @@
-"""The outbox keeps order, pauses a destination that is away and holds up nobody else."""
+"""The outbox keeps order, pauses a destination that is away and holds up no other."""
 
 from dataclasses import replace
 
 import pytest
 
+from core.backoff import Backoff
 from core.clock import SettableClock
 from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
@@ -15,6 +16,7 @@ from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
 from tests.store_fixtures import arrival, make_store, store_settings
 
+BACKOFF = Backoff(first_seconds=1.0, longest_seconds=5.0)
 KINDS = frozenset({ObjectKind.SR, ObjectKind.SC})
 
 
@@ -102,7 +104,7 @@ def test_filing_twice_changes_nothing(store):
 
 def test_a_destination_that_is_away_pauses_longer_each_time_and_alone(store, clock):
     keep_and_file(store, "1", destinations=("PACS", "OTHER"))
-    pauses = [store.outbox.away("PACS", "refused", first_pause=1.0, longest_pause=5.0) for _ in range(4)]
+    pauses = [store.outbox.away("PACS", "refused", backoff=BACKOFF) for _ in range(4)]
     assert pauses == [1.0, 2.0, 4.0, 5.0]
     assert store.outbox.pending("PACS") == []
     assert len(store.outbox.pending("OTHER")) == 2
@@ -112,7 +114,7 @@ def test_a_destination_that_is_away_pauses_longer_each_time_and_alone(store, clo
 
 def test_what_was_sent_is_not_pending_and_ends_the_pause(store, clock):
     keep_and_file(store, "1")
-    store.outbox.away("PACS", "refused", first_pause=1.0, longest_pause=5.0)
+    store.outbox.away("PACS", "refused", backoff=BACKOFF)
     clock.advance(2.0)
     store.outbox.sent(store.outbox.pending("PACS"))
     (state,) = store.outbox.states(["PACS"])
@@ -133,14 +135,14 @@ def test_commitment_is_recorded_and_what_is_not_committed_is_sent_again(store):
     keep_and_file(store, "1")
     first, second = store.outbox.pending("PACS")
     store.outbox.sent([first, second], commitment_transaction_uid="2.25.9")
-    assert store.outbox.committed("2.25.9", [first.sop_instance_uid]) == 1
-    assert store.outbox.not_committed("2.25.9", [second.sop_instance_uid]) == 1
+    assert store.outbox.committed("2.25.9", [first.payload_id]) == 1
+    assert store.outbox.not_committed("2.25.9", [second.payload_id]) == 1
     (state,) = store.outbox.states(["PACS"])
     assert (state.committed, state.pending) == (1, 1)
     assert store.outbox.pending("PACS")[0].status is DeliveryStatus.PENDING
 
 
-def test_an_sr_that_nobody_gets_is_nobodys_predecessor(store):
+def test_an_sr_that_is_sent_nowhere_is_no_predecessor(store):
     keep_and_file(store, "1", destinations=())
     store.intake.keep(arrival("1", "late"))
     second = file_report(store, "1")
@@ -153,7 +155,7 @@ def test_an_object_that_is_never_committed_is_not_sent_for_ever(store):
     while (waiting := store.outbox.pending("PACS")) and sendings < 50:
         sendings += 1
         store.outbox.sent(waiting, commitment_transaction_uid=f"2.25.{sendings}")
-        store.outbox.not_committed(f"2.25.{sendings}", [d.sop_instance_uid for d in waiting])
+        store.outbox.not_committed(f"2.25.{sendings}", [d.payload_id for d in waiting])
     assert sendings == COMMITMENT_ATTEMPTS
     assert store.outbox.states(["PACS"])[0].refused == 2
 
@@ -179,7 +181,7 @@ def test_a_report_supersedes_the_one_before(store):
 
 def test_our_own_results_are_recognised(store):
     keep_and_file(store, "1")
-    assert store.intake.is_own_result(store.outbox.pending("PACS")[0].sop_instance_uid)
+    assert store.intake.is_own_result(store.outbox.pending("PACS")[0].payload_id)
     assert not store.intake.is_own_result("1.2.1.1")
 
 

@@ -36,6 +36,8 @@ from core.store.trail import Trail
 from tests.contract.encode_cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.core.store.test_engine import DBOS_PROGRAM, MIGRATE
+from tests.unit.core.store.test_migrations import KEY as MIGRATION_KEY
+from tests.unit.core.store.test_migrations import check_migration, check_names
 from tests.unit.core.test_trail import KEY, record_from_processes
 
 EVENT = TrailEvent(action="instance.received", actor="CT1", outcome="success")
@@ -103,6 +105,13 @@ def test_processes_that_migrate_at_the_same_time_wait_for_each_other(url: str) -
         assert process.returncode == 0, errors
     with open_engine(url, KEY).connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_a_database_of_the_first_version_opens(url: str) -> None:
+    engine = open_engine(url, MIGRATION_KEY)
+    check_migration(engine)
+    check_names(engine)
+    engine.dispose()
 
 
 def test_several_processes_write_one_chain_on_the_server(url: str) -> None:

@@ -74,7 +74,7 @@ def test_a_reading_knows_cohorts_and_no_identity():
     assert "Clinic" not in repr(made)  # free text may be kept, but nothing prints it
 
 
-def test_one_patient_has_one_name_and_nobody_is_linked_by_an_empty_id():
+def test_one_patient_has_one_pseudonym_and_an_empty_id_links_no_patients():
     assert patient_pseudonym(study("s1"), KEY) == patient_pseudonym(study("s2"), KEY)
     assert patient_pseudonym(study("s1", issuer_of_patient_id="B"), KEY) != patient_pseudonym(study("s1"), KEY)
     nobodies = {patient_pseudonym(study(name, patient_id=""), KEY) for name in ("s1", "s2")}

@@ -1,5 +1,8 @@
 """When is a study complete, what does a revision hold, and what opens it again?"""
 
+from dataclasses import replace
+from datetime import datetime
+
 import pytest
 
 from core.clock import SettableClock
@@ -32,6 +35,14 @@ def test_a_study_is_complete_when_its_association_closed_and_it_was_quiet(store,
     assert store.studies.due(**RULE) == []  # the association is open
     store.intake.close_association("a1")
     assert store.studies.due(**RULE) == [store.study_id_of("1.2.1")]
+
+
+def test_the_trail_takes_its_times_from_the_clock_of_the_store(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    clock.advance(3_600.0)
+    store.intake.keep(arrival("1", "2"))
+    times = [datetime.fromisoformat(link.at).timestamp() for link in store.trail.events()]
+    assert times == [1_000.0, 4_600.0]
 
 
 def test_quiet_counts_from_the_last_image(store, clock):
@@ -162,9 +173,19 @@ def test_a_state_that_cannot_follow_is_refused():
     assert set(TRANSITIONS) == set(StudyState)
 
 
-def test_nothing_readable_lies_on_disk(store, tmp_path):
+def test_nothing_readable_is_on_disk(store, tmp_path):
     store.intake.keep(arrival("1", "1", part10=b"Canary^Name " * 1000))
     store.close()
     for path in (tmp_path / "data").rglob("*"):
         if path.is_file():
             assert b"Canary" not in path.read_bytes(), path.name
+
+
+def test_a_study_knows_every_instance_of_every_series(store, clock):
+    for series, instance in (("5", "1"), ("6", "1"), ("5", "2")):
+        arrived = arrival("1", f"{series}.{instance}")
+        header = replace(arrived.instance, series_instance_uid=f"1.2.1.{series}")
+        store.intake.keep(replace(arrived, instance=header))
+    study = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1")))
+    assert len(study.series) == 2
+    assert [i.sop_instance_uid for i in study.instances] == ["1.2.1.5.1", "1.2.1.5.2", "1.2.1.6.1"]

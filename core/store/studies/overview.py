@@ -1,4 +1,4 @@
-"""Figures for people and monitors: how long each hop took, how much is where. Read-only, and without identity."""
+"""What people and monitors look at: how long each hop took, how much is where. Read-only, and without identity."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.domain.report import ObjectKind, ReportStatus
 from core.domain.study import StudyState
 from core.store.engine import read_only
 from core.store.studies.intake import InstanceRole
-from core.store.tables.reports import deliveries, reports, result_objects
+from core.store.tables.reports import deliveries, payloads, reports
 from core.store.tables.studies import instances, quarantine, studies
 
 _OUTCOMES = (StudyState.REPORTED, StudyState.NOT_ANALYSED, StudyState.REFUSED, StudyState.FAILED)
@@ -77,7 +77,7 @@ class SentObject:
     sop_class_uid: str
 
 
-class Figures:
+class Overview:
     """Counts and times out of the database of a store."""
 
     def __init__(self, engine: Engine) -> None:
@@ -100,9 +100,9 @@ class Figures:
     def sent_objects(self, study_id: str, destination: str) -> list[SentObject]:
         """What `destination` has taken of the study's newest report, in the order of sending."""
         query = (
-            select(deliveries.c.delivery_id, result_objects)
-            .join(result_objects, result_objects.c.sop_instance_uid == deliveries.c.sop_instance_uid)
-            .join(reports, reports.c.report_id == result_objects.c.report_id)
+            select(deliveries.c.delivery_id, payloads)
+            .join(payloads, payloads.c.payload_id == deliveries.c.payload_id)
+            .join(reports, reports.c.report_id == payloads.c.report_id)
             .join(studies, (studies.c.study_id == reports.c.study_id) & (studies.c.revision == reports.c.revision))
             .where(studies.c.study_id == study_id, deliveries.c.destination == destination)
             .where(deliveries.c.sent_at.is_not(None))
@@ -114,7 +114,7 @@ class Figures:
                     delivery_id=row.delivery_id,
                     kind=ObjectKind(row.kind),
                     finding_name=row.finding_name,
-                    sop_class_uid=row.sop_class_uid,
+                    sop_class_uid=row.payload_type,
                 )
                 for row in connection.execute(query)
             ]
@@ -163,8 +163,8 @@ def _sent(*which: ColumnElement[bool]) -> ColumnElement[Any]:
     all_taken = func.count() == func.count(deliveries.c.sent_at)
     return (
         select(case((all_taken, func.max(deliveries.c.sent_at))))
-        .join(result_objects, result_objects.c.sop_instance_uid == deliveries.c.sop_instance_uid)
-        .where(result_objects.c.report_id == reports.c.report_id, *which)
+        .join(payloads, payloads.c.payload_id == deliveries.c.payload_id)
+        .where(payloads.c.report_id == reports.c.report_id, *which)
         .correlate(reports)
         .scalar_subquery()
     )
@@ -187,6 +187,6 @@ _TIMES = select(
     studies.c.last_received_at,
     studies.c.completed_at,
     reports.c.filed_at.label("reported_at"),
-    _sent(result_objects.c.kind == ObjectKind.SR).label("delivered_at"),
+    _sent(payloads.c.kind == ObjectKind.SR).label("delivered_at"),
     _sent().label("illustrated_at"),
 ).outerjoin(reports, (reports.c.study_id == studies.c.study_id) & (reports.c.revision == studies.c.revision))

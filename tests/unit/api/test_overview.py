@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from core.domain.study import StudyState
-from core.store.studies.figures import StudyTimes
+from core.store.studies.overview import StudyTimes
 
 WHOLE = StudyTimes(
     study_id="abc",
