@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from explain.explanation import Parameters, map_of
 from explain.gate.document import Chance, ComparedMethod, Comparison
 from explain.localisation import AGAINST_CHANCE, PUBLISHED_PNEUMONIA_AUPRC, measures

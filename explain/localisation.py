@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import localisation
+from core.statistics.maps import localisation
 from explain.perturbation import sized
 from explain.watching import Floats
 
@@ -19,8 +19,8 @@ GRID = 128
 def measures(values: Floats, boxes: NDArray[np.bool_]) -> dict[str, float]:
     """Figures of one map (any grid over the square) against the union of boxes, bool (side, side).
 
-    As `core.statistics.localisation` defines them, each with what chance gives: a random point, a random order, and a
-    random region of the same size as the map's.
+    As `core.statistics.maps.localisation` defines them, each with what chance gives: a random point, a random order,
+    and a random region of the same size as the map's.
     """
     fine = sized(np.asarray(values, np.float32), (GRID, GRID))
     found = localisation(fine, sized(boxes.astype(np.float32), (GRID, GRID)) >= 0.5)

@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.pseudonym import fraction
-from core.statistics import Estimate, wilson
+from core.statistics.estimate import Estimate
+from core.statistics.proportions import wilson
 from fairness.audit.nouns import SUPPRESSED
 from fairness.cohorts import ALL, cohort_name
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
-from fairness.suppression import SMALLEST_CELL
+from fairness.suppression.lattice import SMALLEST_CELL
 
 FEW = f"{SUPPRESSED}: fewer than {SMALLEST_CELL} patients with or without the finding"
 TOLD_FROM_ALL = f"{SUPPRESSED}: a cohort of fewer than {SMALLEST_CELL} patients could be told from it"

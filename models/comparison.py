@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import UNDEFINED, Estimate, bootstrap, wilson
+from core.statistics.estimate import UNDEFINED, Estimate
+from core.statistics.proportions import wilson
+from core.statistics.resampling import bootstrap
 
 _CLOSEST = 1e-6
 FEWEST = 2  # studies, below which nothing has an interval

@@ -14,19 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.documents import Nothing
-from core.statistics import (
+from core.statistics.calibration import (
     BINS,
-    Estimate,
-    Rounded,
-    auroc,
-    average_precision,
     bins_sorted,
-    bootstrap,
     calibration_error,
     calibration_error_if_perfect,
     debiased_calibration_error,
-    wilson,
 )
+from core.statistics.estimate import Estimate, Rounded
+from core.statistics.proportions import wilson
+from core.statistics.ranking import auroc, average_precision
+from core.statistics.resampling import bootstrap
 from models.documents.evaluation import AtThreshold, FindingCurves, FindingFigures, Points, ReliabilityBin
 from models.documents.training import Discrimination
 from models.examples import Example

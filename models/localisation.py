@@ -1,4 +1,4 @@
-"""Do maps point at what readers boxed? The figures of `core.statistics.localisation` over held-out images."""
+"""Do maps point at what readers boxed? The figures of `core.statistics.maps.localisation` over held-out images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.geometry import resized
-from core.statistics import Estimate, bootstrap, localisation
+from core.statistics.estimate import Estimate
+from core.statistics.maps import localisation
+from core.statistics.resampling import bootstrap
 from models.documents.evaluation import LocalisationFigures
 from models.evaluation import Mask, Scored
 from models.examples import box_mask

@@ -15,7 +15,7 @@ from rich.table import Column, Table
 from core.documents import read_document
 from core.domain.registration import Registration
 from core.errors import CandorError, ConfigurationError
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 from core.store.store import Store
 from models.documents.evaluation import Evaluation
 from models.package.format import CARD, ModelPackage

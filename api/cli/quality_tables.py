@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 from models.documents.quality import QualityFigures
 
 

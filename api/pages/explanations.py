@@ -30,7 +30,7 @@ from api.pages.kit import (
 )
 from api.pages.kit.markup import tag
 from core.geometry import FloatMap
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 from core.wording import with_interval
 from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves
 from explain.gate.result import GateResult

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.statistics import auroc_difference
+from core.statistics.ranking import auroc_difference
 from datasets.chest import any_set, nih_chest
 from datasets.chest.nih_chest import LabelledRadiograph
 

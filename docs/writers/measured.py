@@ -11,7 +11,7 @@ from writers.markdown import table
 
 from api.cli.quality_tables import share
 from core.documents import NOTHING, read_file
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 from explain.gate.document import Explanation
 from explain.gate.result import read_result
 from explain.maps.methods import METHODS

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from core.documents import Document, Nothing, absent
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 
 Figure = int | float | tuple[float | None, ...]
 """A number, or [value, low, high], or one number for each of several."""

@@ -9,7 +9,8 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from core.wording import with_interval
 from explain.faithfulness import NULL_SHARE, Curves, curves_of
 from explain.gate import result as names

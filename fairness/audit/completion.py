@@ -7,12 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.statistics import benjamini_hochberg, holm
+from core.statistics.proportions import benjamini_hochberg, holm
 from fairness.audit.nouns import ALL, Advice, Attribute, Provenance, Row, Test, Threshold
 from fairness.audit.sample_size import GAP, HALF_WIDTH, for_gap, for_half_width, rate_or_widest
 from fairness.audit.table import AuditTable
 from fairness.cohorts import UNKNOWN
-from fairness.suppression import SMALLEST_CELL, Lattice, Withheld
+from fairness.suppression.lattice import SMALLEST_CELL, Lattice
+from fairness.suppression.withhold import Withheld
 
 DEFAULT_THRESHOLD = 0.5
 

@@ -14,28 +14,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import (
+from core.statistics.calibration import (
     BINS,
-    UNDEFINED,
-    Estimate,
-    auroc_sorted,
     bin_edges,
     bins_sorted,
     calibration_error_if_perfect,
     debiased_calibration_error,
     debiasing_slopes,
-    newcombe,
-    placements_sorted,
-    population_stability_sorted,
-    two_proportions_p,
-    wilson,
 )
+from core.statistics.estimate import UNDEFINED, Z95, Estimate
+from core.statistics.proportions import newcombe, two_proportions_p, wilson
+from core.statistics.ranking import auroc_sorted, placements_sorted
+from core.statistics.stability import population_stability_sorted
 from fairness.audit.nouns import INSUFFICIENT, Curve, CurvePoint
 from fairness.audit.resampling import Resampling
 
 ENOUGH = 30  # positives for what is about positives, negatives for what is about negatives
 _FEWEST_PER_BIN = 11
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +274,7 @@ def _clustered(figure: Figure, drawn: Drawn) -> Figure:
 def _clustered_area(area: Estimate, drawn: Drawn) -> Figure:
     if not drawn.rates.size or math.isnan(area.value):
         return Figure("auroc", area)
-    half = _Z95 * float(drawn.rates[:, -1].std())
+    half = Z95 * float(drawn.rates[:, -1].std())
     return Figure("auroc", area, _by_redrawing(max(0.0, area.value - half), min(1.0, area.value + half)))
 
 
@@ -324,7 +319,7 @@ def _calibration(members: Members, drawn: Drawn) -> Iterator[Figure]:
     yield Figure("brier", Estimate(float(np.square(off).mean()), *_middle_95(drawn.squares / drawn.images)))
     found = bins_sorted(members.truths, members.probabilities, members.bins)
     errors = (debiasing_slopes(found) * np.abs(drawn.residuals)).sum(1) / drawn.images
-    debiased, half = debiased_calibration_error(found), _Z95 * float(np.nanstd(errors))
+    debiased, half = debiased_calibration_error(found), Z95 * float(np.nanstd(errors))
     low, high = max(0.0, debiased - half), debiased + half
     bins = f"{members.bins} equal-mass bins"
     yield Figure("ece", Estimate(found.error, min(low, found.error), max(high, found.error)), bins)

@@ -28,7 +28,8 @@ from fairness.audit.metrics import (
 from fairness.audit.nouns import ALL, SUPPRESSED, Audit, Curve, Provenance, Row, Threshold
 from fairness.audit.resampling import Resampling
 from fairness.audit.table import AuditTable
-from fairness.suppression import SMALLEST_CELL, Lattice, Layer, Secret, Withheld, withhold
+from fairness.suppression.lattice import SMALLEST_CELL, Lattice, Layer
+from fairness.suppression.withhold import Secret, Withheld, withhold
 
 DRAWS = 2000
 WITHHELD = f"{SUPPRESSED}: fewer than {SMALLEST_CELL} patients in it, or needed to hide such a cohort"

@@ -20,7 +20,9 @@ from scipy.stats import chi2, ks_2samp
 from core.clock import month_of
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
-from core.statistics import BINS, population_stability, wilson
+from core.statistics.calibration import BINS
+from core.statistics.proportions import wilson
+from core.statistics.stability import population_stability
 from fairness.cohorts import ALL, cohort_name
 from fairness.service.truth import Settled
 

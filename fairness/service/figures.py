@@ -20,7 +20,8 @@ from scipy.stats import binom, ks_2samp
 
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
-from core.statistics import population_stability, wilson
+from core.statistics.proportions import wilson
+from core.statistics.stability import population_stability
 from core.wording import p_value
 from fairness.audit.nouns import SUPPRESSED, Audit, Row
 from fairness.audit.run import GAPS, WITH_TRUTH, WITHOUT_TRUTH
@@ -28,7 +29,7 @@ from fairness.cohorts import ALL, cohort_name
 from fairness.service.drift import CHANCE, FEWEST, Floats, psi_by_chance
 from fairness.service.suppression import Cells, Places
 from fairness.service.truth import Settled
-from fairness.suppression import Withheld
+from fairness.suppression.withhold import Withheld
 
 ANY_FINDING = "any_finding"
 RECENT_DAYS = 30

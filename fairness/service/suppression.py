@@ -2,7 +2,7 @@
 
 An audit speaks of studies that were analysed, the figures of a service of those that failed too. Whoever holds both can
 subtract, so what the audit hides is hidden here, and the rest is decided on its lattice, by people and not by studies,
-with the same room for doubt (`fairness.suppression`).
+with the same room for doubt (`fairness.suppression.withhold`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from core.domain.reading import Reading
 from fairness.audit.nouns import SUPPRESSED, Row
 from fairness.cohorts import ALL
 from fairness.grouping import Grouping
-from fairness.suppression import Lattice, Secret, Withheld, withhold
+from fairness.suppression.lattice import Lattice
+from fairness.suppression.withhold import Secret, Withheld, withhold
 
 Places = NDArray[np.intp]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.reading import Reading
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from fairness.audit.nouns import ALL, Row
 from fairness.service.truth import Settled, is_without_flag, verification
 

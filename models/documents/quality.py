@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from core.documents import Document, KeepsUnknownKeys, Number, absent
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 
 
 class QualityRecipe(KeepsUnknownKeys):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from core.documents import Document, KeepsUnknownKeys, Number, absent
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 
 
 class Recipe(KeepsUnknownKeys):

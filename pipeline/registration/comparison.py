@@ -8,7 +8,7 @@ from core.documents import Document
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
-from core.statistics import Estimate
+from core.statistics.estimate import Estimate
 from core.store.models.shadows import ShadowReading
 from core.store.store import Store
 from fairness.service.truth import Settled, settled

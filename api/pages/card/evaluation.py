@@ -17,7 +17,7 @@ from api.pages.card.blocks import (
     Text,
     interval,
 )
-from core.statistics import Rounded
+from core.statistics.estimate import Rounded
 from core.wording import number
 from models.documents.evaluation import (
     AtThreshold,

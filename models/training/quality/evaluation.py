@@ -18,7 +18,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from core.geometry import FloatMap
-from core.statistics import wilson
+from core.statistics.proportions import wilson
 from models.documents.quality import Caught, CheckEvaluation, Control, Refusals
 from models.evaluation import cohorts
 from models.examples import Example, read_pixels

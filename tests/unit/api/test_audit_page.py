@@ -4,7 +4,7 @@ import html
 import re
 
 from api.pages.audit.page import render
-from core.statistics import newcombe, wilson
+from core.statistics.proportions import newcombe, wilson
 from fairness.audit.nouns import (
     INSUFFICIENT,
     SUPPRESSED,

@@ -7,26 +7,18 @@ import pytest
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the extra `dev`")
 
-from core.statistics import (  # noqa: E402
-    auroc,
-    auroc_difference,
-    average_precision,
-    benjamini_hochberg,
+from core.statistics.calibration import (  # noqa: E402
     bins_sorted,
-    bootstrap,
     calibration_error,
     calibration_error_if_perfect,
     debiased_calibration_error,
     fit_platt,
-    holm,
-    localisation,
-    newcombe,
-    patient_weights,
-    population_stability,
-    population_stability_sorted,
-    two_proportions_p,
-    wilson,
 )
+from core.statistics.maps import localisation  # noqa: E402
+from core.statistics.proportions import benjamini_hochberg, holm, newcombe, two_proportions_p, wilson  # noqa: E402
+from core.statistics.ranking import auroc, auroc_difference, average_precision  # noqa: E402
+from core.statistics.resampling import bootstrap, patient_weights  # noqa: E402
+from core.statistics.stability import population_stability, population_stability_sorted  # noqa: E402
 
 
 @pytest.fixture

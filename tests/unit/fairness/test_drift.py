@@ -10,7 +10,7 @@ import pytest
 from core.clock import month_of
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
-from core.statistics import population_stability
+from core.statistics.stability import population_stability
 from fairness.service.drift import drift_of_month, psi_by_chance
 from fairness.service.truth import settled
 
