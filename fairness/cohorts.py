@@ -143,7 +143,7 @@ def _check_name(name: str) -> str:
 
 
 def _listed(values: object) -> object:
-    """A single text stands for a list of one."""
+    """A single text is a list of one."""
     return (values,) if isinstance(values, str) else tuple(values) if isinstance(values, list) else values
 
 
@@ -200,6 +200,6 @@ def _rule(name: str, entry: Mapping[str, Sequence[str]]) -> Rule:
 
 
 def _word(text: str) -> str:
-    """A value as it stands in a cohort's name: upper case, single blanks, none of the signs that make a name."""
+    """A value as the name of a cohort holds it: upper case, single blanks, none of the signs that make a name."""
     words = " ".join(text.upper().replace("&", " AND ").replace("=", " ").split())
     return words[:LONGEST_VALUE].rstrip() or UNKNOWN

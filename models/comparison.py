@@ -24,7 +24,7 @@ FEWEST = 2  # studies, below which nothing has an interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One study as both versions read one finding; probabilities 0..1. `truth` is None where nobody said."""
+    """One study as both versions read one finding; probabilities 0..1. `truth` is None where it is not known."""
 
     patient: str
     live: float

@@ -86,8 +86,8 @@ def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = Fal
 def is_labelled(scored: Scored, finding: str) -> bool:
     """Whether there are images with and images without the finding among those that the primary figures are about."""
     truths, known = truths_of(scored.examples, finding)
-    told = truths[known & scored.primary]
-    return bool(told.any() and not told.all())
+    labels = truths[known & scored.primary]
+    return bool(labels.any() and not labels.all())
 
 
 def cohorts(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:

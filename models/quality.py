@@ -28,7 +28,7 @@ QUALITY_WEIGHTS = Path("models/quality.onnx")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing that may be wrong: refused when its score (a probability, or a distance whose usual value is 1) is
-    above `threshold`. `reason`: what is said then, as it stands after "because". Of several faults the one of higher
+    above `threshold`. `reason`: what is said then, to follow "because". Of several faults the one of higher
     `precedence` is named: that an image is blank says more than that it is no chest, and that more than a distance.
     """
 
@@ -104,7 +104,7 @@ class QualityModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        weights = _verified(check.weights, check.sha256)
+        weights = _read_verified(check.weights, check.sha256)
         refuse_external_data(weights, check.weights.name)
         try:
             session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
@@ -133,7 +133,7 @@ def load_quality_check(folder: Path, section: QualitySection | None) -> QualityC
         if weights.exists():
             raise IntegrityError(f"the quality check of {folder.name} is not named in its description")
         return None
-    _verified(weights, section.sha256)
+    _read_verified(weights, section.sha256)
     return QualityCheck(
         weights=weights,
         sha256=section.sha256,
@@ -143,13 +143,15 @@ def load_quality_check(folder: Path, section: QualitySection | None) -> QualityC
     )
 
 
-def _verified(weights: Path, sha256: str) -> bytes:
+def _read_verified(weights: Path, sha256: str) -> bytes:
     try:
         data = weights.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{weights} cannot be read") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise IntegrityError(f"the quality check beside {weights.parent.parent.name} is not the published one")
+        raise IntegrityError(
+            f"the quality check of {weights.parent.parent.name} is not the one it was published with; install it again"
+        )
     return data
 
 

@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified package with what it is for; `registration` is None for a shipped one that nobody touched."""
+    """A verified package with what it is for; `registration` is None for a shipped one in its first state."""
 
     package: ModelPackage
     state: ModelState
@@ -64,7 +64,7 @@ class Registry:
 
     @property
     def shadows(self) -> tuple[ModelPackage, ...]:
-        """What runs beside and is never reported."""
+        """What runs as a shadow and is never reported."""
         return self._in(ModelState.SHADOW)
 
     def find(self, name: str, version: str | None = None) -> ModelPackage:

@@ -39,7 +39,7 @@ from explain.maps.methods import METHODS
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes
 _PICTURE = 320
-_DASHES = np.add.outer(np.arange(_PICTURE), np.arange(_PICTURE)) // 5 % 2 == 0  # told apart without colour
+_DASHES = np.add.outer(np.arange(_PICTURE), np.arange(_PICTURE)) // 5 % 2 == 0  # seen without colour too
 Points = list[tuple[float, float]]
 _MEASURES: tuple[tuple[str, Callable[[ComparedMethod], Rounded]], ...] = (
     ("Pointing game: the highest point is in a box", lambda method: method.pointing),
@@ -88,9 +88,9 @@ def _verdict(result: GateResult) -> Markup:
 
 
 def _facts(result: GateResult) -> list[Markup]:
-    told = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
+    origin = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
     return [
-        told,
+        origin,
         *(
             [callout("insufficient", "No held-out patients.", result.weaker, word="Weaker evidence")]
             if result.weaker

@@ -32,7 +32,7 @@ LEAST_MAPS = 10
 LEAST_MASS = 0.95
 LEAST_STABILITY = 0.8
 LEAST_BOXES = 10
-"""Boxed images below which localisation is told but decides nothing."""
+"""Boxed images below which localisation is not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,7 +189,7 @@ def faithfulness(material: Material) -> tuple[GateTest, dict[str, FaithfulnessCu
 
 
 def planted_lesion(maker: MapMaker, planted: Predicts) -> GateTest:
-    """At least 95 % of the map's mass lies in a planted lesion, for a model that looks at nothing else."""
+    """At least 95 % of the map's mass is in a planted lesion, for a model that looks at nothing else."""
     side, edge = 224, 64
     images = np.random.default_rng(0).uniform(0.2, 0.4, (4, side, side)).astype(np.float32)
     corners = ((20, 24), (132, 30), (61, 77), (140, 140))

@@ -1,4 +1,4 @@
-"""What an audit says beside its rows: what survives among all its tests, how many more studies, and its provenance."""
+"""What an audit says besides its rows: what survives among all its tests, how many more studies, and its provenance."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ DEFAULT_THRESHOLD = 0.5
 
 
 def default_threshold(finding: str) -> Threshold:
-    """Where nobody chose one."""
-    return Threshold(finding=finding, value=DEFAULT_THRESHOLD, source="default: nobody chose one")
+    """Where no threshold was chosen."""
+    return Threshold(finding=finding, value=DEFAULT_THRESHOLD, source="default: no threshold was chosen")
 
 
-def adjusted(found: Sequence[tuple[str, Row, float]]) -> tuple[Test, ...]:
+def adjust(found: Sequence[tuple[str, Row, float]]) -> tuple[Test, ...]:
     """Holm and Benjamini-Hochberg over all tests of an audit, each (hypothesis, row, p).
 
     Two cohorts that are each other's rest state one hypothesis, which counts once, with the larger of its p values.
@@ -82,7 +82,7 @@ def _words(missing: int, *, positive: bool, prevalence: float | None, is_gap: bo
     return f"{missing:,} more {what}{studies} {why}"
 
 
-def completed(provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld) -> Provenance:
+def complete(provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld) -> Provenance:
     """The provenance with what was counted; `withheld` is about images."""
     attributes = []
     for name, grouping in table.attributes.items():

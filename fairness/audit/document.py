@@ -35,7 +35,7 @@ class AuditDocument(Document):
 
     @classmethod
     def of(cls, audit: Audit) -> AuditDocument:
-        """An audit that nobody has signed yet."""
+        """An audit without a signature."""
         return cls(
             provenance=audit.provenance,
             rows=audit.rows,

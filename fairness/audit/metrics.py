@@ -206,8 +206,8 @@ def figures_with_truth(members: Members, drawn: Drawn) -> Iterator[Figure]:
         yield Figure("auroc", note=_too_few(min(counts.positives, counts.negatives), fewer))
     else:
         yield _clustered_area(auroc_sorted(members.truths, members.probabilities), drawn)
-    yield _clustered(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
-    yield _clustered(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
+    yield _with_redrawn(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
+    yield _with_redrawn(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
     prevalence = f"prevalence {counts.positives / max(truth_known, 1):.4f}"
     yield _rate("ppv", counts.tp, counts.tp + counts.fp, "flagged", prevalence)
     yield _rate("npv", counts.tn, counts.tn + counts.fn, "not flagged", prevalence)
@@ -262,8 +262,8 @@ def _too_few(count: int, of_what: str) -> str:
     return f"{INSUFFICIENT}: {f'under {ENOUGH}' if count else 'no'} {of_what}"
 
 
-def _clustered(figure: Figure, drawn: Drawn) -> Figure:
-    """Where patients repeat, the interval that redrawing them gives, in the note beside Wilson's."""
+def _with_redrawn(figure: Figure, drawn: Drawn) -> Figure:
+    """Where patients repeat, the interval that redrawing them gives, in the note, next to Wilson's."""
     if not drawn.rates.size or math.isnan(figure.estimate.value):
         return figure
     errors, trials = drawn.errors(of_positives=figure.metric == "sensitivity")

@@ -67,7 +67,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
-    """A gap held against chance: its p value, and what is left of it among all tests of the audit.
+    """A gap compared with chance: its p value, and what is left of it among all tests of the audit.
 
     `p_holm` under 0.05 is an alarm; `q` (Benjamini-Hochberg) under 0.05 is worth a look.
     """
@@ -113,7 +113,7 @@ class Threshold:
 
     finding: str
     value: float
-    source: str  # "option", "operating point of chest_radiograph 0.2.0", "default: nobody chose one"
+    source: str  # "option", "operating point of chest_radiograph 0.2.0", "default: no threshold was chosen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,7 +33,7 @@ class Signer:
 
     @classmethod
     def fresh(cls) -> Signer:
-        """One that nobody has after this audit."""
+        """One that is thrown away after this audit."""
         return cls(Ed25519PrivateKey.generate(), "fresh")
 
     @property

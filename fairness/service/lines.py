@@ -1,7 +1,7 @@
 """Which of an audit's figures are about this patient: the lines that stand in a report.
 
 The most specific cohort of the patient that has enough data, falling back up the tree and saying so, and the figure of
-all patients beside it. The interval belongs to the number of positives and negatives, never to the cohort's size, so
+all patients with it. The interval belongs to the number of positives and negatives, never to the size of the cohort, so
 enough data is 30 of each. Local ground truth counts as soon as there is enough of it for all patients together; before
 that, what the model's maker measured.
 """

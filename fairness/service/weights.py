@@ -1,6 +1,6 @@
 """Sensitivity and specificity of all studies from those that were verified, by inverse probability weights.
 
-Which weights, and what they assume, is told in `fairness.service.truth`.
+Which weights, and what they assume: see `fairness.service.truth`.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class Layer:
         return slice(self.start, self.start + self.size)
 
     def codes(self, rows: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.int64]:
-        """Which cell of this layer each image lies in, 0..size-1."""
+        """Which cell of this layer each image is in, 0..size-1."""
         codes = self.groupings[0].codes[rows].astype(np.int64)
         for grouping in self.groupings[1:]:
             codes = codes * len(grouping.values) + grouping.codes[rows]
@@ -80,7 +80,7 @@ class Lattice:
         return np.concatenate([[everybody], *found]).astype(np.int64)
 
     def few_people(self, patients: NDArray[np.int32], rows: NDArray[np.intp] | slice = slice(None)) -> Mask:
-        """The cells with 1 to 10 patients among the images in `rows`; empty ones hide nobody."""
+        """The cells with 1 to 10 patients among the images in `rows`; empty ones hide no patient."""
         whose = patients[rows]
         most = int(np.bincount(whose).max(initial=0))  # images of one patient
         parts = [self._few(np.zeros(len(whose), np.int64), 1, whose, most)]

@@ -1,4 +1,4 @@
-"""Which counts of an audit are withheld, so that nobody can be found in it.
+"""Which counts of an audit are withheld, so that no patient can be found in it.
 
 A cell is a cohort: all, one value of an attribute, or two values of two attributes. One with under 11 patients is
 withheld, and so is one with under 11 positives or negatives (patients, not images) for a finding. Others are withheld
@@ -27,7 +27,7 @@ _SPARSE = 0.5  # intersections of two attributes are withheld altogether when mo
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """One kind of count per cell: `few` must not be told, and a withheld one is known to lie in `low` .. `high`."""
+    """One kind of count per cell: `few` must not be shown, and a withheld one is known to be in `low` .. `high`."""
 
     counts: Counts = field(repr=False)
     few: Mask = field(repr=False)
@@ -104,7 +104,7 @@ def _protect(lattice: Lattice, layer: Layer, secret: Secret, hidden: Mask, image
     """Withhold the smallest cells of a layer that help, until each withheld count has room; False: impossible."""
     shape = layer.shape if len(layer.shape) == 2 else (1, *layer.shape)
     free = [np.zeros(1, bool), np.ones(layer.size, bool)]
-    unnamed = np.zeros(shape, bool)  # intersections of values that are not shown: not even that they are there is told
+    unnamed = np.zeros(shape, bool)  # intersections of values that are not shown: their names are not shown either
     if len(layer.attributes) == 2:
         free = [hidden[lattice.layer(name).cells] for name in layer.attributes]
         rows, columns = (images_hidden[lattice.layer(name).cells] for name in layer.attributes)

@@ -91,7 +91,7 @@ class Speed(Document):
 
 
 class Evaluation(Document):
-    """The whole of evaluation.json; what training left behind stands in it too."""
+    """The whole of evaluation.json; it repeats the record of the training."""
 
     noun: ClassVar[str] = "an evaluation"
 

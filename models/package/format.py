@@ -1,7 +1,7 @@
 """A model package: a MONAI bundle folder, plus one file of ours (`candor.json`) for what the format lacks.
 
     NAME/configs/metadata.json   the bundle's own description
-    NAME/models/model.onnx       the weights; their SHA-256 stands in candor.json
+    NAME/models/model.onnx       the weights; their SHA-256 is in candor.json
     NAME/models/quality.onnx     the quality check, if there is one (models/quality.py)
     NAME/candor.json             intended use, what it accepts, finding codes, calibration, operating points
     NAME/docs/                   the model card, and the figures that it is made from
@@ -99,7 +99,7 @@ class ModelPackage:
     def read_weights(self) -> bytes:
         """The bytes of the ONNX file, verified again as they are read, and the whole of the model.
 
-        Raises IntegrityError, also when a tensor lies in another file, or ConfigurationError.
+        Raises IntegrityError, also when a tensor is in another file, or ConfigurationError.
         """
         weights = self.read(WEIGHTS)
         refuse_external_data(weights, self.model.name)
@@ -125,7 +125,7 @@ class ModelPackage:
 
 
 def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: str = "") -> ModelPackage:
-    """Load and verify a package; `trusted_keys`: public keys (base64) of makers whose signature counts.
+    """Load and verify a package; `trusted_keys`: public keys (base64) whose signatures count.
 
     `called`: what errors call it; by default the name of its folder.
 

@@ -57,16 +57,16 @@ def comparison(store: Store, name: str, live: str, shadow: str) -> VersionCompar
 
     Raises ConfigurationError when the shadow version has read nothing that the live one reported.
     """
-    beside = {made.revision.report_id: made for made in store.shadows.all(name, shadow)}
+    shadows = {made.revision.report_id: made for made in store.shadows.all(name, shadow)}
     reported = [
         made
         for made in store.readings.newest()
-        if (made.model_name, made.model_version) == (name, live) and f"{made.study_id}.{made.revision}" in beside
+        if (made.model_name, made.model_version) == (name, live) and f"{made.study_id}.{made.revision}" in shadows
     ]
     if not reported:
         raise ConfigurationError(f"{name} {shadow} has read no study as a shadow that {name} {live} reported")
     truth = settled(store.truths.all())
-    both = [(made, beside[f"{made.study_id}.{made.revision}"]) for made in reported]
+    both = [(made, shadows[f"{made.study_id}.{made.revision}"]) for made in reported]
     read = [(made, other) for made, other in both if other.status is ReportStatus.REPORTED]
     findings = list(dict.fromkeys(name for made, other in read for name in made.flags if name in other.flags))
     return VersionComparison(

@@ -93,7 +93,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
 
 
 def _in_silence(_what: str, _done: int, _of: int) -> None:
-    """Whoever registers a model waits a quarter of a minute; no bar is needed."""
+    """For a registration: it takes a quarter of a minute, and needs no bar."""
 
 
 def question(package: ModelPackage) -> Asked:

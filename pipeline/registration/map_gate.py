@@ -79,7 +79,7 @@ def square_of(example: LabelledRadiograph, side: int) -> FloatMap:
 
 
 def drawn_set(side: int) -> GateSet:
-    """The demo radiographs as they are, and each with an opacity drawn in several places: nobody's images."""
+    """The demo radiographs as they are, and each with an opacity drawn in several places: images of no patient."""
     cases = []
     for study in demo_studies():
         if study.status != "reported":
@@ -101,4 +101,4 @@ def drawn_set(side: int) -> GateSet:
                     boxes={_OPACITY: resized(mask, side, side) >= 0.5},
                 )
             )
-    return GateSet(cases=cases, images=f"{len(cases)} demo and drawn images of nobody", weaker=WEAKER)
+    return GateSet(cases=cases, images=f"{len(cases)} demo and drawn images of no patient", weaker=WEAKER)

@@ -48,7 +48,7 @@ def register(
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
     """
     load_package(folder, settings.trusted_model_keys)  # before anything is copied
-    with _copied(folder, settings) as copy:
+    with _copy_for_now(folder, settings) as copy:
         package = load_package(copy, settings.trusted_model_keys)
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
@@ -92,7 +92,7 @@ def account() -> str:
 
 
 @contextmanager
-def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
+def _copy_for_now(folder: Path, settings: Settings) -> Iterator[Path]:
     """A durable copy under a temporary name in the models folder; what is left of it at the end is removed."""
     copy = settings.models_folder / f".incoming-{secrets.token_hex(8)}"
     try:
@@ -107,7 +107,7 @@ def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
 
 
 def _move(copy: Path, target: Path, package: ModelPackage) -> None:
-    """To the final name. What lies there without a record, or no longer as recorded, is replaced."""
+    """To the final name. What is there without a record, or no longer as recorded, is replaced."""
     target.parent.mkdir(exist_ok=True)
     if target.exists():
         if not differences(package.files, files_of(target)):

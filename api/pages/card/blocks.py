@@ -105,7 +105,7 @@ Block = Text | Bullets | Grid | Curves | Forest | Picture | Gallery
 
 @dataclass(frozen=True, slots=True)
 class CardSection:
-    """A heading and what stands under it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: Sequence[Block]

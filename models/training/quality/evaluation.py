@@ -31,7 +31,7 @@ TIERS = (512, 128)
 _SPOILT_IMAGES = 60  # each is spoilt in some thirty ways
 _NAMES = {"stranger": {"stranger", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
 _CHILD_BANDS = ((0, 5), (6, 11), (12, 17))
-Maker = Callable[[Tensor, Generator], Tensor]
+Spoil = Callable[[Tensor, Generator], Tensor]
 
 
 def evaluate(
@@ -76,7 +76,7 @@ def scores_of(model: QualityModel, images: Iterable[FloatMap]) -> NDArray[np.flo
     return np.array([list(model.scores(image).values()) for image in images], np.float32)
 
 
-def named(model: QualityModel, images: Iterable[FloatMap]) -> list[str]:
+def name_faults(model: QualityModel, images: Iterable[FloatMap]) -> list[str]:
     """The fault each image is refused for, "" for none."""
     found = [model.check.worst(model.scores(image)) for image in images]
     return [fault.name if fault else "" for fault in found]
@@ -92,7 +92,7 @@ def _one_each(examples: Sequence[Example]) -> list[Example]:
 
 def _false_refusals(model: QualityModel, examples: Sequence[Example], tier: int) -> dict[str, Refusals]:
     members = [e for e in adults(examples, "test") if e.tier == tier]
-    said = named(model, (pixels_of(e) for e in members))
+    said = name_faults(model, (pixels_of(e) for e in members))
     table = {}
     for cohort, mine in cohorts(members):
         table[cohort] = _refusals([fault for fault, belongs in zip(said, mine, strict=True) if belongs])
@@ -106,7 +106,7 @@ def _refusals(said: Sequence[str]) -> Refusals:
 
 
 def _row(model: QualityModel, fault: str, how: str, source: str, images: Iterable[FloatMap]) -> Caught:
-    said = named(model, images)
+    said = name_faults(model, images)
     caught, right = sum(name != "" for name in said), sum(name in _NAMES.get(fault, {fault}) for name in said)
     return Caught(
         fault=fault,
@@ -123,18 +123,18 @@ def _spoilt(model: QualityModel, test: Sequence[Example]) -> Iterator[Caught]:
         yield _row(model, fault, how, "test adults, 512 px, one image each", _made(test, make))
 
 
-def _made(members: Sequence[Example], make: Maker) -> Iterator[FloatMap]:
+def _made(members: Sequence[Example], make: Spoil) -> Iterator[FloatMap]:
     for number, example in enumerate(members):
         image = torch.from_numpy(pixels_of(example))[None, None]
         yield make(image, np.random.default_rng([7, number])).clamp(0, 1)[0, 0].numpy()
 
 
-def _turned(degrees: float, *, mirrored: bool = False) -> Maker:
+def _turned(degrees: float, *, mirrored: bool = False) -> Spoil:
     matrix = faults.placed(degrees=degrees, zoom=(1.0, 1.0), mirrored=mirrored)
     return lambda image, random: faults.warped(image, matrix, image.shape[-1], "zeros")
 
 
-def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) -> Maker:
+def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) -> Spoil:
     """The part of the field that is left, and where it is: -1 left or top .. 1 right or bottom."""
 
     def make(image: Tensor, random: Generator) -> Tensor:
@@ -146,7 +146,7 @@ def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) ->
     return make
 
 
-def _noisy(spread: float, contrast: float) -> Maker:
+def _noisy(spread: float, contrast: float) -> Spoil:
     def make(image: Tensor, random: Generator) -> Tensor:
         noise = torch.from_numpy(random.standard_normal(tuple(image.shape), np.float32))
         return (image - 0.5) * contrast + 0.5 + spread * noise
@@ -154,7 +154,7 @@ def _noisy(spread: float, contrast: float) -> Maker:
     return make
 
 
-_SPOILERS: tuple[tuple[str, str, Maker], ...] = (
+_SPOILERS: tuple[tuple[str, str, Spoil], ...] = (
     *(("rotated", f"by {degrees} degrees", _turned(degrees)) for degrees in (90, 180, 270)),
     ("rotated", "upside down, in the mirror", _turned(180, mirrored=True)),
     *(("rotated", f"tilted by {degrees} degrees", _turned(degrees)) for degrees in (20, 30, 45, 60)),
@@ -204,8 +204,8 @@ def _controls(model: QualityModel, test: Sequence[Example], children: Sequence[C
     if not unseen:
         return []
     through = (_as_children_come(pixels_of(e), pixels_of(unseen[n % len(unseen)])) for n, e in enumerate(test))
-    said = named(model, through)
-    plain = named(model, (pixels_of(e) for e in test))
+    said = name_faults(model, through)
+    plain = name_faults(model, (pixels_of(e) for e in test))
     count = sum(name == "child" for name in said)
     before = sum(name == "child" for name in plain)
     return [

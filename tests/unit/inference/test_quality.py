@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.known_check import add_known_quality_check
 
 from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
@@ -18,6 +17,7 @@ from models.package.format import load_package
 from models.quality import QualityModel
 from models.runtimes.onnx import OnnxModel
 from tests.known_model import make_known_model
+from tests.known_quality_check import add_known_quality_check
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_a_flipped_byte_in_the_gate_refuses_the_package(folder: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(IntegrityError, match="not the published one"):
+    with pytest.raises(IntegrityError, match="not the one it was published with"):
         load_package(folder)
 
 

@@ -392,7 +392,7 @@ def test_a_gate_whose_result_is_not_to_be_relied_on_is_run_here(
     gate = registration.register(folder, settings, store).gates["explanation"]
     assert gate.made_here
     document = read_document(Explanation, text_of(gate.document), "the record")
-    assert document.images.endswith("images of nobody")
+    assert document.images.endswith("images of no patient")
     assert document.failed == ("weight randomisation",)
     package = site_registry(settings, store).find("bright_patch")
     assert package.files == files  # the maker's bytes stay the maker's
