@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.documents import Document, schema_of
+from core.documents.model import Document
+from core.documents.reading import schema_of
 from explain.gate.document import Explanation
 from fairness.audit.document import AuditDocument
 from fairness.cohorts import DefinitionFile

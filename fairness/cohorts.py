@@ -25,7 +25,8 @@ from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from core.documents import KnowsAllKeys, Positive, read_toml
+from core.documents.model import KnowsAllKeys, Positive
+from core.documents.reading import read_toml
 from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
 

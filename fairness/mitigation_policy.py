@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from core.documents import KNOWN_KEYS_ONLY, Document
+from core.documents.model import KNOWN_KEYS_ONLY, Document
 from fairness.cohorts import ALL, cohort_name
 from fairness.service.truth import AMONG_VERIFIED
 

@@ -27,7 +27,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field
 
-from core.documents import KnowsAllKeys, Share, one_of, read_toml
+from core.documents.model import KnowsAllKeys, Share, one_of
+from core.documents.reading import read_toml
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words, p_value
 from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Row

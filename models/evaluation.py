@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.documents import Nothing
+from core.documents.model import Nothing
 from core.statistics.calibration import (
     BINS,
     bins_sorted,

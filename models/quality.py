@@ -16,7 +16,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import model_validator
 
-from core.documents import KNOWN_KEYS_ONLY, KeepsUnknownKeys, Number, absent
+from core.documents.model import KNOWN_KEYS_ONLY, KeepsUnknownKeys, Number, absent
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
 from models.external_data import refuse_external_data

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.pages.explanations import Pictured, report_page
-from core.documents import Nothing, write_file
+from core.documents.model import Nothing
+from core.documents.reading import write_file
 from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap

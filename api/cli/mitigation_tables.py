@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from core.documents import read_stored
+from core.documents.reading import read_stored
 from core.store.fairness.operating_policies import StoredPolicy
 from core.wording import cohort_in_words, rate_in_words
 from fairness.mitigation_policy import Effect, OperatingPolicy

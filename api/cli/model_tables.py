@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from core.documents import read_document
+from core.documents.reading import read_document
 from core.domain.registration import Registration
 from core.errors import CandorError, ConfigurationError
 from core.statistics.estimate import Rounded

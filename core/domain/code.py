@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.documents import KNOWN_KEYS_ONLY
+from core.documents.model import KNOWN_KEYS_ONLY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import TypeAdapter, ValidationError
 
-from core.documents import KNOWN_KEYS_ONLY, Document, KeepsUnknownKeys, absent
+from core.documents.model import KNOWN_KEYS_ONLY, Document, KeepsUnknownKeys, absent
 
 _CONTEXT = b"candor model registration 1\n"
 

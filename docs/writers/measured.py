@@ -10,7 +10,8 @@ from typing import Any
 from writers.markdown import table
 
 from api.cli.quality_tables import share
-from core.documents import NOTHING, read_file
+from core.documents.model import NOTHING
+from core.documents.reading import read_file
 from core.statistics.estimate import Rounded
 from explain.gate.document import Explanation
 from explain.gate.result import read_result

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.documents import Document, Nothing, absent
+from core.documents.model import Document, Nothing, absent
 from core.statistics.estimate import Rounded
 
 Figure = int | float | tuple[float | None, ...]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from core.documents import NOTHING, Nothing, read_document, write_file
+from core.documents.model import NOTHING, Nothing
+from core.documents.reading import read_document, write_file
 from core.errors import CandorError
 from explain.gate.document import Comparison, Explanation, GateCurves, GateTest
 from models.package.format import ModelPackage

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import ClassVar
 
-from core.documents import Document, absent
+from core.documents.model import Document, absent
 from fairness.audit.nouns import Advice, Audit, Curve, Provenance, Row, Test
 
 

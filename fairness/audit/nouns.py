@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from core.documents import KNOWN_KEYS_ONLY
+from core.documents.model import KNOWN_KEYS_ONLY
 
 ALL = "all"
 SUPPRESSED = "suppressed"  # how the note of a row begins whose numbers are withheld

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from core.documents import read_document, text_of
+from core.documents.reading import read_document, text_of
 from core.errors import ConfigurationError, IntegrityError
 from fairness.audit.document import AuditDocument, SignatureEntry, signed_bytes
 from fairness.audit.nouns import Audit

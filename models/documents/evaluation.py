@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from core.documents import Document, Nothing, Number, absent
+from core.documents.model import Document, Nothing, Number, absent
 from core.statistics.estimate import Rounded
 from models.documents.training import Discrimination, Recipe, SplitCounts
 from models.package.description import CalibrationSection, PublishedPoint

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from core.documents import Document, KeepsUnknownKeys, Number, absent
+from core.documents.model import Document, KeepsUnknownKeys, Number, absent
 from core.statistics.estimate import Rounded
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from core.documents import Document, KeepsUnknownKeys, Number, absent
+from core.documents.model import Document, KeepsUnknownKeys, Number, absent
 from core.statistics.estimate import Rounded
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from core.documents import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
+from core.documents.model import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, OperatingPoint
 from models.quality import QualitySection

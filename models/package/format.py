@@ -20,7 +20,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.documents import read_document
+from core.documents.reading import read_document
 from core.domain.model import ModelVersion
 from core.errors import ConfigurationError, IntegrityError
 from models.external_data import refuse_external_data

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.documents import KeepsUnknownKeys, read_document, text_of
+from core.documents.model import KeepsUnknownKeys
+from core.documents.reading import read_document, text_of
 from core.domain.registration import CheckResult, Judged
 from core.settings import Settings
 from explain.gate.result import objection, read_result

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from core.documents import Document
+from core.documents.model import Document
 from core.domain.reading import Reading
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from core.documents import read_file, write_file
+from core.documents.reading import read_file, write_file
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame

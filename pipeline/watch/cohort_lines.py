@@ -14,7 +14,7 @@ from pathlib import Path
 
 import structlog
 
-from core.documents import read_document, read_stored
+from core.documents.reading import read_document, read_stored
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric
 from core.domain.study import Study

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from core.documents import read_stored
+from core.documents.reading import read_stored
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric
 from core.store.fairness.operating_policies import OperatingPolicyStore, StoredPolicy

@@ -10,7 +10,7 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
 from core.clock import SettableClock
-from core.documents import text_of
+from core.documents.reading import text_of
 from dicom_node.send import open_association
 from fairness.audit.document import AuditDocument
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates

@@ -7,7 +7,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from api.pages.audit.page import render
-from core.documents import text_of
+from core.documents.reading import text_of
 from core.errors import ConfigurationError
 from fairness.audit.document import AuditDocument
 from fairness.audit.nouns import COLUMNS, Audit

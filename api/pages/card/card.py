@@ -15,7 +15,7 @@ from api.pages.card import gates as card_gates
 from api.pages.card.blocks import Block, Bullets, CardSection, Material, Text
 from api.pages.card.html import html
 from api.pages.card.markdown import markdown
-from core.documents import read_file
+from core.documents.reading import read_file
 from core.errors import ConfigurationError
 from core.wording import number
 from explain.gate.document import Explanation

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from core.documents import Document
+from core.documents.model import Document
 from models.documents.training import TrainingRecord
 from models.package.description import Prose
 

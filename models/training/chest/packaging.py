@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.documents import read_document, write_file
+from core.documents.reading import read_document, write_file
 from core.errors import ConfigurationError
 from models import evaluation
 from models.documents.training import Discrimination, SplitCounts, TrainingRecord

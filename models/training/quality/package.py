@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from core.documents import read_file, write_file
+from core.documents.reading import read_file, write_file
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
 from models.documents.quality import CheckFacts, FaultThreshold, QualityFigures, QualityRecipe

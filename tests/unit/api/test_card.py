@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from api.pages.card.card import html_of, markdown_of, read_material, write_card
-from core.documents import text_of
+from core.documents.reading import text_of
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words
 from fairness.audit import nouns

@@ -8,22 +8,8 @@ from typing import ClassVar, Literal
 import pytest
 from pydantic import ValidationError
 
-from core.documents import (
-    NOTHING,
-    Document,
-    KeepsUnknownKeys,
-    KnowsAllKeys,
-    Nothing,
-    Number,
-    Share,
-    absent,
-    read_document,
-    read_file,
-    read_stored,
-    read_toml,
-    text_of,
-    write_file,
-)
+from core.documents.model import NOTHING, Document, KeepsUnknownKeys, KnowsAllKeys, Nothing, Number, Share, absent
+from core.documents.reading import read_document, read_file, read_stored, read_toml, text_of, write_file
 from core.errors import ConfigurationError
 
 

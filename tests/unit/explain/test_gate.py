@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from core.documents import text_of
+from core.documents.reading import text_of
 from core.errors import ConfigurationError
 from explain.gate import result as names
 from explain.gate.document import GateTest

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.documents import read_document
+from core.documents.reading import read_document
 from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
 from fairness.cohorts import (

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.documents import read_document
+from core.documents.reading import read_document
 from core.errors import ConfigurationError
 from fairness.audit.nouns import Audit, Provenance, Row
 from fairness.audit.nouns import Test as GapTest

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.documents import read_document, text_of
+from core.documents.reading import read_document, text_of
 from core.errors import IntegrityError
 from explain.gate.document import Explanation
 from fairness.audit.document import AuditDocument

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from core.documents import read_document, text_of
+from core.documents.reading import read_document, text_of
 from core.domain.registration import ModelState, Registration
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from api.cli.mitigation_tables import print_policy
 from core.clock import SettableClock
-from core.documents import read_stored
+from core.documents.reading import read_stored
 from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError

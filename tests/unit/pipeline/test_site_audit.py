@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.clock import SettableClock
-from core.documents import read_stored, text_of
+from core.documents.reading import read_stored, text_of
 from core.domain.reading import CohortFacts, GroundTruth, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError

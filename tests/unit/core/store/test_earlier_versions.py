@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
-from core.documents import read_stored
+from core.documents.reading import read_stored
 from core.domain.explanation_job import JobState
 from core.domain.registration import is_authentic
 from core.domain.study import StudyState
