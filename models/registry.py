@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified package with what it is for; `registration` is None for a shipped one without a record."""
+    """A verified package with what it is for; `registration` is None for a shipped one in its first state."""
 
     package: ModelPackage
     state: ModelState
@@ -64,7 +64,7 @@ class Registry:
 
     @property
     def shadows(self) -> tuple[ModelPackage, ...]:
-        """What runs on the same studies and is never reported."""
+        """What runs as a shadow and is never reported."""
         return self._in(ModelState.SHADOW)
 
     def find(self, name: str, version: str | None = None) -> ModelPackage:
@@ -162,10 +162,10 @@ def _entry(package: ModelPackage, registration: Registration) -> Entry:
 
 def _withheld(registration: Registration) -> str | None:
     """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
-    gate = registration.gates.get("explanation", {})
-    if not gate.get("made_here"):
+    gate = registration.gates.get("explanation")
+    if gate is None or not gate.made_here:
         return None
-    return "" if gate["passed"] else f"this model's explanations failed the gate here: {'; '.join(gate['reasons'])}"
+    return "" if gate.passed else f"this model's explanations failed the gate here: {'; '.join(gate.reasons)}"
 
 
 def _is_over(record: SignedRegistration) -> bool:

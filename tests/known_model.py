@@ -15,13 +15,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from explain.gate.document import GateTest
 from explain.gate.result import (
     CLASS_SENSITIVITY,
     LOCALISATION,
     METHOD,
     TESTS,
     GateResult,
-    GateTest,
     write_result,
 )
 from models.package.format import sha256_of

@@ -6,24 +6,25 @@ only; the gate's result as it is stored with the version) and, when asked to, st
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.pages.explanations import Pictured, report_page
+from core.documents.model import Nothing
+from core.documents.reading import write_file
 from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap
 from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from explain.comparison import Boxed, compare
-from explain.gate.result import RESULT
-from explain.gate.run import GateResult, run, write_result
+from explain.gate.document import Comparison
+from explain.gate.result import RESULT, GateResult, write_result
+from explain.gate.run import run
 from explain.maps.class_activation import saliencies_of
 from explain.maps.methods import CLASS_ACTIVATION
 from explain.subject import Subject
@@ -71,8 +72,7 @@ def report(
 def _kept(
     result: GateResult, pictures: Sequence[Pictured], package: ModelPackage, out: Path, *, store: bool
 ) -> GateResult:
-    text = json.dumps(result.document(), indent=1, ensure_ascii=False, allow_nan=False)
-    (out / RESULT.name).write_text(text + "\n", encoding="utf-8")
+    write_file(out / RESULT.name, result.document())
     (out / PAGE).write_text(report_page(result, pictures), encoding="utf-8")
     if store:
         write_result(result, package.folder)
@@ -87,13 +87,15 @@ def _finest(examples: Sequence[LabelledRadiograph], split: str) -> list[Labelled
     return sorted((example for example in adults if example.tier == finest), key=lambda example: example.name)
 
 
-def _comparison(model: OnnxModel, examples: Sequence[LabelledRadiograph], most: int, watch: Watch) -> dict[str, Any]:
+def _comparison(
+    model: OnnxModel, examples: Sequence[LabelledRadiograph], most: int, watch: Watch
+) -> Comparison | Nothing:
     """On test patients, whom neither training nor the gate has seen."""
     side = side_of(model.package)
     boxed = [e for e in _finest(examples, "test") if any(box.finding == _BOXED for box in e.boxes)][:most]
     names = [finding.name for finding in model.package.model.findings]
     if not boxed or _BOXED not in names:
-        return {}
+        return Nothing()
     subjects = [
         Boxed(
             subject=Subject.of(model, Image(pixels=square_of(example, side))),

@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from core.documents.reading import read_stored
 from core.store.fairness.operating_policies import StoredPolicy
 from core.wording import cohort_in_words, rate_in_words
-from fairness.mitigation_policy import Effect, policy_from
+from fairness.mitigation_policy import Effect, OperatingPolicy
 
 
 def print_policies(policies: Sequence[StoredPolicy]) -> None:
@@ -21,7 +22,7 @@ def print_policies(policies: Sequence[StoredPolicy]) -> None:
         table.add_column(column, overflow="fold")
     for policy in policies:
         signed = f"{escape(policy.signed_by)} {_day(policy.signed_at)}" if policy.signed_at else ""
-        model, by = policy.model_sha256[:12], policy.document["by"]
+        model, by = policy.model_sha256[:12], _of(policy).by
         proposed = _day(policy.proposed_at)
         table.add_row(str(policy.policy_id), policy.state, model, by, proposed, signed, escape(policy.reason))
     Console(highlight=False).print(table)
@@ -33,7 +34,7 @@ def print_policy(policy: StoredPolicy) -> None:
     for column in ("finding", "cohort", "threshold", "sensitivity", "specificity", "positives", "negatives", "note"):
         table.add_column(column, overflow="fold")
     finding = ""
-    for effect in policy_from(policy.document).effects:
+    for effect in _of(policy).effects:
         if effect.finding != finding:
             table.add_section()
         table.add_row(effect.finding if effect.finding != finding else "", *_cells(effect))
@@ -70,3 +71,7 @@ def _count(number: int | None) -> str:
 
 def _day(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).date().isoformat()
+
+
+def _of(policy: StoredPolicy) -> OperatingPolicy:
+    return read_stored(OperatingPolicy, policy.document, f"operating policy {policy.policy_id}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,11 +12,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
+from core.documents.reading import read_document
 from core.domain.registration import Registration
 from core.errors import CandorError, ConfigurationError
+from core.statistics.estimate import Rounded
 from core.store.store import Store
+from models.documents.evaluation import Evaluation
 from models.package.format import CARD, ModelPackage
 from models.registry import Entry, Refused, Registry
+from pipeline.registration.comparison import ComparedFinding, ComparedRates, VersionComparison
 
 Row = dict[str, Any]
 EVALUATION = "docs/evaluation.json"
@@ -53,7 +58,7 @@ def details(entry: Entry, store: Store | None) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in entry.package.model.findings],
         "files": entry.package.files,
         "card": _card(entry.package),
-        "record": record.document if record else None,
+        "record": json.loads(record.text) if record else None,
         "record_signature": record.signature if record else None,
         "site_public_key": base64.b64encode(store.models.public_key).decode("ascii") if store else None,
     }
@@ -92,8 +97,8 @@ def print_registration(registration: Registration) -> None:
         soft_wrap=True,
     )
     for gate, found in registration.gates.items():
-        reasons = "; ".join(found.get("reasons", ())) or "nothing to say against it"
-        console.print(f"  {gate}: {found.get('level', '')}: {escape(reasons)}", soft_wrap=True)
+        reasons = "; ".join(found.reasons) or "nothing to say against it"
+        console.print(f"  {gate}: {found.level}: {escape(reasons)}", soft_wrap=True)
     console.print("A running worker takes it up when it is started again.")
 
 
@@ -146,17 +151,18 @@ def _card(package: ModelPackage) -> str:
 
 def _findings_table(package: ModelPackage) -> Table:
     """The operating points, and what became of them on test patients where the package says so."""
-    tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
+    evaluated = EVALUATION in package.files
+    tested = read_document(Evaluation, package.read(EVALUATION), EVALUATION).findings if evaluated else {}
     table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
     for finding in package.model.findings:
         point = finding.operating_point
-        area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")
+        area = tested[finding.name].test_512["all"].auroc if finding.name in tested else None
         table.add_row(
             finding.name,
             f"{point.threshold:.3f}",
             _interval(point.sensitivity, point.sensitivity_interval),
             _interval(point.specificity, point.specificity_interval),
-            _interval(area[0], (area[1], area[2])) if area and area[0] is not None else "-",
+            _words(area),
         )
     return table
 
@@ -165,43 +171,40 @@ def _interval(value: float, limits: tuple[float, float] | None) -> str:
     return f"{value:.2f}" if limits is None else f"{value:.2f} [{limits[0]:.2f}, {limits[1]:.2f}]"
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(found: VersionComparison) -> None:
     """Print `comparison` as a table."""
     console = Console(highlight=False)
     console.print(
-        f"{found['name']}: {found['live']} (live) and {found['shadow']} (shadow) on {found['studies']} studies, "
-        f"{found['read_by_both']} read by both; 95 % intervals, over patients where the two are paired"
+        f"{found.name}: {found.live} (live) and {found.shadow} (shadow) on {found.studies} studies, "
+        f"{found.read_by_both} read by both; 95 % intervals, over patients where the two are paired"
     )
-    for status, count in found["not_read_by_shadow"].items():
+    for status, count in found.not_read_by_shadow.items():
         console.print(f"  the shadow version did not read {count}: {status.replace('_', ' ')}")
     columns = ("studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
     table = Table(Column("finding", no_wrap=True), *columns)
-    for entry in found["findings"]:
-        rate = entry["flag_rate"]
-        table.add_row(
-            entry["finding"],
-            str(entry["studies"]),
-            *(_words(rate[key]) for key in ("live", "shadow", "difference")),
-            _words(entry["kappa"]),
-            _words(entry["correlation"]),
-        )
+    for entry in found.findings:
+        cells = (*_rate(entry.flag_rate), _words(entry.kappa), _words(entry.correlation))
+        table.add_row(entry.finding, str(entry.studies), *cells)
     console.print(table)
-    _print_truth(found["findings"], console)
+    _print_truth(found.findings, console)
 
 
-def _print_truth(entries: list[dict[str, Any]], console: Console) -> None:
-    known = [entry for entry in entries if entry["sensitivity"]["n"] or entry["specificity"]["n"]]
+def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:
+    known = [entry for entry in entries if entry.sensitivity.n or entry.specificity.n]
     if not known:
         console.print("No ground truth for these studies yet: which of the two is right is not known.")
         return
     table = Table("finding", "figure", "studies", "live", "shadow", "difference", title="Where truth is known")
     for entry in known:
-        for figure in ("sensitivity", "specificity"):
-            rate = entry[figure]
-            said = (_words(rate[key]) for key in ("live", "shadow", "difference"))
-            table.add_row(entry["finding"], figure, str(rate["n"]), *said)
+        for figure, rates in (("sensitivity", entry.sensitivity), ("specificity", entry.specificity)):
+            table.add_row(entry.finding, figure, str(rates.n), *_rate(rates))
     console.print(table)
 
 
-def _words(estimate: list[float] | None) -> str:
-    return "-" if estimate is None else f"{estimate[0]:.2f} [{estimate[1]:.2f}, {estimate[2]:.2f}]"
+def _rate(rates: ComparedRates) -> tuple[str, str, str]:
+    return _words(rates.live), _words(rates.shadow), _words(rates.difference)
+
+
+def _words(estimate: Rounded | None) -> str:
+    value, low, high = estimate or (None, None, None)
+    return "-" if value is None else f"{value:.2f} [{low:.2f}, {high:.2f}]"

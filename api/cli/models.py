@@ -98,13 +98,14 @@ def register(
 ) -> None:
     """Verify a package, copy it into the data folder, run its gates, and sign and keep what was found."""
     settings, store = opened(data)
-    from dataclasses import asdict
+    import json
 
     from api.cli.model_tables import print_registration
+    from core.domain.registration import text_of_registration
     from pipeline.registration.registration import register as register_package
 
     registration = register_package(folder, settings, store, state=state, data=images)
-    print_json(asdict(registration)) if as_json else print_registration(registration)
+    print_json(json.loads(text_of_registration(registration))) if as_json else print_registration(registration)
 
 
 def _change(name: str, version: str, state: ModelState, data: Path, second_reader: SecondReader | None = None) -> None:
@@ -157,7 +158,7 @@ def compare(
     from pipeline.registration.comparison import comparison
 
     found = comparison(store, name, live, shadow)
-    print_json(found) if as_json else print_comparison(found)
+    print_json(found.model_dump(mode="json")) if as_json else print_comparison(found)
 
 
 @models.command()

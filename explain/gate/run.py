@@ -13,24 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 from explain.gate import tests
-from explain.gate.nouns import GateCase, GateSet, MapMaker, Predicts
-from explain.gate.result import METHOD, GateResult, GateTest, withheld_reason, write_result
+from explain.gate.document import GateCurves, GateTest
+from explain.gate.nouns import GateSet, MapMaker, Predicts
+from explain.gate.result import METHOD, GateResult
 from explain.watching import UNWATCHED, Floats, Watch
 from models.package.format import ModelPackage
-
-__all__ = [
-    "GateCase",
-    "GateResult",
-    "GateSet",
-    "GateTest",
-    "class_activation_maps",
-    "run",
-    "withheld_reason",
-    "write_result",
-]
-
-
-"""Maps (n, findings, h, w), any grid, of images (n, side, side)."""
 
 
 def class_activation_maps(model: Predicts, images: Floats) -> Floats:
@@ -64,12 +51,25 @@ def run(
 
     material = tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
     planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
-    curves: dict[str, object] = {}
+    curves = GateCurves()
+
+    def randomisation() -> GateTest:
+        nonlocal curves
+        test, curve = tests.randomisation(material, graph)
+        curves = curves.model_copy(update={"randomisation": curve})
+        return test
+
+    def faithfulness() -> GateTest:
+        nonlocal curves
+        test, found = tests.faithfulness(material)
+        curves = curves.model_copy(update={"faithfulness": found})
+        return test
+
     made: list[GateTest] = []
     steps: tuple[Callable[[], GateTest], ...] = (
-        lambda: tests.randomisation(material, graph, curves),
+        randomisation,
         lambda: tests.class_sensitivity(material),
-        lambda: tests.faithfulness(material, curves),
+        faithfulness,
         lambda: tests.planted_lesion(maker, planted),
         lambda: tests.stability(material),
         lambda: tests.localisation(material),

@@ -20,12 +20,13 @@ from scipy.stats import chi2, ks_2samp
 from core.clock import month_of
 from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
-from core.statistics import wilson
+from core.statistics.calibration import BINS
+from core.statistics.proportions import wilson
+from core.statistics.stability import population_stability
 from fairness.cohorts import ALL, cohort_name
 from fairness.service.truth import Settled
 
 PSI_WARNS = 0.2
-BINS = 10
 CHANCE = 0.001  # how often no drift at all may look like it, per cohort and finding
 FEWEST = 50  # probabilities, in the month and in the time before it
 ENOUGH_POSITIVES = 30
@@ -60,16 +61,6 @@ class Drift:
     def alarms(self, floor: float) -> bool:
         """Whether sensitivity can no longer be held to be above `floor`."""
         return self.sensitivity is not None and self.sensitivity[1] < floor
-
-
-def psi(before: Floats, now: Floats, bins: int = BINS) -> float:
-    """Population stability index of two samples of probabilities, over bins of equal mass of the earlier one.
-
-    0 is no change. Half a study is added to each bin, so that an empty one does not make it infinite.
-    """
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    shares = [_shares(sample, edges) for sample in (before, now)]
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
 
 
 def psi_by_chance(before: int, now: int, bins: int = BINS) -> float:
@@ -125,7 +116,7 @@ def _drift(
     test = ks_2samp(earlier, later)
     return replace(
         facts,
-        psi=psi(earlier, later),
+        psi=population_stability(earlier, later),
         psi_by_chance=psi_by_chance(len(earlier), len(later)),
         ks=float(test.statistic),
         ks_p=float(test.pvalue),
@@ -141,9 +132,3 @@ def _cohorts(attributes: Mapping[str, str], by: Sequence[str]) -> Iterator[str]:
     yield ALL
     for name in by:
         yield cohort_name({name: attributes[name]})
-
-
-def _shares(sample: Floats, edges: Floats) -> Floats:
-    counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1) + 0.5
-    shares: Floats = counts / counts.sum()
-    return shares

@@ -1,10 +1,10 @@
-"""Ground truth: which answer counts, and what can be said of studies that nobody answered for.
+"""Ground truth: which answer counts, and what can be said of studies without an answer.
 
 Readers answer mostly for studies that the model flagged. A sensitivity among those alone is too good, because what the
 model missed is missing from it too (verification bias; Begg and Greenes, Biometrics 1983). So a share of the studies
-without a flag is put up for a blind read, drawn by a keyed hash: nobody can choose, and asking twice draws the same.
+without a flag is put up for a blind read, drawn by a keyed hash: it cannot be chosen, and asking twice draws the same.
 With such reads a figure of all studies can be weighted (`fairness.service.weights`). A plain one stays "among verified"
-unless studies with and without a flag were answered at about the same rate: one in twenty read blind beside all of the
+unless studies with and without a flag were answered at about the same rate: one in twenty read blind and all of the
 flagged ones leaves it nearly as wrong as none.
 """
 
@@ -91,7 +91,7 @@ class Verification:
         return "" if self.is_even else AMONG_VERIFIED
 
     def weight(self, made: ReadingRecord) -> float:
-        """How many studies an answered one stands for (inverse probability of being answered, per stratum)."""
+        """How many studies an answered one represents (inverse probability of being answered, per stratum)."""
         if is_without_flag(made):
             return self.unflagged / self.unflagged_blind if self.unflagged_blind else 0.0
         return self.flagged / self.flagged_answered if self.flagged_answered else 0.0

@@ -1,6 +1,6 @@
 """Sensitivity and specificity of all studies from those that were verified, by inverse probability weights.
 
-Which weights, and what they assume, is told in `fairness.service.truth`.
+Which weights, and what they assume: see `fairness.service.truth`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.reading import ReadingRecord
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from fairness.audit.nouns import ALL, Row
 from fairness.service.truth import Settled, is_without_flag, verification
 

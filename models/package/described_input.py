@@ -10,13 +10,13 @@ rescaled values (for a CT Hounsfield units) brought from `window` to 0..1 and cu
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from core.domain.input import SQUARE
 
 FEWEST_SLICES = 3
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class InputDescription:
 
     kind: Literal["image", "volume"] = "image"
     slices: int = 0
-    window: tuple[float, float] | None = None
-    range: tuple[float, float] = (0.0, 1.0)
+    window: Interval | None = None
+    range: Interval = (0.0, 1.0)
 
     @property
     def is_volume(self) -> bool:
@@ -45,22 +45,20 @@ IMAGE = InputDescription()
 """What a package reads that says nothing of it."""
 
 
-def described_input(section: dict[str, Any]) -> InputDescription:
-    """Read the section; raises KeyError, TypeError or ValueError when it is malformed."""
-    kind, low_high = section.get("kind", "image"), tuple(map(float, section.get("range", (0.0, 1.0))))
+def described_input(
+    *, kind: Literal["image", "volume"], slices: int, window: Interval | None, interval: Interval
+) -> InputDescription:
+    """What the section says, checked; raises ValueError for values that describe no input."""
     if kind == "image":
-        return InputDescription(range=_interval(low_high))
-    if kind != "volume":
-        raise ValueError(f"input.kind {kind!r} is neither image nor volume")
-    slices = int(section.get("slices", 0))
+        return InputDescription(range=_ascending(interval))
     if slices and slices < FEWEST_SLICES:
         raise ValueError(f"a volume has at least {FEWEST_SLICES} slices")
-    window = _interval(tuple(map(float, section["window"])))
-    return InputDescription(kind="volume", slices=slices, window=window, range=_interval(low_high))
+    if window is None:
+        raise ValueError("a volume needs its window")
+    return InputDescription(kind="volume", slices=slices, window=_ascending(window), range=_ascending(interval))
 
 
-def _interval(values: tuple[float, ...]) -> tuple[float, float]:
-    low, high = values
-    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+def _ascending(values: Interval) -> Interval:
+    if not values[0] < values[1]:
         raise ValueError("an interval is two numbers, the lower one first")
-    return low, high
+    return values

@@ -11,8 +11,7 @@ from pathlib import Path
 from core.errors import ConfigurationError
 from fairness.audit.csv import open_predictions
 from fairness.audit.nouns import Audit, Provenance, Threshold
-from fairness.audit.run import Progress as Told
-from fairness.audit.run import Request, run_audit
+from fairness.audit.run import Progress, Request, run_audit
 from models.package.format import ModelPackage, load_package
 
 
@@ -26,7 +25,7 @@ class Asked:
     model: Path | None
 
 
-def audit_of(path: Path, asked: Asked, told: Told | None = None) -> Audit:
+def audit_of(path: Path, asked: Asked, progress: Progress | None = None) -> Audit:
     """The audit of a CSV file of predictions; ConfigurationError says what is wrong with the file or the question."""
     chosen = thresholds_of(asked.thresholds)
     package = load_package(asked.model) if asked.model else None
@@ -35,7 +34,7 @@ def audit_of(path: Path, asked: Asked, told: Told | None = None) -> Audit:
         if unknown := [name for name in chosen if name not in findings]:
             raise ConfigurationError(f"--threshold: there is no finding {unknown[0]}; there are {', '.join(findings)}")
         request = Request(by=asked.by, findings=asked.findings, thresholds=_thresholds(findings, chosen, package))
-        return run_audit(file.table, request, _provenance(path, package, file.sha256, file.window), told)
+        return run_audit(file.table, request, _provenance(path, package, file.sha256, file.window), progress)
 
 
 def thresholds_of(given: Sequence[str]) -> dict[str, Threshold]:

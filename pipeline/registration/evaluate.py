@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from core.documents.reading import read_file, write_file
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
@@ -26,8 +25,12 @@ from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
 from models import evaluation
+from models.documents.evaluation import EvaluatedModel, Evaluation, FindingEvaluation, LocalisationFigures, Speed
+from models.documents.training import TrainingRecord
 from models.evaluation import Scored, truths_of
-from models.package.format import ModelPackage, load_package, point_as_json
+from models.localisation import localisation_gain, localise
+from models.package.description import CalibrationSection, PublishedPoint
+from models.package.format import ModelPackage, load_package
 from models.registry import Registry
 from models.runtimes.onnx import OnnxModel
 from models.training.chest.findings import WORDS
@@ -49,7 +52,7 @@ def find_package(model: str, registry: Registry) -> ModelPackage:
     return registry.find(name, version or None)
 
 
-def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told: Told) -> dict[str, Any]:
+def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told: Told) -> Evaluation:
     """Run `package` on the held-out patients of `data`, write the files into `out`; returns `evaluation.json`.
 
     `told` hears what is being done, how much of it is done and how much there is. Raises ConfigurationError when the
@@ -63,12 +66,11 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, told
     began = time.monotonic()
     scored = score_held_out(model, held_out, told)
     seconds = (time.monotonic() - began) / len(held_out)
-    figures = _figures(package, scored) | {
-        "runtime": {"provider": model.provider, "threads": threads, "images_per_second": round(1 / seconds, 2)},
-        **_localisation(scored, examples, package, told),
-    }
+    runtime = Speed(provider=model.provider, threads=threads, images_per_second=round(1 / seconds, 2))
+    pointing = _localisation(scored, examples, package, told)
+    figures = _figures(package, scored).model_copy(update={"runtime": runtime, **pointing})
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / EVALUATION, figures)
+    write_file(out / EVALUATION, figures)
     write_predictions(out / PREDICTIONS, package, scored.only(scored.primary))
     return figures
 
@@ -91,7 +93,7 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
 
 
 def _in_silence(_what: str, _done: int, _of: int) -> None:
-    """The person who registers a model waits a quarter of a minute; no bar is needed."""
+    """For a registration: it takes a quarter of a minute, and needs no bar."""
 
 
 def question(package: ModelPackage) -> Asked:
@@ -114,45 +116,37 @@ def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], tol
     return Scored(examples, findings, np.stack(logits), np.stack(maps))
 
 
-def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
-    model = package.model
-    training = _training(package)
+def _figures(package: ModelPackage, scored: Scored) -> Evaluation:
+    model, training = package.model, _training(package)
     labelled = [finding for finding in model.findings if evaluation.is_labelled(scored, finding.name)]
     if not labelled:
         raise ConfigurationError(
             f"none of the findings of {model.name} is labelled on adults' test images of "
             f"{evaluation.PRIMARY_ROWS} px or more in this data, so nothing can be evaluated on it"
         )
-    return {
-        "model": {
-            "name": model.name,
-            "version": model.version,
-            "sha256": model.sha256,
-            "opset": training.pop("opset", None),
-        },
-        **training,
-        "shipped": [finding.name for finding in labelled],
-        "not_labelled": [finding.name for finding in model.findings if finding not in labelled],
-        "findings": {finding.name: _finding(package, finding, scored) for finding in labelled},
-    }
+    return Evaluation(
+        model=EvaluatedModel(name=model.name, version=model.version, sha256=model.sha256, opset=training.opset),
+        **{name: value for name, value in training if name in Evaluation.model_fields and name != "shipped"},
+        shipped=tuple(finding.name for finding in labelled),
+        not_labelled=tuple(finding.name for finding in model.findings if finding not in labelled),
+        findings={finding.name: _finding(package, finding, scored) for finding in labelled},
+    )
 
 
-def _training(package: ModelPackage) -> dict[str, Any]:
-    """What training left behind: recipe, counts, differences from torch, what did not ship; {} if it left nothing."""
-    path = package.folder / "docs" / TRAINING
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def _training(package: ModelPackage) -> TrainingRecord:
+    """What training left behind: recipe, counts, differences from torch, what did not ship; empty without a record."""
+    return read_file(TrainingRecord, package.folder / "docs" / TRAINING) or TrainingRecord()
 
 
-def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> dict[str, Any]:
-    calibration = package.calibrations[finding.name]
-    return {
-        "words": WORDS.get(finding.name, finding.name),
-        "calibration": {"scale": calibration.scale, "shift": calibration.shift},
-        "operating_point": point_as_json(finding.operating_point),
-        **evaluation.evaluate(
-            scored, finding.name, _probabilities(package, finding, scored), finding.operating_point.threshold
-        ),
-    }
+def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> FindingEvaluation:
+    calibration, point = package.calibrations[finding.name], finding.operating_point
+    figures = evaluation.evaluate(scored, finding.name, _probabilities(package, finding, scored), point.threshold)
+    return FindingEvaluation(
+        words=WORDS.get(finding.name, finding.name),
+        calibration=CalibrationSection(scale=calibration.scale, shift=calibration.shift),
+        operating_point=PublishedPoint.of(point),
+        **dict(figures),
+    )
 
 
 def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> evaluation.Probabilities:
@@ -161,26 +155,25 @@ def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Sc
 
 def _localisation(
     scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, told: Told
-) -> dict[str, Any]:
+) -> dict[str, dict[str, LocalisationFigures] | LocalisationFigures]:
     """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
     boxed = _most_boxed(scored)
     if boxed is None:
         return {"localisation": {}}
-    words_of_finding = boxed.replace("_", " ")
-    tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
-    figures = {
-        f"{words_of_finding}, test, {words}": evaluation.localisation(scored, boxed, scored.at(*rows))
-        for words, rows in tiers.items()
-    }
+    figures = _by_tiers(boxed.replace("_", " "), scored, boxed)
     control = _control(scored, boxed, examples, package, told)
     if control is None:
         return {"localisation": figures}
-    figures |= {
-        f"control: frozen ImageNet features, test, {words}": evaluation.localisation(control, boxed, control.at(*rows))
-        for words, rows in tiers.items()
+    gain = localisation_gain(scored, control, boxed, scored.at(512, 1024))
+    return {
+        "localisation": figures | _by_tiers("control: frozen ImageNet features", control, boxed),
+        "localisation_gain": gain,
     }
-    gain = evaluation.localisation_gain(scored, control, boxed, scored.at(512, 1024))
-    return {"localisation": figures, "localisation_gain": gain}
+
+
+def _by_tiers(words: str, scored: Scored, finding: str) -> dict[str, LocalisationFigures]:
+    tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
+    return {f"{words}, test, {tier}": localise(scored, finding, scored.at(*rows)) for tier, rows in tiers.items()}
 
 
 def _most_boxed(scored: Scored) -> str | None:
@@ -202,7 +195,8 @@ def _control(
         return None
     if not training:
         return None
-    size = _training(package).get("recipe", {}).get("network_size", 224)
+    recipe = _training(package).recipe
+    size = recipe.network_size if recipe and recipe.network_size else 224
     told("fitting the control", 0, 1)
     network = frozen_control(training, finding, size)
     boxed = score(network, [finding], [example for example in scored.examples if example.boxes], size)
@@ -221,11 +215,13 @@ def write_predictions(path: Path, package: ModelPackage, scored: Scored) -> None
         writer.writerow(["study_id", "patient_id", "age", "sex", "view", *names])
         for row, example in enumerate(scored.examples):
             if example.age_years >= evaluation.ADULT_YEARS:
-                cells: list[Any] = [example.name, example.patient, example.age_years, example.sex, example.view]
+                cells: list[str | int | float] = [
+                    example.name,
+                    example.patient,
+                    example.age_years,
+                    example.sex,
+                    example.view,
+                ]
                 for (truth, known), said in zip(truths, probabilities, strict=True):
                     cells += [f"{said[row]:.6f}", int(truth[row]) if known[row] else ""]
                 writer.writerow(cells)
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

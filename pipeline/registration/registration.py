@@ -1,4 +1,4 @@
-"""Registering a model package: verify it, copy it, run its gates, sign what was found, and let it in, or not.
+"""Registering a model package: verify it, copy it, run its checks, sign what was found, and let it in, or not.
 
 The copy is what is verified and recorded, so that the original can change without consequence. Nothing is in the
 models folder under its final name, and nothing in the database, until all of it is there and durable.
@@ -51,7 +51,7 @@ def register(
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
     """
     load_package(folder, settings.trusted_model_keys)  # before anything is copied
-    with _copied(folder, settings) as copy:
+    with _copy_for_now(folder, settings) as copy:
         package = load_package(copy, settings.trusted_model_keys)
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
@@ -65,12 +65,12 @@ def register(
         if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
             if data:
                 raise ConfigurationError(
-                    f"{record.title} is registered, and its gates were judged then; --images is for a new version"
+                    f"{record.title} is registered, and its checks were made then; --images is for a new version"
                 )
             _move(copy, settings.models_folder / record.name / record.version, package)
             return store.models.add(record)
-        gates = run_checks(package, settings, data, may_run=may_run_checks)
-        record = _judged(record, gates, store)
+        checks = run_checks(package, settings, data, may_run=may_run_checks)
+        record = _refuse_blocked(record, checks, store)
         _move(copy, settings.models_folder / record.name / record.version, package)
     return store.models.add(record)
 
@@ -111,7 +111,7 @@ def account() -> str:
 
 
 @contextmanager
-def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
+def _copy_for_now(folder: Path, settings: Settings) -> Iterator[Path]:
     """A durable copy under a temporary name in the models folder; what is left of it at the end is removed."""
     copy = settings.models_folder / f".incoming-{secrets.token_hex(8)}"
     try:
@@ -138,7 +138,11 @@ def _move(copy: Path, target: Path, package: ModelPackage) -> None:
 
 def _refuse_other_bytes(record: Registration, store: Store) -> None:
     for kept in store.models.records():
-        if kept.title == record.title and kept.document.get("files") != record.files:
+        if kept.title != record.title:
+            continue
+        if kept.registration is None:
+            raise IntegrityError(f"the record of {kept.title} was changed outside Candor; restore the database")
+        if kept.registration.files != record.files:
             raise IntegrityError(
                 f"{record.title} is registered with other bytes; a version never changes: give this one another version"
             )
@@ -148,18 +152,18 @@ def _refuse_other_bytes(record: Registration, store: Store) -> None:
             raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
 
 
-def _judged(record: Registration, gates: Checks, store: Store) -> Registration:
-    """The record with what the gates found; ConfigurationError, and a trail event, when they block it."""
-    verdict = worst(gates)
+def _refuse_blocked(record: Registration, checks: Checks, store: Store) -> Registration:
+    """The record with what the checks found; ConfigurationError, and a trail event, when they block it."""
+    verdict = worst(checks)
     if verdict is Level.BLOCK:
-        why = "; ".join(reasons(gates, Level.BLOCK))
+        why = "; ".join(reasons(checks, Level.BLOCK))
         store.trail.record(
             TrailEvent(
                 action="model.blocked", actor=account(), outcome="refused", subject=record.title[:64], reason=why
             )
         )
         raise ConfigurationError(f"{record.title} is not registered, because the policy blocks it: {why}")
-    return replace(record, gates=gates, verdict=verdict.value)
+    return replace(record, gates=checks, verdict=verdict.value)
 
 
 def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:

@@ -41,7 +41,7 @@ def watch_cohorts(store: Store, settings: Settings, *, now: float) -> list[Alarm
     for sha256 in sorted({made.model_sha256 for made in rows if made.model_sha256}):
         mine = [made for made in rows if made.model_sha256 == sha256]
         for drift in _drifts(mine, truth, definition, now):
-            found += _alarms(drift, sha256, floor.bound if floor else None)
+            found += _alarms(drift, sha256, floor.lower_bound if floor else None)
     new = store.site_audits.raise_alarms(found)
     for alarm in new:
         _log.warning(

@@ -42,7 +42,7 @@ def propose_from_reads(
         raise ConfigurationError(
             f"no cohort of {by} has enough verified reads (60 with and 60 without a finding); nothing is proposed"
         )
-    return store.operating_policies.propose(model.sha256, policy.as_document()), policy
+    return store.operating_policies.propose(model.sha256, policy.model_dump(mode="json")), policy
 
 
 def _verified(

@@ -27,7 +27,7 @@ from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.audit.nouns import SUPPRESSED, Audit, Provenance, Row, Threshold
 from fairness.audit.run import GAPS, WITH_TRUTH, Progress, Request, run_audit
-from fairness.audit.signature import Signer, signed
+from fairness.audit.signature import Signer, sign
 from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
 from fairness.grouping import Grouping
@@ -97,7 +97,7 @@ def audit_site(
 def keep_audit(store: Store, model: ModelVersion, audit: Audit) -> SiteAudit:
     """Sign an audit with the site's key, number it and keep it: reports quote the newest one."""
     signer = Signer.site(store.key.fairness_signing_seed)
-    return store.site_audits.add(model.sha256, signed(audit, signer))
+    return store.site_audits.add(model.sha256, sign(audit, signer).model_dump(mode="json"))
 
 
 def refresh_audits(store: Store, settings: Settings, models: Sequence[ModelVersion], *, now: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from core.domain.registration import (
     SignedRegistration,
     is_authentic,
     read_record,
-    signed,
+    sign,
 )
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
@@ -57,8 +58,13 @@ class ModelStore:
         """
         now = self._timestamp()
         new = replace(registration, registered_at=now, state_changed_at=now)
-        record = signed(self._seed, new)
-        row = {"name": new.name, "version": new.version, "record": record.document, "signature": record.signature}
+        record = sign(self._seed, new)
+        row = {
+            "name": new.name,
+            "version": new.version,
+            "record": json.loads(record.text),
+            "signature": record.signature,
+        }
         with self._engine.begin() as connection:
             if not insert_if_absent(connection, model_versions, row):
                 return self._same_bytes(connection, new)
@@ -96,10 +102,10 @@ class ModelStore:
             second_reader_signed_by=second_reader.by if second_reader else "",
             second_reader_because=second_reader.because if second_reader else "",
         )
-        record = signed(self._seed, after)
+        record = sign(self._seed, after)
         mine = (model_versions.c.name == after.name) & (model_versions.c.version == after.version)
         connection.execute(
-            update(model_versions).where(mine).values(record=record.document, signature=record.signature)
+            update(model_versions).where(mine).values(record=json.loads(record.text), signature=record.signature)
         )
         if state is ModelState.LIVE:
             self._retire_others(connection, after)
@@ -138,7 +144,7 @@ class ModelStore:
 
 
 def _record(row: Any) -> SignedRegistration:
-    return read_record(f"{row.name} {row.version}", row.record, row.signature)
+    return read_record(f"{row.name} {row.version}", json.dumps(row.record), row.signature)
 
 
 def _signed_words(registration: Registration) -> str:

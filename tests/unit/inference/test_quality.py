@@ -117,7 +117,7 @@ def test_a_flipped_byte_in_the_gate_refuses_the_package(folder: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(IntegrityError, match="not the published one"):
+    with pytest.raises(IntegrityError, match="not the one it was published with"):
         load_package(folder)
 
 

@@ -20,7 +20,7 @@ from core.domain.report import ReportStatus
 from core.log import configure_logging
 from core.store.store import Store
 from core.store.tables.fairness import readings
-from fairness.cohorts import Definition, loggable, parse_definition
+from fairness.cohorts import Definition, Rule, loggable
 from pipeline.watch.daily import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
 from pipeline.watch.drift import months_to_look_at, watch_cohorts
 from tests.store_fixtures import make_store, store_settings
@@ -119,6 +119,6 @@ def test_in_the_first_days_of_a_month_the_last_one_is_looked_at_too():
 
 
 def test_only_closed_words_of_a_cohort_are_logged():
-    definition = parse_definition({"cohorts": {"icu": {"station": "X"}}})
+    definition = Definition(rules=(Rule(name="icu", one_of={"station": frozenset({"X"})}),))
     assert loggable("icu=yes & view=AP & sex=F", definition) == "icu=yes & view=AP & sex=F"
     assert loggable("view=CANARY & station=CANARY & age_band=80+", Definition()) == "view=? & station=? & age_band=80+"

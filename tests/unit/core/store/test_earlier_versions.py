@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from core.documents.reading import read_stored
 from core.domain.explanation_job import JobState
 from core.domain.registration import is_authentic
 from core.domain.study import StudyState
@@ -20,6 +21,8 @@ from core.store.store import Store
 from core.store.studies.overview import Overview
 from core.store.studies.revisions import Revision
 from dicom_node.archive import Archive
+from fairness.audit.signature import verify
+from fairness.mitigation_policy import OperatingPolicy
 from inference.select import select
 from pipeline.deliver import DeliveryLoop
 from pipeline.installed_models import site_registry
@@ -126,7 +129,7 @@ def test_the_models_are_registered_trusted_and_in_their_state(left):
     with left.house.store() as store:
         records = store.models.records()
         assert all(is_authentic(record, store.models.public_key) for record in records)
-        found = [[record.document[key] for key in ("name", "version", "state")] for record in records]
+        found = [[json.loads(record.text)[key] for key in ("name", "version", "state")] for record in records]
         assert found == left.facts["models"]
         registry = site_registry(left.house.settings, store)
         assert registry.refused == ()
@@ -142,8 +145,12 @@ def test_what_judges_the_models_is_there(left):
         studies = {made.study_id for made in store.readings.newest()}
         assert studies == {told["study_id"] for told in left.facts["studies"].values() if is_of_a_cohort(told)}
         assert len(store.site_audits.alarms()) == rows["alarms"]
-        (sha256,) = {record.document["sha256"] for record in store.models.records()}
-        assert store.site_audits.newest(sha256, until=float("inf")).audit_id == rows["site_audits"]
+        (sha256,) = {record.registration.sha256 for record in store.models.records()}
+        kept = store.site_audits.newest(sha256, until=float("inf"))
+        assert kept.audit_id == rows["site_audits"]
+        assert verify(json.dumps(kept.document)).audit.provenance.model_sha256 == sha256
+        for policy in store.operating_policies.all():
+            assert read_stored(OperatingPolicy, policy.document, "policy").effects
         policies = sorted([p.policy_id, p.signed_by, p.ended_at is None] for p in store.operating_policies.all())
         assert policies == left.facts["policies"]
         for name, version, status, count in left.facts["shadow_readings"]:
