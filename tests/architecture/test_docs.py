@@ -75,7 +75,10 @@ def test_a_table_that_drifted_is_noticed(script, tables):
 def test_what_drifted_is_named_and_nothing_is_written(script, tables):
     drifted = {**tables, "commands": "", "demo": tables["demo"].replace("| **above** |", "| below |")}
     before = {name: read(name) for name in script["DOCUMENTS"]}
-    assert script["differences"](drifted, script["schemas"]() | {"planted.json": "{}"}) == [
+    schemas = script["schemas"]()
+    already = script["differences"](tables, schemas)
+    found = script["differences"](drifted, schemas | {"planted.json": "{}"})
+    assert [line for line in found if line not in already] == [
         "README.md: the table demo is not what the code says",
         "docs/commands.md: the table commands is not what the code says",
         "docs/schemas/planted.json: the schema is not what the code says",
