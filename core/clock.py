@@ -20,7 +20,7 @@ def system_clock() -> float:
 
 
 class SettableClock:
-    """A clock that moves only when told to, for tests and simulations."""
+    """A clock that moves only when it is set, for tests and simulations."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds

@@ -1,6 +1,6 @@
 """From the source's pixels to the square that models see, and back.
 
-Models take a square of isotropic pixels. `SquareFrame` says how a source image lies in that square (scaled to
+Models take a square of isotropic pixels. `SquareFrame` says how a source image is placed in that square (scaled to
 isotropic pixels, centred, padded with black), so that a map in model space comes back to exactly the source's
 rows and columns, whatever the pixel spacing or the shape.
 """
@@ -19,7 +19,7 @@ FloatMap = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SquareFrame:
-    """Where a source image of (rows, columns) lies in its square of `side` isotropic pixels."""
+    """Where a source image of (rows, columns) is in its square of `side` isotropic pixels."""
 
     rows: int
     columns: int

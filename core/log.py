@@ -38,7 +38,7 @@ LOGGERS_WITH_OWN_HANDLERS = ("dbos",)
 TRUSTED_LOGGERS = ("alembic", "uvicorn.error")  # their words hold table names and addresses, nothing else
 _EVENT_NAME = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z0-9_]+)*")
 _UID = re.compile(r"(?<!\d)[0-2](?:\.\d+){2,}")  # PS3.5 9.1
-_REGISTERED = "1.2.840.10008."  # DICOM's own classes and syntaxes name nobody
+_REGISTERED = "1.2.840.10008."  # DICOM's own classes and syntaxes name no person
 UID_MARKER = "[uid]"
 
 

@@ -1,7 +1,7 @@
 """Names for studies, patients and instances that say nothing: what logs, metrics and workflows use instead of UIDs.
 
-A pseudonym is a keyed hash, so that nobody without the site key can find out whether a known patient or UID is in
-them by hashing candidates. The kind is part of what is hashed: a patient and a study never share a pseudonym.
+A pseudonym is a keyed hash, so that without the site key a known patient or UID cannot be found in them by hashing
+candidates. The kind is part of what is hashed: a patient and a study never share a pseudonym.
 """
 
 from __future__ import annotations
@@ -22,6 +22,6 @@ def pseudonym(key: bytes, kind: Kind, value: str) -> str:
 
 
 def fraction(key: bytes, purpose: str, value: str) -> float:
-    """A number 0 <= x < 1 that is even over all values and always the same for one: a draw nobody can influence."""
+    """A number 0 <= x < 1 that is even over all values and always the same for one: a draw without choice."""
     digest = hmac.digest(key, f"{purpose}\0{value}".encode(), hashlib.sha256)
     return int.from_bytes(digest[:6], "big") / 2**48

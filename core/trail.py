@@ -1,10 +1,10 @@
 """How the trail is sealed: the arithmetic of the chain, without a database.
 
-Every event's hash is an HMAC-SHA256 over its number, its time, its fields and the hash of the event before it. Whoever
-has the database but not the site key can therefore neither change, remove nor reorder an event and mend the chain
-after it. The head (number and hash of the last event) is sealed as well, so that cutting the tail shows. One thing a
-database cannot show about itself is that all of it was put back to an earlier state: for that, `SignedHead`s are
-signed with Ed25519, kept elsewhere and held against the trail later.
+Every event's hash is an HMAC-SHA256 over its number, its time, its fields and the hash of the event before it. With
+the database but without the site key it is therefore not possible to change, remove or reorder an event and to repair
+the chain after it. The head (number and hash of the last event) is sealed as well, so that cutting the tail shows. One
+thing a database cannot show about itself is that all of it was put back to an earlier state: for that, `SignedHead`s
+are signed with Ed25519, kept elsewhere and compared with the trail later.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def seal_head(key: bytes, seq: int, last_hash: str) -> Head:
 
 
 def sign_head(seed: bytes, head: Head) -> SignedHead:
-    """`head` with a signature that anybody who has the public key can check."""
+    """`head` with a signature that anyone with the public key can check."""
     signature = Ed25519PrivateKey.from_private_bytes(seed).sign(_signed_text(head.seq, head.hash))
     return SignedHead(seq=head.seq, hash=head.hash, signature=signature.hex())
 

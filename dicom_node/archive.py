@@ -97,7 +97,7 @@ class FolderIntake:
     def commitment_answered(
         self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
     ) -> None:
-        """An archive asks nobody for storage commitment."""
+        """An archive asks no other node for storage commitment."""
 
 
 class Archive:

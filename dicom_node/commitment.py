@@ -51,7 +51,7 @@ class CommitmentService:
         if event.action_type != _REQUEST:
             return NO_SUCH_ACTION, None
         try:
-            transaction_uid, references, _ = _parsed(event.action_information)
+            transaction_uid, references, _ = _parse(event.action_information)
         except Exception:  # noqa: BLE001 boundary: hostile bytes may break the decoder in any way
             return INVALID_ARGUMENT_VALUE, None
         if not transaction_uid or not references:
@@ -65,7 +65,7 @@ class CommitmentService:
         if event.event_type not in (_ALL_COMMITTED, _SOME_FAILED):
             return NO_SUCH_EVENT_TYPE, None
         try:
-            transaction_uid, committed, failed = _parsed(event.event_information)
+            transaction_uid, committed, failed = _parse(event.event_information)
         except Exception:  # noqa: BLE001 boundary: as above
             return INVALID_ARGUMENT_VALUE, None
         try:
@@ -111,7 +111,7 @@ def request_commitment(
     answered = threading.Event()
 
     def note(event: evt.Event) -> tuple[int, None]:
-        transaction, committed, failed = _parsed(event.event_information)
+        transaction, committed, failed = _parse(event.event_information)
         if transaction == transaction_uid:
             answers.append(CommitStatus(committed=tuple(committed), failed=tuple(failed)))
             answered.set()
@@ -168,7 +168,7 @@ def _item(sop_class_uid: str, sop_instance_uid: str, failure_reason: int | None 
     return item
 
 
-def _parsed(information: Dataset) -> tuple[str, list[Reference], list[Failure]]:
+def _parse(information: Dataset) -> tuple[str, list[Reference], list[Failure]]:
     """Transaction UID, referenced and failed instances of an N-ACTION or N-EVENT-REPORT."""
     committed = [_reference(item) for item in information.get("ReferencedSOPSequence") or ()]
     failed = [

@@ -47,7 +47,7 @@ def study_of(path: Path) -> str:
     return instance.study_instance_uid
 
 
-def received(path: Path, *, association_id: str, calling_ae_title: str) -> ReceivedObject:
+def receive_file(path: Path, *, association_id: str, calling_ae_title: str) -> ReceivedObject:
     """The file as if it had come over an association. Raises InvalidStudy as the socket would."""
     data = path.read_bytes()
     layout = layout_of(data)

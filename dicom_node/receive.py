@@ -1,8 +1,8 @@
 """The node: C-STORE, C-ECHO and storage commitment for any peer that admission lets in, plain and over TLS.
 
 A C-STORE is answered with success only after the intake has the object on disk and indexed; whatever else happens is
-answered with a status that tells the sender to repair or to try again. Nothing is decoded here: the data set's bytes
-are kept as they came, with a file header of ours in front.
+answered with a status that makes the sender repair the object or try again. Nothing is decoded here: the data set's
+bytes are kept as they came, with a file header of ours in front.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class Node:
             self._open.discard(association)
         try:
             self._intake.association_closed(association.association_id)
-        except Exception as error:  # noqa: BLE001 boundary: nobody is left to tell but the log
+        except Exception as error:  # noqa: BLE001 boundary: only the log is left to say it to
             _log.error("association.close_failed", error=type(error).__name__)
 
     def turned_away(self, address: str, sentence: str, *, calling_ae_title: str = "") -> None:

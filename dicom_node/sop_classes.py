@@ -1,4 +1,4 @@
-"""The SOP classes and transfer syntaxes this node speaks, as data with the clause beside each."""
+"""The SOP classes and transfer syntaxes this node speaks, as data, each with its clause."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ STORAGE_SOP_CLASSES = IMAGE_SOP_CLASSES | FILED_SOP_CLASSES
 PARAMETRIC_MAP_SOURCES = frozenset(
     {uid.CTImageStorage, uid.MRImageStorage, uid.EnhancedCTImageStorage, uid.EnhancedMRImageStorage}
 )
-"""Images that lie in a Frame of Reference, which a Parametric Map must share (PS3.3 A.75); a radiograph has none."""
+"""Images that have a Frame of Reference, which a Parametric Map must share (PS3.3 A.75); a radiograph has none."""
 
 
 def why_no_parametric_map(sop_class_uid: str, number_of_frames: int = 1) -> str:

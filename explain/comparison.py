@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.progress import Progress, silent
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from explain.explanation import Parameters, map_of
+from explain.gate.document import Chance, ComparedMethod, Comparison
 from explain.localisation import AGAINST_CHANCE, PUBLISHED_PNEUMONIA_AUPRC, measures
 from explain.maps.methods import METHODS
 from explain.subject import Subject
@@ -44,7 +45,7 @@ def compare(
     budget: dict[str, Parameters] | None = None,
     seed: int = 1,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> Comparison:
     """Pointing game, AUPRC and IoU of each method over `boxed`, with intervals by bootstrap over patients.
 
     `gain_per_pass`: AUPRC above chance for each forward pass (a backward pass counts as one). `progress` counts maps.
@@ -61,29 +62,31 @@ def compare(
             found.append(measures(values, one.boxes))
         rows.append(_row(name, settings, passes, found, patients))
     progress("maps", len(spent) * len(boxed), len(spent) * len(boxed))
-    return {
-        "finding": finding,
-        "images": len(boxed),
-        "patients": len(set(patients.tolist())),
-        "published_pneumonia_auprc": list(PUBLISHED_PNEUMONIA_AUPRC),
-        "methods": rows,
-        "most_per_pass": max(rows, key=lambda row: row["gain_per_pass"])["method"],
-    }
+    return Comparison(
+        finding=finding,
+        images=len(boxed),
+        patients=len(set(patients.tolist())),
+        published_pneumonia_auprc=PUBLISHED_PNEUMONIA_AUPRC,
+        methods=tuple(rows),
+        most_per_pass=max(rows, key=lambda row: row.gain_per_pass).method,
+    )
 
 
 def _row(
     name: str, settings: Parameters, passes: int, found: list[dict[str, float]], patients: NDArray[np.str_]
-) -> dict[str, Any]:
+) -> ComparedMethod:
     columns = {key: np.array([one[key] for one in found]) for key in found[0]}
     gain = float((columns["auprc"] - columns["auprc_chance"]).mean())
-    return {
-        "method": name,
-        "parameters": settings,
-        "forward_passes": passes,
-        **{key: _mean(patients, columns[key]).as_list() for key in AGAINST_CHANCE},
-        "chance": {key: round(float(columns[chance].mean()), 4) for key, chance in AGAINST_CHANCE.items()},
-        "gain_per_pass": round(gain / passes, 5),
-    }
+    estimates = {key: _mean(patients, columns[key]).rounded() for key in AGAINST_CHANCE}
+    chances = {key: round(float(columns[chance].mean()), 4) for key, chance in AGAINST_CHANCE.items()}
+    return ComparedMethod(
+        method=name,
+        parameters=settings,
+        forward_passes=passes,
+        **estimates,
+        chance=Chance(**chances),
+        gain_per_pass=round(gain / passes, 5),
+    )
 
 
 def _mean(patients: NDArray[np.str_], values: NDArray[np.float64]) -> Estimate:

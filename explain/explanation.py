@@ -16,7 +16,7 @@ from core.progress import Progress, silent
 from explain.batches import Floats
 from explain.faithfulness import STANDARD, Budget, measure
 from explain.maps import black_box, gradient
-from explain.maps.class_activation import saliency_of
+from explain.maps.class_activation import saliencies_of
 from explain.maps.methods import DEFAULT, Method, method_named
 from explain.structure import rank_correlation, similarity
 from explain.subject import Subject
@@ -34,7 +34,7 @@ def explain(
     seed: int = 1,
     progress: Progress = silent,
 ) -> Saliency:
-    """The map of `finding`, in source pixels, with its faithfulness when a `budget` for that is given.
+    """The map of `finding` on one image, in source pixels, with its faithfulness when a `budget` for that is given.
 
     `parameters` change those of the method's table. With a budget a method that is not free runs three times: its
     stability is that of the method, not of the model. Raises ConfigurationError for a method that does not exist or
@@ -43,12 +43,18 @@ def explain(
     chosen = method_named(method)
     settings = {**chosen.parameters, **(parameters or {})}
     values, passes = map_of(subject, subject.square, finding, chosen, settings, seed=seed, progress=progress)
-    saliency = saliency_of(subject.frame.to_source(values), finding, subject.sop_instance_uid, chosen.code)
-    told: dict[str, float | int | str] = {"method": chosen.words, **settings, "seed": seed, "forward_passes": passes}
+    in_source = [subject.frame.to_source(values)]
+    (saliency,) = saliencies_of(in_source, finding, (subject.sop_instance_uid,), chosen.code)
+    of_method: dict[str, float | int | str] = {
+        "method": chosen.words,
+        **settings,
+        "seed": seed,
+        "forward_passes": passes,
+    }
     figures = None
     if budget is not None:
         figures = _faithfulness(subject, finding, chosen, settings, values, budget, seed, progress)
-    return replace(saliency, parameters={**saliency.parameters, **told}, faithfulness=figures)
+    return replace(saliency, parameters={**saliency.parameters, **of_method}, faithfulness=figures)
 
 
 def map_of(
@@ -92,7 +98,7 @@ def gradient_map(
 def faithfulness_of(
     subject: Subject, finding: str, values: Floats, *, budget: Budget = STANDARD, seed: int = 1
 ) -> Faithfulness:
-    """The figures of the graph's own map `values` (h, w), which the prediction already holds."""
+    """The figures of the graph's own map `values` ([slices,] h, w), which the prediction already holds."""
     return _faithfulness(subject, finding, method_named(DEFAULT), {}, values, budget, seed, silent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import average_precision
+from core.statistics.maps import localisation
 from explain.batches import Floats
 from explain.perturbation import sized
 
@@ -19,19 +19,16 @@ GRID = 128
 def measures(values: Floats, boxes: NDArray[np.bool_]) -> dict[str, float]:
     """Figures of one map (any grid over the square) against the union of boxes, bool (side, side).
 
-    `pointing`: 1 where the map's highest cell is in a box. `auprc`: average precision of the map's cells. `iou`: of
-    the boxes and the cells above half the map's range. Chance: a random point, a random order, and a random region of
-    the same size as the map's.
+    As `core.statistics.maps.localisation` defines them, each with what chance gives: a random point, a random order,
+    and a random region of the same size as the map's.
     """
     fine = sized(np.asarray(values, np.float32), (GRID, GRID))
-    inside = sized(boxes.astype(np.float32), (GRID, GRID)) >= 0.5
-    mask = fine >= (fine.max() + fine.min()) / 2
-    share, marked = float(inside.mean()), float(mask.mean())
+    found = localisation(fine, sized(boxes.astype(np.float32), (GRID, GRID)) >= 0.5)
     return {
-        "pointing": float(inside.flat[int(fine.argmax())]),
-        "pointing_chance": share,
-        "auprc": average_precision(inside.ravel(), fine.ravel()),
-        "auprc_chance": share,
-        "iou": float((mask & inside).sum() / max(1, (mask | inside).sum())),
-        "iou_chance": share * marked / max(1e-9, share + marked - share * marked),
+        "pointing": found.pointing,
+        "pointing_chance": found.covered,
+        "auprc": found.auprc,
+        "auprc_chance": found.covered,
+        "iou": found.iou,
+        "iou_chance": found.iou_by_chance,
     }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,42 +13,36 @@ from core.domain.study import Image
 from core.geometry import SquareFrame, resized
 from explain.batches import BATCH, Floats
 from explain.maps.gradient import GradientModel
-from models.package.format import ModelPackage
+from models.runtimes.protocol import Runtime
 
 WORKING_SIDE = 512
 """Side of the working square of a model that does not say at which size it looks."""
 
 
-class RunningModel(Protocol):
-    """A packaged model in memory (`models.runtimes.onnx.OnnxModel`)."""
-
-    @property
-    def package(self) -> ModelPackage: ...
-
-    def predict(self, images: Floats) -> tuple[Floats, Floats | None]:
-        """Logits (n, findings) and maps (n, findings, h, w) or None, of images (n, 1, side, side)."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """A model over one image. `square`: float32 (side, side), 0..1, the image as the model sees it.
+    """A model over one input. `square`: float32 (side, side), 0..1, the image as the model sees it, or the slices of a
+    volume, (slices, side, side).
 
     `side` is the model's own network size, where its package says it: the graph then resizes nothing, so hundreds of
     passes cost little and say the same as on the full image.
     """
 
-    model: RunningModel
+    model: Runtime
     frame: SquareFrame
     square: Floats
     sop_instance_uid: str = ""
 
     @classmethod
-    def of(cls, model: RunningModel, image: Image, sop_instance_uid: str = "") -> Subject:
+    def of(cls, model: Runtime, image: Image, sop_instance_uid: str = "") -> Subject:
         """`image`: pixels 0..1, shape (rows, columns) of the source."""
-        square = image.frame.to_square(image.pixels)
-        side = model.package.network_size or min(WORKING_SIDE, len(square))
-        small = resized(square, side, side)
-        return cls(model=model, frame=image.frame, square=small, sop_instance_uid=sop_instance_uid)
+        (square,) = _squares(model, [image])
+        return cls(model=model, frame=image.frame, square=square, sop_instance_uid=sop_instance_uid)
+
+    @classmethod
+    def of_volume(cls, model: Runtime, slices: Sequence[Image]) -> Subject:
+        """`slices` in the order of the array, pixels 0..1, each of shape (rows, columns) of the source."""
+        return cls(model=model, frame=slices[0].frame, square=np.stack(_squares(model, slices)))
 
     def number_of(self, finding: str) -> int:
         """The place of a finding among the model's."""
@@ -80,3 +73,9 @@ class Subject:
         from models.runtimes.torch_network import TorchNetwork  # torch is slow to import
 
         return TorchNetwork.from_package(self.model.package)
+
+
+def _squares(model: Runtime, images: Sequence[Image]) -> list[Floats]:
+    squares = [image.frame.to_square(image.pixels) for image in images]
+    side = model.package.network_size or min(WORKING_SIDE, len(squares[0]))
+    return [resized(square, side, side) for square in squares]

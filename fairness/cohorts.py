@@ -17,13 +17,16 @@ Race is never inferred from pixels.
 
 from __future__ import annotations
 
-import tomllib
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, ClassVar, Literal, Self
 
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from core.documents.model import KnowsAllKeys, Positive
+from core.documents.reading import read_toml
 from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
 
@@ -33,7 +36,6 @@ AND = " & "
 AGE_EDGES = (18.0, 40.0, 60.0, 80.0)  # 0-17, 18-39, 40-59, 60-79, 80+
 KVP_EDGES = (90.0, 110.0)  # without a grid, with one, high
 LONGEST_VALUE = 64
-_NUMBERS = ("age", "kvp")
 _PLAIN_VALUES = frozenset({UNKNOWN, "AP", "PA", "LL", "RL"})  # what may be repeated of a view
 _BUILT_IN = (
     *("sex", "age_band", "ethnic_group", "manufacturer", "model", "station", "institution", "view", "kvp_band"),
@@ -129,71 +131,76 @@ def load_definition(path: Path | None) -> Definition:
     if path is None or not path.exists():
         return Definition()
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    try:
-        return parse_definition(document)
-    except ConfigurationError as error:
-        raise ConfigurationError(f"{path}: {error}") from None
+    return read_toml(DefinitionFile, text, str(path)).definition()
 
 
-def parse_definition(document: Mapping[str, Any]) -> Definition:
-    """The tables `cohorts` and `bands` of a TOML document; ConfigurationError names the entry that is wrong."""
-    if unknown := sorted(set(document) - {"cohorts", "bands"}):
-        raise ConfigurationError(f"unknown tables: {', '.join(unknown)}; there are [cohorts.NAME] and [bands.NAME]")
-    bands = tuple(_band(name, entry) for name, entry in _entries(document, "bands"))
-    known = (*_BUILT_IN, *(band.name for band in bands))
-    rules = tuple(_rule(name, entry, known) for name, entry in _entries(document, "cohorts"))
-    names = [*known, *(rule.name for rule in rules)]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise ConfigurationError(f"these names are taken: {', '.join(twice)}")
-    return Definition(rules=rules, bands=bands)
+def _check_name(name: str) -> str:
+    if not name.replace("_", "a").isalnum() or not name.isascii() or len(name) > 32:
+        raise ValueError("a name has up to 32 letters, digits and _")
+    return name
 
 
-def _entries(document: Mapping[str, Any], table: str) -> list[tuple[str, Mapping[str, Any]]]:
-    entries = document.get(table, {})
-    if not isinstance(entries, Mapping) or not all(isinstance(entry, Mapping) for entry in entries.values()):
-        raise ConfigurationError(f"[{table}] holds tables: [{table}.NAME]")
-    for name in entries:
-        if not name.replace("_", "a").isalnum() or not name.isascii() or len(name) > 32:
-            raise ConfigurationError(f"[{table}.{name}]: a name has up to 32 letters, digits and _")
-    return list(entries.items())
+def _listed(values: object) -> object:
+    """A single text is a list of one."""
+    return (values,) if isinstance(values, str) else tuple(values) if isinstance(values, list) else values
 
 
-def _band(name: str, entry: Mapping[str, Any]) -> Band:
-    where, over, edges = f"[bands.{name}]", entry.get("over"), entry.get("edges")
-    if unknown := sorted(set(entry) - {"over", "edges"}):
-        raise ConfigurationError(f"{where}: unknown keys {', '.join(unknown)}; there are over and edges")
-    if over not in _NUMBERS:
-        raise ConfigurationError(f"{where}: over must be one of {', '.join(_NUMBERS)}")
-    if not isinstance(edges, list) or not edges or not all(_is_number(edge) and edge > 0 for edge in edges):
-        raise ConfigurationError(f"{where}: edges must be a list of numbers above 0")
-    if edges != sorted(set(edges)):
-        raise ConfigurationError(f"{where}: edges must rise")
-    return Band(name=name, over=str(over), edges=tuple(float(edge) for edge in edges))
+Name = Annotated[str, AfterValidator(_check_name)]
+Values = Annotated[tuple[str, ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
-def _rule(name: str, entry: Mapping[str, Any], known: Sequence[str]) -> Rule:
-    where = f"[cohorts.{name}]"
-    if not entry:
-        raise ConfigurationError(f"{where}: say at least one attribute and its values")
-    one_of = {}
-    for attribute, values in entry.items():
-        if attribute not in known:
-            raise ConfigurationError(f"{where}: there is no attribute {attribute}; there are {', '.join(known)}")
-        listed = [values] if isinstance(values, str) else values
-        if not isinstance(listed, list) or not listed or not all(isinstance(value, str) for value in listed):
-            raise ConfigurationError(f"{where}: {attribute} takes a text or a list of texts")
-        one_of[attribute] = frozenset(value.lower() if attribute == "portable" else _word(value) for value in listed)
+class BandEntry(KnowsAllKeys):
+    """[bands.NAME]."""
+
+    over: Literal["age", "kvp"]
+    edges: Annotated[tuple[Positive, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_that_edges_rise(self) -> Self:
+        if list(self.edges) != sorted(set(self.edges)):
+            raise ValueError("edges must rise")
+        return self
+
+
+class DefinitionFile(KnowsAllKeys):
+    """The tables `cohorts` and `bands` of the file of a site."""
+
+    noun: ClassVar[str] = "a definition of cohorts"
+
+    cohorts: dict[Name, Annotated[dict[str, Values], Field(min_length=1)]] = Field(default_factory=dict)
+    bands: dict[Name, BandEntry] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_names(self) -> Self:
+        known = (*_BUILT_IN, *self.bands)
+        names = [*known, *self.cohorts]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"these names are taken: {', '.join(twice)}")
+        for name, entry in self.cohorts.items():
+            if unknown := [attribute for attribute in entry if attribute not in known]:
+                raise ValueError(
+                    f"cohorts.{name}: there is no attribute {', '.join(unknown)}; there are {', '.join(known)}"
+                )
+        return self
+
+    def definition(self) -> Definition:
+        """The cohorts with their values as they stand in names of cohorts."""
+        bands = (Band(name=name, over=one.over, edges=tuple(map(float, one.edges))) for name, one in self.bands.items())
+        return Definition(rules=tuple(_rule(name, entry) for name, entry in self.cohorts.items()), bands=tuple(bands))
+
+
+def _rule(name: str, entry: Mapping[str, Sequence[str]]) -> Rule:
+    one_of = {
+        attribute: frozenset(value.lower() if attribute == "portable" else _word(value) for value in values)
+        for attribute, values in entry.items()
+    }
     return Rule(name=name, one_of=one_of)
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _word(text: str) -> str:
-    """A value as it stands in a cohort's name: upper case, single blanks, none of the signs that make a name."""
+    """A value as the name of a cohort holds it: upper case, single blanks, none of the signs that make a name."""
     words = " ".join(text.upper().replace("&", " AND ").replace("=", " ").split())
     return words[:LONGEST_VALUE].rstrip() or UNKNOWN

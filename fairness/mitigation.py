@@ -17,14 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.pseudonym import fraction
-from core.statistics import Estimate, wilson
+from core.statistics.estimate import Estimate
+from core.statistics.proportions import wilson
 from fairness.audit.nouns import SUPPRESSED
 from fairness.cohorts import ALL, cohort_name
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
-from fairness.suppression import SMALLEST_CELL
+from fairness.suppression.lattice import SMALLEST_CELL
 
 FEW = f"{SUPPRESSED}: fewer than {SMALLEST_CELL} patients with or without the finding"
-TOLD_FROM_ALL = f"{SUPPRESSED}: a cohort of fewer than {SMALLEST_CELL} patients could be told from it"
+WORKED_OUT_FROM_ALL = f"{SUPPRESSED}: a cohort of fewer than {SMALLEST_CELL} patients could be worked out from it"
 ENOUGH = 60  # of positives and of negatives: half of them to choose on, half to measure on
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -68,7 +69,7 @@ def _effects(given: Verified, by: str) -> Iterator[Effect]:
         members = cohorts == value
         thresholds[value] = _threshold(given, members, target)
         if thresholds[value] is not None:
-            flags_after[members] = _measured(given, members, target)
+            flags_after[members] = _flag_by_the_other_half(given, members, target)
     everybody = np.ones(len(cohorts), bool)
     groups: list[tuple[str, Mask, float | None]] = [(ALL, everybody, None)]
     groups += [(cohort_name({by: value}), cohorts == value, threshold) for value, threshold in thresholds.items()]
@@ -78,7 +79,7 @@ def _effects(given: Verified, by: str) -> Iterator[Effect]:
         if cohort in few:
             yield _withheld(effect, FEW)
         else:
-            yield _withheld(effect, TOLD_FROM_ALL) if few and cohort == ALL else effect
+            yield _withheld(effect, WORKED_OUT_FROM_ALL) if few and cohort == ALL else effect
 
 
 def _is_few(given: Verified, members: Mask) -> bool:
@@ -100,7 +101,7 @@ def _threshold(given: Verified, members: Mask, target: float) -> float | None:
     return threshold_for(given.probabilities[positives], target)
 
 
-def _measured(given: Verified, members: Mask, target: float) -> Mask:
+def _flag_by_the_other_half(given: Verified, members: Mask, target: float) -> Mask:
     """Flags of the members, each by the threshold that was chosen on the other half of the patients."""
     first = np.array([fraction(b"", "half", patient) < 0.5 for patient in given.patients])
     flags = np.zeros(len(first), bool)

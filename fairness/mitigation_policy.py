@@ -7,16 +7,19 @@ statistics for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
+from typing import ClassVar
 
+from core.documents.model import KNOWN_KEYS_ONLY, Document
 from fairness.cohorts import ALL, cohort_name
 from fairness.service.truth import AMONG_VERIFIED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Sensitivity and specificity, each value, lower and upper bound (95 %, Wilson); None with nobody to count."""
+    """Sensitivity and specificity, each value, lower and upper bound (95 %, Wilson); None with no patient to count."""
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     sensitivity: tuple[float, float, float] | None
     specificity: tuple[float, float, float] | None
@@ -30,6 +33,8 @@ class Effect:
     rates must say about themselves (`fairness.service.truth`), or why they and the counts are withheld.
     """
 
+    __pydantic_config__ = KNOWN_KEYS_ONLY
+
     finding: str
     cohort: str
     threshold_before: float
@@ -39,12 +44,13 @@ class Effect:
     positives: int | None
     negatives: int | None
     changes: bool
-    note: str = ""
+    note: str = AMONG_VERIFIED  # of what was kept without a note no more is known
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OperatingPolicy:
+class OperatingPolicy(Document):
     """Thresholds per cohort of one attribute, with their effect on every cohort."""
+
+    noun: ClassVar[str] = "an operating policy"
 
     by: str
     effects: tuple[Effect, ...]
@@ -54,20 +60,3 @@ class OperatingPolicy:
         cohort = cohort_name({self.by: attributes[self.by]}) if self.by in attributes else ALL
         mine = (effect for effect in self.effects if (effect.finding, effect.cohort) == (finding, cohort))
         return next((effect for effect in mine if effect.changes), None)
-
-    def as_document(self) -> dict[str, Any]:
-        """As JSON takes it."""
-        return asdict(self)
-
-
-def policy_from(document: Mapping[str, Any]) -> OperatingPolicy:
-    """The inverse of `OperatingPolicy.as_document`; of rates without a note nobody knows more than "among verified"."""
-    effects = []
-    for effect in document["effects"]:
-        rates = {name: _rates_from(effect[name]) for name in ("before", "after")}
-        effects.append(Effect(**{"note": AMONG_VERIFIED, **effect, **rates}))
-    return OperatingPolicy(by=document["by"], effects=tuple(effects))
-
-
-def _rates_from(document: Mapping[str, Any]) -> Rates:
-    return Rates(**{name: tuple(value) if value else None for name, value in document.items()})

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
-from core.statistics import bins_sorted, wilson
+from core.statistics.calibration import bins_sorted
+from core.statistics.proportions import wilson
 from core.wording import with_interval
 from fairness.audit.nouns import Audit, Provenance
 from fairness.audit.run import Request, run_audit

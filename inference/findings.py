@@ -1,4 +1,4 @@
-"""From probabilities to findings: coded observations held against the model's operating points."""
+"""From probabilities to findings: coded observations with the model's operating points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Which model takes this study, and if none does, why not.
+"""Which models take this study, on which inputs, and for what none takes, why not.
+
+Each image that a model takes is an input of its own; a model of volumes reads a whole series (inference.volumes). Where
+several live models take the same input, one reads it, and of the others those for which a person signed that they read
+it too.
 
 Two kinds of no. REFUSED: not for us (a hip, a CT). NOT_ANALYSED: ours, but these images do not allow it (a lateral
 chest, a child); the report then says "could not analyse, because".
@@ -10,49 +14,144 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from core.domain.input import ModelInput
 from core.domain.report import ReportStatus
 from core.domain.study import Instance, Study
 from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
+from inference.volumes import volume_of
 from models.package.format import Accepts, ModelPackage
 
 _SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
+_LATERALS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
+_FOR_PROCESSING = "FOR PROCESSING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
-    """The model that reads a study, and the image it reads."""
+    """A model, and an input that it reads."""
 
     package: ModelPackage
-    instance: Instance
+    what: ModelInput
     limitations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Declined:
-    """Why no model reads a study; `instance` is the image that came closest, which a report can refer to."""
+    """Why a model does not read these images; `instances` are empty when there is no image, or no model."""
 
     status: ReportStatus
     reason: str
-    instance: Instance | None = None
+    instances: tuple[Instance, ...] = ()
     package: ModelPackage | None = None
 
 
-def select(study: Study, packages: Sequence[ModelPackage]) -> Choice | Declined:
-    """The best image for the first model that takes one, else the most telling reason why none does."""
-    images = [instance for series in study.series for instance in series.instances]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The choices, the preferred one first, and what no model takes."""
+
+    choices: tuple[Choice, ...]
+    declined: tuple[Declined, ...]
+
+    @property
+    def most_telling(self) -> Declined:
+        """What came closest to being analysed; nothing at all means that no image arrived."""
+        ranked = sorted(self.declined, key=lambda declined: declined.status is ReportStatus.REFUSED)
+        return ranked[0] if ranked else Declined(status=ReportStatus.REFUSED, reason=NOTHING)
+
+    @property
+    def not_read(self) -> dict[str, int]:
+        """By reason, how many images no model reads."""
+        read = {uid for choice in self.choices for uid in choice.what.sop_instance_uids}
+        counts: dict[str, int] = {}
+        seen: set[str] = set()
+        for declined in sorted(self.declined, key=lambda declined: declined.status is ReportStatus.REFUSED):
+            for instance in declined.instances:
+                if instance.sop_instance_uid not in read | seen:
+                    seen.add(instance.sop_instance_uid)
+                    counts[declined.reason] = counts.get(declined.reason, 0) + 1
+        return counts
+
+
+NOTHING = "no model is installed that takes any image of this study"
+
+
+def select(study: Study, packages: Sequence[ModelPackage]) -> Selection:
+    """Each input of the study with each model that reads it, in the order of `packages` and of their preferences."""
+    choices: list[Choice] = []
     declined: list[Declined] = []
     for package in packages:
-        fitting = []
-        for image in images:
-            no = _why_not(image, package)
-            if no is None:
-                fitting.append(image)
+        for found in _inputs(study, package):
+            if isinstance(found, Declined):
+                declined.append(found)
             else:
-                declined.append(no)
-        if fitting:
-            image = min(fitting, key=_preference)
-            return Choice(package=package, instance=image, limitations=tuple(_limitations(study, image)))
-    return _most_telling(declined)
+                limitations = tuple(_limitations(found.instances[0], package.accepts))
+                choices.append(Choice(package=package, what=found, limitations=limitations))
+    return Selection(choices=tuple(_only_signed(choices)), declined=tuple(declined))
+
+
+def takes_the_same(one: Accepts, other: Accepts) -> bool:
+    """Whether there can be an image that both take, so that only one of them reads it without a signature."""
+    return bool(
+        one.modalities & other.modalities
+        and set(one.body_parts) & set(other.body_parts)
+        and set(one.views) & set(other.views)
+    )
+
+
+def _only_signed(choices: Sequence[Choice]) -> Iterator[Choice]:
+    """Of the models that take the same images the first reads, and those that a person signed as second readers."""
+    taken: dict[str, str] = {}
+    for choice in choices:
+        if not choice.package.is_second_reader:
+            for uid in choice.what.sop_instance_uids:
+                taken.setdefault(uid, choice.package.model.device_uid)
+    for choice in sorted(choices, key=lambda choice: choice.package.is_second_reader):
+        first = {taken.get(uid) for uid in choice.what.sop_instance_uids}
+        if choice.package.is_second_reader or first == {choice.package.model.device_uid}:
+            yield choice
+
+
+def _inputs(study: Study, package: ModelPackage) -> Iterator[ModelInput | Declined]:
+    """The inputs of one model, the preferred one first, then what it does not take."""
+    if package.reads.is_volume:
+        for series in study.series:
+            yield from _volumes(series.instances, package)
+        return
+    fitting, declined = _sorted_out(study.instances, package)
+    fitting.sort(key=lambda image: _preference(image, package.accepts))
+    twins = {image.sop_instance_uid for image in fitting if _is_shown_too(image, fitting)}
+    for image in fitting:
+        if image.sop_instance_uid in twins:
+            reason = "the same image made for presentation is read"
+            yield Declined(status=ReportStatus.NOT_ANALYSED, reason=reason, instances=(image,), package=package)
+        else:
+            yield ModelInput.of(image, package.reads.prepared_as)
+    yield from declined
+
+
+def _volumes(instances: Sequence[Instance], package: ModelPackage) -> Iterator[ModelInput | Declined]:
+    """The series as one input, or why it is none."""
+    fitting, declined = _sorted_out(instances, package)
+    if fitting:
+        found = volume_of(fitting, package.reads)
+        if isinstance(found, ModelInput):
+            yield found
+        else:
+            status = ReportStatus.NOT_ANALYSED
+            yield Declined(status=status, reason=found, instances=tuple(fitting), package=package)
+    yield from declined
+
+
+def _sorted_out(instances: Iterable[Instance], package: ModelPackage) -> tuple[list[Instance], list[Declined]]:
+    """The images that a model takes, and why it does not take the others."""
+    fitting, declined = [], []
+    for image in instances:
+        no = _why_not(image, package)
+        if no is None:
+            fitting.append(image)
+        else:
+            declined.append(no)
+    return fitting, declined
 
 
 def _why_not(image: Instance, package: ModelPackage) -> Declined | None:
@@ -62,7 +161,7 @@ def _why_not(image: Instance, package: ModelPackage) -> Declined | None:
         reason, status = _not_analysable(image, package.accepts), ReportStatus.NOT_ANALYSED
     if reason is None:
         return None
-    return Declined(status=status, reason=reason, instance=image, package=package)
+    return Declined(status=status, reason=reason, instances=(image,), package=package)
 
 
 def _not_for_us(image: Instance, accepts: Accepts) -> str | None:
@@ -82,7 +181,7 @@ def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
     view, photometric = image.view_position.upper(), image.photometric_interpretation
     if view not in accepts.views:
         return f"the view {term(view, VIEWS)} is outside the model's intended use"
-    if not view and (reason := _looks_lateral(image)):
+    if not view and not _LATERALS & set(accepts.views) and (reason := _looks_lateral(image)):
         return reason
     if photometric not in accepts.photometric_interpretations:
         return f"the photometric interpretation {term(photometric, PHOTOMETRIC_INTERPRETATIONS)} is not accepted"
@@ -111,28 +210,34 @@ def _outside_age(age: float | None, accepts: Accepts) -> str | None:
     return None
 
 
-def _preference(image: Instance) -> tuple[int, bool, str]:
-    """PA, then another stated view, then none; for presentation before for processing; the UID settles the rest."""
-    view = image.view_position.upper()
-    rank = 0 if view == "PA" else 1 if view else 2
-    return (rank, image.presentation_intent_type == "FOR PROCESSING", image.sop_instance_uid)
+def _preference(image: Instance, accepts: Accepts) -> tuple[int, bool, str]:
+    """The views in the package's order; for presentation before for processing; the UID settles the rest."""
+    return (
+        accepts.views.index(image.view_position.upper()),
+        image.presentation_intent_type == _FOR_PROCESSING,
+        image.sop_instance_uid,
+    )
 
 
-def _limitations(study: Study, image: Instance) -> Iterator[str]:
-    if not study.patient.patient_id:
-        yield "PatientID is empty: this study is not linked with any other"
+def _is_shown_too(image: Instance, fitting: Iterable[Instance]) -> bool:
+    """Whether this is an image for processing whose twin for presentation (PS3.3 C.8.11.1.1.1) is there."""
+    if image.presentation_intent_type != _FOR_PROCESSING or image.acquired_at is None:
+        return False
+    same = ("acquired_at", "view_position", "image_laterality", "rows", "columns")
+    return any(
+        other.presentation_intent_type == "FOR PRESENTATION"
+        and all(getattr(other, name) == getattr(image, name) for name in same)
+        for other in fitting
+    )
+
+
+def _limitations(image: Instance, accepts: Accepts) -> Iterator[str]:
     if not image.body_part_examined:
-        yield f"The body part is not given: taken for a chest because the modality is {image.modality}"
-    if not image.view_position:
-        yield "The view is not given: PA and AP images have different error rates"
+        part = accepts.body_parts[0].lower() if accepts.body_parts else "what the model reads"
+        yield f"The body part is not given: taken for {part} because the modality is {image.modality}"
+    stated = [view for view in accepts.views if view]
+    if not image.view_position and stated:
+        yield f"The view is not given: {' and '.join(stated)} images have different error rates"
     if image.patient_age_years is None:
         yield "The patient's age is not known"
-    yield from image.flags
-
-
-def _most_telling(declined: Iterable[Declined]) -> Declined:
-    """What came closest to being analysed; nothing at all means that no image arrived."""
-    ranked = sorted(declined, key=lambda d: d.status is ReportStatus.REFUSED)
-    if not ranked:
-        return Declined(status=ReportStatus.REFUSED, reason="no model is installed that takes any image of this study")
-    return ranked[0]
+    yield from image.header_flags

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import UNDEFINED, Estimate, bootstrap, wilson
+from core.statistics.estimate import UNDEFINED, Estimate
+from core.statistics.proportions import wilson
+from core.statistics.resampling import bootstrap
 
 _CLOSEST = 1e-6
 FEWEST = 2  # studies, below which nothing has an interval
@@ -22,7 +24,7 @@ FEWEST = 2  # studies, below which nothing has an interval
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One study as both versions read one finding; probabilities 0..1. `truth` is None where nobody said."""
+    """One study as both versions read one finding; probabilities 0..1. `truth` is None where it is not known."""
 
     patient: str
     live: float

@@ -1,4 +1,4 @@
-"""Evaluates scores and maps against what is known of held-out patients, overall and within cohorts.
+"""Evaluates scores against what is known of held-out patients, overall and within cohorts.
 
 Primary figures are those on adult patients' images of at least 512 px: smaller ones are easier or harder for reasons
 that have nothing to do with a hospital's images. For any abnormality and lung opacity only radiologists' words count.
@@ -7,34 +7,33 @@ Nothing here knows where scores and maps came from: the shipped ONNX file, a net
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 
-from core.statistics import (
-    Estimate,
-    auroc,
-    average_precision,
+from core.documents.model import Nothing
+from core.statistics.calibration import (
+    BINS,
     bins_sorted,
-    bootstrap,
     calibration_error,
     calibration_error_if_perfect,
     debiased_calibration_error,
-    wilson,
 )
-from models.examples import Example, box_mask
+from core.statistics.estimate import Estimate, Rounded
+from core.statistics.proportions import wilson
+from core.statistics.ranking import auroc, average_precision
+from core.statistics.resampling import bootstrap
+from models.documents.evaluation import AtThreshold, FindingCurves, FindingFigures, Points, ReliabilityBin
+from models.documents.training import Discrimination
+from models.examples import Example
 
 ADULT_YEARS = 18
 PRIMARY_ROWS = 512
 AGE_BANDS = ((18, 39), (40, 59), (60, 79), (80, 200))
 RADIOLOGISTS_ONLY = frozenset({"any_abnormality", "lung_opacity"})
-_GRID = 128  # maps and boxes are compared on a grid of this many rows and columns
 _POINTS = 60  # of a curve: more than a page can show
-_RELIABILITY_BINS = 10
 
 Mask = NDArray[np.bool_]
 Probabilities = NDArray[np.float64]
@@ -87,8 +86,8 @@ def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = Fal
 def is_labelled(scored: Scored, finding: str) -> bool:
     """Whether there are images with and images without the finding among those that the primary figures are about."""
     truths, known = truths_of(scored.examples, finding)
-    told = truths[known & scored.primary]
-    return bool(told.any() and not told.all())
+    labels = truths[known & scored.primary]
+    return bool(labels.any() and not labels.all())
 
 
 def cohorts(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
@@ -109,94 +108,92 @@ def sources(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
         yield name, names == name
 
 
-def evaluate(scored: Scored, finding: str, probabilities: NDArray[np.float64], threshold: float) -> dict[str, Any]:
+def evaluate(scored: Scored, finding: str, probabilities: Probabilities, threshold: float) -> FindingFigures:
     """Every figure of one finding on (test) patients, as it goes into `evaluation.json`.
 
     `probabilities`: calibrated, shape (examples,), 0..1; `threshold`: the operating point's.
     """
 
-    def both(members: Mask) -> dict[str, Any]:
-        return {
-            **discrimination(scored, finding, members),
-            **at_threshold(scored, finding, members, probabilities, threshold),
-        }
+    def both(members: Mask) -> AtThreshold:
+        sensitivity, specificity = rates_at_threshold(scored, finding, members, probabilities, threshold)
+        found = discrimination(scored, finding, members)
+        return AtThreshold(**dict(found), sensitivity=sensitivity, specificity=specificity)
 
     primary = scored.primary
-    return {
-        "expected_calibration_error": calibration(scored, finding, primary, probabilities),
-        "calibration_error_debiased": debiased_calibration(scored, finding, primary, probabilities),
-        "calibration_error_if_perfect": perfect_calibration(scored, finding, primary, probabilities),
-        "test_512": {name: both(primary & members) for name, members in cohorts(scored.examples)},
-        "by_source": {name: both(members) for name, members in sources(scored.examples)},
-        "text_mined_too": discrimination(scored, finding, primary, text_too=True),
-        "curves": curves(scored, finding, primary, probabilities),
-    }
+    return FindingFigures(
+        expected_calibration_error=calibration(scored, finding, primary, probabilities),
+        calibration_error_debiased=debiased_calibration(scored, finding, primary, probabilities),
+        calibration_error_if_perfect=perfect_calibration(scored, finding, primary, probabilities),
+        test_512={name: both(primary & members) for name, members in cohorts(scored.examples)},
+        by_source={name: both(members) for name, members in sources(scored.examples)},
+        text_mined_too=discrimination(scored, finding, primary, text_too=True),
+        curves=curves(scored, finding, primary, probabilities),
+    )
 
 
-def curves(scored: Scored, finding: str, members: Mask, probabilities: NDArray[np.float64]) -> dict[str, Any]:
+def curves(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> FindingCurves | Nothing:
     """ROC, precision-recall and reliability of one finding, each at most 60 points, all axes 0..1."""
     truths, known = truths_of(scored.examples, finding)
     rows = known & members
     truth, said = truths[rows], probabilities[rows]
     if not truth.any() or truth.all():
-        return {}
+        return Nothing()
     hits = truth[np.argsort(-said, kind="stable")]
     true, false = np.cumsum(hits), np.cumsum(~hits)
     ends = np.unique(np.linspace(0, len(hits) - 1, _POINTS - 1).round().astype(int))
     recall, fallout = true[ends] / true[-1], false[ends] / false[-1]
-    return {
-        "roc": [[0.0, 0.0], *_pairs(fallout, recall)],
-        "precision_recall": _pairs(recall, true[ends] / (ends + 1)),
-        "reliability": _reliability(truth, said),
-    }
+    return FindingCurves(
+        roc=((0.0, 0.0), *_pairs(fallout, recall)),
+        precision_recall=_pairs(recall, true[ends] / (ends + 1)),
+        reliability=tuple(_reliability(truth, said)),
+    )
 
 
-def _pairs(first: NDArray[np.float64], second: NDArray[np.float64]) -> list[list[float]]:
-    pairs: list[list[float]] = np.column_stack([first, second]).round(4).tolist()
-    return pairs
+def _pairs(first: NDArray[np.float64], second: NDArray[np.float64]) -> Points:
+    return tuple((float(x), float(y)) for x, y in np.column_stack([first, second]).round(4))
 
 
-def _reliability(truths: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
+def _reliability(truths: NDArray[np.bool_], probabilities: NDArray[np.float64]) -> Iterator[ReliabilityBin]:
     """Bins of equal numbers of images: what was predicted, what was seen."""
     order = np.argsort(probabilities, kind="stable")
-    points = []
-    for part in np.array_split(order, _RELIABILITY_BINS):
+    for part in np.array_split(order, BINS):
         if len(part):
             seen = wilson(int(truths[part].sum()), len(part))
-            predicted = round(float(probabilities[part].mean()), 4)
-            value, low, high = seen.as_list()
-            points.append({"predicted": predicted, "observed": value, "low": low, "high": high, "n": len(part)})
-    return points
+            yield ReliabilityBin(
+                predicted=round(float(probabilities[part].mean()), 4),
+                observed=round(seen.value, 4),
+                low=round(seen.low, 4),
+                high=round(seen.high, 4),
+                n=len(part),
+            )
 
 
-def discrimination(scored: Scored, finding: str, members: Mask, *, text_too: bool = False) -> dict[str, Any]:
+def discrimination(scored: Scored, finding: str, members: Mask, *, text_too: bool = False) -> Discrimination:
     """AUROC and average precision of one finding among `members`."""
     truths, known = truths_of(scored.examples, finding, text_too=text_too)
     rows = known & members
-    area = auroc(truths[rows], scored.column(finding)[rows])
-    return {
-        "positives": int(truths[rows].sum()),
-        "negatives": int((~truths[rows]).sum()),
-        "auroc": area.as_list(),
-        "average_precision": round(average_precision(truths[rows], scored.column(finding)[rows]), 4)
-        if truths[rows].any()
-        else None,
-    }
+    truth, scores = truths[rows], scored.column(finding)[rows]
+    return Discrimination(
+        positives=int(truth.sum()),
+        negatives=int((~truth).sum()),
+        auroc=auroc(truth, scores).rounded(),
+        average_precision=round(average_precision(truth, scores), 4) if truth.any() else None,
+    )
 
 
-def at_threshold(
-    scored: Scored, finding: str, members: Mask, probabilities: NDArray[np.float64], threshold: float
-) -> dict[str, Any]:
+def rates_at_threshold(
+    scored: Scored, finding: str, members: Mask, probabilities: Probabilities, threshold: float
+) -> tuple[Rounded, Rounded]:
     """Sensitivity and specificity at the operating point among `members`, with Wilson intervals."""
     truths, known = truths_of(scored.examples, finding)
     positive, negative = known & members & truths, known & members & ~truths
     called = probabilities >= threshold
     hits = wilson(int(called[positive].sum()), int(positive.sum()))
     passes = wilson(int((~called)[negative].sum()), int(negative.sum()))
-    return {"sensitivity": hits.as_list(), "specificity": passes.as_list()}
+    return hits.rounded(), passes.rounded()
 
 
-def calibration(scored: Scored, finding: str, members: Mask, probabilities: NDArray[np.float64]) -> list[float | None]:
+def calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> Rounded:
     """Expected calibration error among `members`, with an interval by bootstrap over patients."""
     truths, known = truths_of(scored.examples, finding)
     rows = np.flatnonzero(known & members)
@@ -205,7 +202,7 @@ def calibration(scored: Scored, finding: str, members: Mask, probabilities: NDAr
     def error(drawn: NDArray[np.intp]) -> float:
         return calibration_error(truths[rows[drawn]], probabilities[rows[drawn]])
 
-    return bootstrap(patients, error).as_list()
+    return bootstrap(patients, error).rounded()
 
 
 def debiased_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> float:
@@ -216,74 +213,8 @@ def debiased_calibration(scored: Scored, finding: str, members: Mask, probabilit
     return round(debiased_calibration_error(bins_sorted(truths[rows][order], probabilities[rows][order])), 4)
 
 
-def perfect_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> list[float]:
+def perfect_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> Rounded:
     """What a perfectly calibrated model would show on as many images: mean and the middle 95 % of the draws."""
     _, known = truths_of(scored.examples, finding)
     errors = calibration_error_if_perfect(probabilities[known & members])
-    return [round(float(value), 4) for value in (errors.mean(), *np.percentile(errors, [2.5, 97.5]))]
-
-
-def localisation(scored: Scored, finding: str, members: Mask) -> dict[str, Any]:
-    """Pointing game, average precision and IoU of the map against readers' boxes, and what chance would give.
-
-    Chance in the pointing game is the share of the image that the boxes cover; the mask for IoU is where the map is
-    above half its range.
-    """
-    rows = _boxed(scored, finding, members)
-    if not rows:
-        return {"images": 0}
-    figures = _per_image(scored, finding, rows)
-    patients = np.array([scored.examples[i].patient for i in rows])
-    ratio = bootstrap(
-        patients, lambda drawn: float(figures["pointing"][drawn].mean() / figures["chance"][drawn].mean())
-    )
-    means = {name: _mean(patients, values).as_list() for name, values in figures.items()}
-    return {"images": len(rows), **means, "times_chance": ratio.as_list(2)}
-
-
-def localisation_gain(scored: Scored, other: Scored, finding: str, members: Mask) -> dict[str, Any]:
-    """How much better the maps of `scored` point than those of `other` on the same images, paired, with intervals."""
-    rows = _boxed(scored, finding, members)
-    place = {example.name: index for index, example in enumerate(other.examples)}
-    ours = _per_image(scored, finding, rows)
-    theirs = _per_image(other, finding, [place[scored.examples[i].name] for i in rows])
-    patients = np.array([scored.examples[i].patient for i in rows])
-    names = ("pointing", "average_precision", "iou")
-    return {"images": len(rows)} | {name: _mean(patients, ours[name] - theirs[name]).as_list() for name in names}
-
-
-def _boxed(scored: Scored, finding: str, members: Mask) -> list[int]:
-    boxed = [any(box.finding == finding for box in example.boxes) for example in scored.examples]
-    rows: list[int] = np.flatnonzero(members & np.array(boxed)).tolist()
-    return rows
-
-
-def _per_image(scored: Scored, finding: str, rows: Sequence[int]) -> dict[str, NDArray[np.float64]]:
-    column, centre = scored.findings.index(finding), _centred_gaussian()
-    pairs = [(_enlarged(scored.maps[i, column]), box_mask(scored.examples[i].boxes, finding, _GRID) > 0) for i in rows]
-    return {
-        "pointing": np.array([float(inside.flat[int(map_.argmax())]) for map_, inside in pairs]),
-        "chance": np.array([float(inside.mean()) for _, inside in pairs]),
-        "average_precision": np.array([average_precision(inside.ravel(), map_.ravel()) for map_, inside in pairs]),
-        "iou": np.array([_iou(map_ > (map_.max() + map_.min()) / 2, inside) for map_, inside in pairs]),
-        "pointing_centre": np.array([float(inside.flat[int(centre.argmax())]) for _, inside in pairs]),
-    }
-
-
-def _mean(patients: NDArray[np.str_], values: NDArray[np.float64]) -> Estimate:
-    figure: Callable[[NDArray[np.intp]], float] = lambda drawn: float(values[drawn].mean())  # noqa: E731
-    return bootstrap(patients, figure)
-
-
-def _iou(mask: Mask, inside: Mask) -> float:
-    return float((mask & inside).sum() / max(1, (mask | inside).sum()))
-
-
-def _enlarged(map_: NDArray[np.float32]) -> NDArray[np.float32]:
-    image = PillowImage.fromarray(map_).resize((_GRID, _GRID), PillowImage.Resampling.BILINEAR)
-    return np.asarray(image, np.float32)
-
-
-def _centred_gaussian() -> NDArray[np.float64]:
-    axis = np.linspace(-1, 1, _GRID)
-    return np.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2))
+    return Estimate(float(errors.mean()), *np.percentile(errors, [2.5, 97.5])).rounded()

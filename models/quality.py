@@ -11,10 +11,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
+from pydantic import model_validator
 
+from core.documents.model import KNOWN_KEYS_ONLY, KeepsUnknownKeys, Number, absent
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
 from models.external_data import refuse_external_data
@@ -26,9 +28,11 @@ QUALITY_WEIGHTS = Path("models/quality.onnx")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One thing that may be wrong: refused when its score (a probability, or a distance whose usual value is 1) is
-    above `threshold`. `reason`: what is said then, as it stands after "because". Of several faults the one of higher
+    above `threshold`. `reason`: what is said then, to follow "because". Of several faults the one of higher
     `precedence` is named: that an image is blank says more than that it is no chest, and that more than a distance.
     """
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     name: str
     kind: Literal["probability", "distance"]
@@ -41,6 +45,32 @@ class Fault:
         if self.kind == "distance":
             return self.precedence, score / self.threshold
         return self.precedence, _logit(score) - _logit(self.threshold)
+
+
+class QualityInput(KeepsUnknownKeys):
+    """The input of the check's graph."""
+
+    name: str
+    range: tuple[Number, Number] | None = absent()
+    network_size: int | None = absent()  # pixels
+
+
+class QualitySection(KeepsUnknownKeys):
+    """The section "quality" of candor.json; `faults` in the order of the graph's scores."""
+
+    sha256: str
+    input: QualityInput
+    output: str
+    faults: tuple[Fault, ...]
+
+    @model_validator(mode="after")
+    def _refuse_thresholds_that_cannot_be_compared(self) -> Self:
+        for fault in self.faults:
+            if not math.isfinite(fault.threshold):
+                raise ValueError(f"the threshold of {fault.name} must be a finite number")
+            if fault.kind == "distance" and fault.threshold <= 0:  # a distance is said as a multiple of it
+                raise ValueError(f"the threshold of {fault.name} must be above 0, because it is a distance")
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +104,7 @@ class QualityModel:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
-        weights = _verified(check.weights, check.sha256)
+        weights = _read_verified(check.weights, check.sha256)
         refuse_external_data(weights, check.weights.name)
         try:
             session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
@@ -93,42 +123,35 @@ class QualityModel:
         return {fault.name: float(score) for fault, score in zip(self.check.faults, scores[0], strict=True)}
 
 
-def load_quality_check(folder: Path, description: dict[str, Any]) -> QualityCheck | None:
+def load_quality_check(folder: Path, section: QualitySection | None) -> QualityCheck | None:
     """The check of the package in `folder`, verified, or None where it has none.
 
     Raises IntegrityError when there is a graph that candor.json does not vouch for.
     """
-    section, weights = description.get("quality"), folder / QUALITY_WEIGHTS
+    weights = folder / QUALITY_WEIGHTS
     if section is None:
         if weights.exists():
             raise IntegrityError(f"the quality check of {folder.name} is not named in its description")
         return None
-    _verified(weights, section["sha256"])
+    _read_verified(weights, section.sha256)
     return QualityCheck(
         weights=weights,
-        sha256=section["sha256"],
-        input_name=section["input"]["name"],
-        output_name=section["output"],
-        faults=tuple(_fault(fault) for fault in section["faults"]),
+        sha256=section.sha256,
+        input_name=section.input.name,
+        output_name=section.output,
+        faults=section.faults,
     )
 
 
-def _fault(said: dict[str, Any]) -> Fault:
-    fault = Fault(**said)
-    if fault.kind not in {"probability", "distance"} or not math.isfinite(fault.threshold + fault.precedence):
-        raise ValueError(f"fault {fault.name}")
-    if fault.kind == "distance" and fault.threshold <= 0:  # distances are told as multiples of it
-        raise ValueError(f"fault {fault.name}")
-    return fault
-
-
-def _verified(weights: Path, sha256: str) -> bytes:
+def _read_verified(weights: Path, sha256: str) -> bytes:
     try:
         data = weights.read_bytes()
     except OSError as error:
         raise ConfigurationError(f"{weights} cannot be read") from error
     if hashlib.sha256(data).hexdigest() != sha256:
-        raise IntegrityError(f"the quality check beside {weights.parent.parent.name} is not the published one")
+        raise IntegrityError(
+            f"the quality check of {weights.parent.parent.name} is not the one it was published with; install it again"
+        )
     return data
 
 

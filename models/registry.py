@@ -32,7 +32,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A verified package with what it is for; `registration` is None for a shipped one that nobody touched."""
+    """A verified package with what it is for; `registration` is None for a shipped one in its first state."""
 
     package: ModelPackage
     state: ModelState
@@ -64,7 +64,7 @@ class Registry:
 
     @property
     def shadows(self) -> tuple[ModelPackage, ...]:
-        """What runs beside and is never reported."""
+        """What runs as a shadow and is never reported."""
         return self._in(ModelState.SHADOW)
 
     def find(self, name: str, version: str | None = None) -> ModelPackage:
@@ -151,15 +151,21 @@ def _site_entry(folder: Path, record: SignedRegistration, records: Records) -> E
     package = load_registered(folder, registration, records)
     if records.require_signature and not package.signed_by:
         raise IntegrityError(f"{record.title} is not signed by its maker, and require_model_signature is true")
-    return Entry(replace(package, maps_withheld=_withheld(registration)), registration.state, registration)
+    package = replace(package, maps_withheld=_withheld(registration))
+    return _entry(package, registration)
+
+
+def _entry(package: ModelPackage, registration: Registration) -> Entry:
+    signed = replace(package, is_second_reader=bool(registration.second_reader_signed_by))
+    return Entry(signed, registration.state, registration)
 
 
 def _withheld(registration: Registration) -> str | None:
     """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
-    gate = registration.gates.get("explanation", {})
-    if not gate.get("made_here"):
+    gate = registration.gates.get("explanation")
+    if gate is None or not gate.made_here:
         return None
-    return "" if gate["passed"] else f"this model's explanations failed the gate here: {'; '.join(gate['reasons'])}"
+    return "" if gate.passed else f"this model's explanations failed the gate here: {'; '.join(gate.reasons)}"
 
 
 def _is_over(record: SignedRegistration) -> bool:
@@ -181,7 +187,7 @@ def _shipped_entry(
         registration = _authentic(record, records)
         if registration.files != package.files:
             raise IntegrityError(f"{registration.title} is registered with other bytes than Candor ships")
-        return Entry(package, registration.state, registration)
+        return _entry(package, registration)
     return Entry(package, ModelState.RETIRED if package.model.name in live else ModelState.LIVE)
 
 

@@ -60,19 +60,19 @@ class Assembler:
 class Anticipator:
     """Reads images ahead while their studies are still quiet."""
 
-    def __init__(self, store: Store, room: RememberingReader) -> None:
+    def __init__(self, store: Store, reader: RememberingReader) -> None:
         self._studies = store.studies
-        self._room = room
+        self._reader = reader
         self._newest_seen = 0
 
     def tick(self) -> bool:
         """Read what has newly arrived; True when there was work."""
         arriving = self._studies.arriving(after=self._newest_seen)
         for number, instance in arriving:
-            self._room.read_ahead(instance)
+            self._reader.read_ahead(instance)
             self._newest_seen = number
         for _, instance in arriving:
             if self._studies.arriving(after=self._newest_seen):
                 break  # the next images first: how far to trust a map matters less than what it says
-            self._room.measure_ahead(instance)
+            self._reader.measure_ahead(instance)
         return bool(arriving)

@@ -1,6 +1,6 @@
 """Ways out, one class a kind of destination. An association is kept open while there is something to send.
 
-A new kind of destination is a settings class (core.destinations), a carrier here, and one line in `CARRIERS`.
+A new kind of destination is a settings class (core.settings.destinations), a carrier here, and one line in `CARRIERS`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
-from core.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
 from core.domain.delivery import Delivered, Delivery, Outcome
 from core.errors import DiskFull, Unavailable
 from core.files import write_durably
 from core.settings import Settings
+from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
 from dicom_node.commitment import request_commitment
 from dicom_node.network.peers import Destination as Peer
 from dicom_node.network.tls import TlsFiles

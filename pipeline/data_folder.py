@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from core.destinations import DESTINATION_KINDS, TlsSettings
 from core.errors import CandorError, ConfigurationError
 from core.settings import SETTINGS_FILE, Settings, load_settings
+from core.settings.destinations import DESTINATION_KINDS, TlsSettings
 from core.store.keys import SiteKey
 from core.store.store import open_store
 

@@ -12,10 +12,10 @@ from itertools import groupby
 
 import structlog
 
-from core.destinations import AnyDestination
 from core.domain.delivery import Delivered, Delivery, Outcome, RetryLater, SetAside
 from core.errors import IntegrityError, InvalidStudy, Unavailable
 from core.settings import Settings
+from core.settings.destinations import AnyDestination
 from core.store.store import Store
 from pipeline.carriers import Carrier, carrier_for
 
@@ -72,11 +72,11 @@ class DeliveryLoop:
                 if isinstance(outcome, Delivered):
                     taken.append(delivery)
                 elif isinstance(outcome, RetryLater) and not _is_hopeless(delivery, outcome):
-                    self._store.outbox.tried(delivery)
+                    self._store.outbox.count_attempt(delivery)
                     raise Unavailable(f"{self._name} answered {outcome.reason}")
                 else:
                     _log.warning("delivery.refused", destination=self._name, reason=outcome.reason)
-                    self._store.outbox.refused(delivery, outcome.reason)
+                    self._store.outbox.set_aside(delivery, outcome.reason)
         finally:
             if taken:
                 self._record(taken)
@@ -94,7 +94,7 @@ class DeliveryLoop:
         The answer may come before the request returns.
         """
         transaction_uid = self._carrier.new_transaction()
-        self._store.outbox.sent(taken, commitment_transaction_uid=transaction_uid)
+        self._store.outbox.mark_sent(taken, commitment_transaction_uid=transaction_uid)
         _log.info("report.delivered", study=taken[0].study_id, destination=self._name, count=len(taken))
         if transaction_uid is not None:
             self._ask_for_commitment(transaction_uid, taken)
@@ -108,5 +108,5 @@ class DeliveryLoop:
 
     def _pause(self, error: str) -> None:
         self._carrier.rest()
-        pause = self._store.outbox.away(self._name, error, backoff=self._settings.delivery_backoff)
+        pause = self._store.outbox.pause(self._name, error, backoff=self._settings.delivery_backoff)
         _log.warning("destination.away", destination=self._name, error=error, backoff_seconds=pause)

@@ -1,4 +1,4 @@
-"""The registry as this installation has it: the packages on disk held against the records in the database."""
+"""The registry as this installation has it: the packages on disk, checked against the records in the database."""
 
 from __future__ import annotations
 

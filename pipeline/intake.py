@@ -42,7 +42,7 @@ class StoreIntake:
         self._store.intake.close_association(association_id)
 
     def keep(self, received: ReceivedObject) -> str:
-        """Make the object safe; a conflict is quarantined and told to the operator."""
+        """Make the object safe; a conflict is quarantined and logged for the operator."""
         arrival = Arrival(
             instance=received.instance,
             patient=received.patient,
@@ -65,7 +65,7 @@ class StoreIntake:
         return kept.value
 
     def _take_truth(self, verified: VerifiedReport, study: str) -> None:
-        """A person put a name under one of our reports: what it says is ground truth, by somebody who saw the AI."""
+        """A person put a name under one of our reports: what it says is ground truth, by a person who saw the AI."""
         if not any(self._store.intake.is_own_result(uid) for uid in verified.sop_instance_uids):
             return
         reader = pseudonym(self._store.key.pseudonym_key, "reader", " ".join(verified.observer.lower().split()))
@@ -86,13 +86,13 @@ class StoreIntake:
         _log.info("truth.verified_report", study=study, count=self._store.truths.add(answers))
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
-        """Tell the operator and the trail; a foreign error is named by its kind only."""
+        """Write a refusal to log and trail; a foreign error by its class only."""
         reason = str(error) if isinstance(error, CandorError) else type(error).__name__
         _log.warning("instance.refused", calling_ae_title=calling_ae_title, address=address, reason=reason)
         self._store.intake.refuse(calling_ae_title=calling_ae_title, address=address, reason=reason)
 
     def commit_status(self, references: Sequence[Reference]) -> CommitStatus:
-        """What storage commitment may promise: only what lies here, under the class it was sent with."""
+        """What storage commitment may promise: only what is kept here, under the class it was sent with."""
         committed: list[Reference] = []
         failed: list[Failure] = []
         for sop_class_uid, sop_instance_uid in references:
@@ -108,8 +108,8 @@ class StoreIntake:
         self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
     ) -> None:
         """A destination says what it keeps; what it does not keep is sent again."""
-        self._store.outbox.committed(transaction_uid, [uid for _, uid in committed])
-        again = self._store.outbox.not_committed(transaction_uid, [uid for _, uid, _ in failed])
+        self._store.outbox.mark_committed(transaction_uid, [uid for _, uid in committed])
+        again = self._store.outbox.send_again(transaction_uid, [uid for _, uid, _ in failed])
         _log.info("commitment.answered", count=len(committed), instances=again)
 
     def _role(self, received: ReceivedObject) -> InstanceRole:

@@ -10,33 +10,36 @@ returns as DICOM objects and files them in the outbox, from where pipeline.deliv
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
 from core.domain.explanation import Saliency
+from core.domain.input import ModelInput
 from core.domain.model import OperatingPoint, Prediction
-from core.domain.report import CohortMetric, Report, ReportStatus
+from core.domain.report import CohortMetric, Reading, Report, ReportStatus
 from core.domain.study import Study
-from core.errors import InvalidStudy
+from core.errors import CandorError, InvalidStudy, Unavailable
 from explain.gate.result import withheld_reason
 from explain.maps.class_activation import explain
 from inference.findings import to_findings
 from inference.quality import quality_limitations
-from inference.select import Choice, Declined, select
+from inference.select import Choice, Declined, Selection, select
 from models.package.format import ModelPackage
-from pipeline.trust import closed, judged, unmeasured
+from pipeline.trust import say_unmeasured, withhold
+
+NO_PATIENT_ID = "PatientID is empty: this study is not linked with any other"
 
 
 class Reader(Protocol):
-    """What the story needs of the outside: a model's answer for the chosen image, remembered if it ran before."""
+    """What the story needs of the outside: a model's answer for its input, remembered if it ran before."""
 
     def infer(self, choice: Choice) -> Prediction:
-        """The prediction; InvalidStudy when the image cannot be decoded, or has a fault (inference.quality)."""
+        """The prediction. InvalidStudy when the input cannot be decoded, or has a fault (inference.quality);
+        Unavailable when it is to be tried again; CandorError when this reading failed for good.
+        """
 
-    def measured(
-        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as that is known or can be measured now."""
 
 
@@ -67,47 +70,82 @@ def read_study(
     predecessor: Predecessor,
     at: datetime,
 ) -> Report:
-    """Select, infer, explain, report: always a report, also when no model takes the study or an image is broken."""
-    choice = select(study, packages)
-    if isinstance(choice, Declined):
-        return _without_findings(study, choice, predecessor, at)
-    try:
-        prediction = reader.infer(choice)
-    except InvalidStudy as error:
-        declined = Declined(
-            status=ReportStatus.NOT_ANALYSED, reason=str(error), instance=choice.instance, package=choice.package
-        )
-        return _without_findings(study, declined, predecessor, at)
+    """Select, infer, explain, report: always a report, also when no model takes the study or an image is broken.
+
+    Each model reads each of its inputs; a reading that fails is reported as such and stops no other. When all of them
+    failed the error is raised.
+    """
+    selection = select(study, packages)
+    readings, errors = [], []
+    for choice in selection.choices:
+        try:
+            readings.append(_read(study, choice, reader, audits, at))
+        except InvalidStudy as error:
+            readings.append(_unread(choice.package, choice.what, ReportStatus.NOT_ANALYSED, str(error)))
+        except Unavailable:
+            raise
+        except CandorError as error:
+            readings.append(_unread(choice.package, choice.what, ReportStatus.FAILED, str(error)))
+            errors.append(error)
+    if errors and len(errors) == len(readings):
+        raise errors[0]
+    report = _without_reading(study, selection.most_telling, at) if not readings else _of(study, readings, at)
+    return replace(
+        report,
+        limitations=_limitations(study, selection),
+        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
+        predecessor_series_instance_uid=predecessor.series_instance_uid,
+    )
+
+
+def _read(study: Study, choice: Choice, reader: Reader, audits: CohortFigures, at: datetime) -> Reading:
+    """One model on one input."""
+    prediction = reader.infer(choice)
     findings = to_findings(prediction, audits.operating_points(study, choice, at))
-    maps = [explain(prediction, finding.name) for finding in findings if finding.is_positive]
-    saliencies = tuple(saliency for saliency in maps if saliency is not None)
+    positive = [finding.name for finding in findings if finding.is_positive]
+    saliencies = tuple(saliency for name in positive for saliency in explain(prediction, choice.what, name))
     gate = withheld_reason(choice.package)
-    saliencies = closed(saliencies, gate) if gate else judged(reader.measured(choice, prediction, saliencies))
-    return Report(
-        study=study,
-        status=ReportStatus.REPORTED,
-        created_at=at,
+    saliencies = withhold(saliencies if gate else reader.measure(choice, prediction, saliencies), gate)
+    return Reading(
         model=choice.package.model,
+        what=choice.what,
+        status=ReportStatus.REPORTED,
         findings=findings,
         saliencies=saliencies,
         cohorts=audits.for_cohort(study, choice, at),
-        limitations=(*choice.limitations, *quality_limitations(choice.package), *unmeasured(saliencies)),
-        explanation_gate=gate,
-        analysed_sop_instance_uid=choice.instance.sop_instance_uid,
-        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
-        predecessor_series_instance_uid=predecessor.series_instance_uid,
+        limitations=(*choice.limitations, *quality_limitations(choice.package), *say_unmeasured(saliencies)),
+        map_gate=gate,
     )
 
 
-def _without_findings(study: Study, declined: Declined, predecessor: Predecessor, at: datetime) -> Report:
-    ours = declined.status is ReportStatus.NOT_ANALYSED and declined.package is not None
-    return Report(
-        study=study,
-        status=declined.status,
-        created_at=at,
-        reason=declined.reason,
-        model=declined.package.model if ours and declined.package else None,
-        analysed_sop_instance_uid=declined.instance.sop_instance_uid if declined.instance else "",
-        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
-        predecessor_series_instance_uid=predecessor.series_instance_uid,
-    )
+def _unread(package: ModelPackage, what: ModelInput, status: ReportStatus, reason: str) -> Reading:
+    return Reading(model=package.model, what=what, status=status, reason=reason)
+
+
+def _of(study: Study, readings: Sequence[Reading], at: datetime) -> Report:
+    """The report of a study that models read: reported when one of the readings is."""
+    if any(reading.status is ReportStatus.REPORTED for reading in readings):
+        return Report(study=study, status=ReportStatus.REPORTED, created_at=at, readings=tuple(readings))
+    reason = next(reading.reason for reading in readings if reading.status is ReportStatus.NOT_ANALYSED)
+    return Report(study=study, status=ReportStatus.NOT_ANALYSED, created_at=at, reason=reason, readings=tuple(readings))
+
+
+def _without_reading(study: Study, declined: Declined, at: datetime) -> Report:
+    """The report of a study that no model reads: of the images that came closest, where they are ours."""
+    readings: tuple[Reading, ...] = ()
+    if declined.status is ReportStatus.NOT_ANALYSED and declined.package and declined.instances:
+        what = ModelInput.of(declined.instances[0], declined.package.reads.prepared_as)
+        readings = (_unread(declined.package, what, declined.status, declined.reason),)
+    return Report(study=study, status=declined.status, created_at=at, reason=declined.reason, readings=readings)
+
+
+def _limitations(study: Study, selection: Selection) -> tuple[str, ...]:
+    """What a report says of the whole study; nothing where nothing was read."""
+    if not selection.choices:
+        return ()
+    images = len(study.instances)
+    left_out = [
+        f"{count} of {images} images {'was' if count == 1 else 'were'} not read, because {reason}"
+        for reason, count in selection.not_read.items()
+    ]
+    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *left_out)

@@ -1,4 +1,4 @@
-"""What becomes of a map once it is known how far to trust it: shown, or withheld with the reason."""
+"""Which maps are shown once it is known how far to trust them, and which are withheld, with the reason."""
 
 from __future__ import annotations
 
@@ -13,29 +13,24 @@ NULL_MAPS_MEDIAN = 50.0
 NOT_MEASURED = "How far to trust the map was not measured for this study."
 
 
-def closed(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Saliency, ...]:
-    """The maps of a model that did not pass its gate: none is shown."""
+def withhold(saliencies: tuple[Saliency, ...], gate: str) -> tuple[Saliency, ...]:
+    """The maps as they may be shown; `gate`: why the model's maps are withheld, "" when they passed."""
+    return withhold_all(saliencies, gate) if gate else withhold_unfaithful(saliencies)
+
+
+def withhold_all(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Saliency, ...]:
+    """Show none of the maps: their model did not pass its gate."""
     return tuple(replace(saliency, shown=False, withheld_reason=reason) for saliency in saliencies)
 
 
-def trusted(saliencies: tuple[Saliency, ...], gate: str) -> tuple[Saliency, ...]:
-    """The maps as they may be shown; `gate`: why the model's maps are withheld, "" when they passed."""
-    return closed(saliencies, gate) if gate else judged(saliencies)
+def withhold_unfaithful(saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+    """Withhold the maps that their own figures speak against; one without figures is shown."""
+    return tuple(_withhold_unfaithful(saliency) for saliency in saliencies)
 
 
-def judged(saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
-    """The maps, those withheld that their own figures speak against; one without figures is shown."""
-    return tuple(_judged(saliency) for saliency in saliencies)
-
-
-def unmeasured(saliencies: tuple[Saliency, ...]) -> tuple[str, ...]:
-    """The limitation of a report that shows a map without figures."""
+def say_unmeasured(saliencies: tuple[Saliency, ...]) -> tuple[str, ...]:
+    """Say, as a limitation, that a map is shown without figures."""
     return (NOT_MEASURED,) if any(s.shown and s.faithfulness is None for s in saliencies) else ()
-
-
-def _judged(saliency: Saliency) -> Saliency:
-    reason = distrust(saliency.faithfulness) if saliency.shown and saliency.faithfulness else ""
-    return replace(saliency, shown=False, withheld_reason=reason) if reason else saliency
 
 
 def distrust(measured: Faithfulness) -> str:
@@ -46,3 +41,8 @@ def distrust(measured: Faithfulness) -> str:
     if measured.stability < LOWEST_STABILITY:
         return f"small changes of the image move it (stability {measured.stability:.2f}, at least {LOWEST_STABILITY})"
     return ""
+
+
+def _withhold_unfaithful(saliency: Saliency) -> Saliency:
+    reason = distrust(saliency.faithfulness) if saliency.shown and saliency.faithfulness else ""
+    return replace(saliency, shown=False, withheld_reason=reason) if reason else saliency

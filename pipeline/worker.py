@@ -21,10 +21,10 @@ from pipeline.assemble import Anticipator, Assembler
 from pipeline.deliver import DeliveryLoop
 from pipeline.installed_models import site_registry
 from pipeline.loops import Loop
-from pipeline.reading.children import Runner, ShadowRunner
 from pipeline.reading.explain_child import ExplainChild
 from pipeline.reading.explain_jobs import ExplainJobs
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels, ShadowModels
 from pipeline.reading.shadow import Shadow, ShadowLoop, since_of
 from pipeline.reading.turns import Turns
 from pipeline.watch.daily import Watch
@@ -55,8 +55,8 @@ class Worker:
             exit_stack.callback(store.close)
             store.objects.sweep()
             registry = self._registry(store)
-            room = self._open_room(store, registry, exit_stack)
-            loops = [*self._loops(store, room, exit_stack), *self._shadow_loops(store, registry, exit_stack)]
+            reader = self._open_reader(store, registry, exit_stack)
+            loops = [*self._loops(store, reader, exit_stack), *self._shadow_loops(store, registry, exit_stack)]
             for loop in loops:
                 loop.start()
                 exit_stack.callback(loop.stop)
@@ -75,28 +75,27 @@ class Worker:
             _log.error("model.refused", model=model, reason=str(refused.reason))
         return registry
 
-    def _open_room(self, store: Store, registry: Registry, exit_stack: ExitStack) -> RememberingReader:
-        runner = Runner(registry.packages, threads=self._settings.model_threads)
-        exit_stack.callback(runner.close)
-        providers = runner.warm_up()
-        ready = _ready(registry.packages, providers)
-        return RememberingReader(store, ready, runner, Turns(self._settings.reading_threads), self._settings)
+    def _open_reader(self, store: Store, registry: Registry, exit_stack: ExitStack) -> RememberingReader:
+        models = LocalModels(registry.packages, store.objects, threads=self._settings.model_threads)
+        exit_stack.callback(models.close)
+        ready = _ready(registry.packages, models.warm_up())
+        return RememberingReader(store, ready, models, Turns(self._settings.reading_threads), self._settings)
 
     def _shadow_loops(self, store: Store, registry: Registry, exit_stack: ExitStack) -> list[Loop]:
         """None without shadow versions: their child is not even started then."""
         if not registry.shadows:
             return []
-        child = ShadowRunner(registry.shadows)
-        exit_stack.callback(child.close)
-        ready = {package.model.device_uid for package in _ready(registry.shadows, child.warm_up())}
+        models = ShadowModels(registry.shadows, store.objects)
+        exit_stack.callback(models.close)
+        ready = {package.model.device_uid for package in _ready(registry.shadows, models.warm_up())}
         shadows = [
             Shadow(entry.package, since_of(entry.registration.state_changed_at))
             for entry in registry.entries
             if entry.registration is not None and entry.package.model.device_uid in ready
         ]
-        return [Loop("shadow", ShadowLoop(store, shadows, child).tick, rest_seconds=0.5)]
+        return [Loop("shadow", ShadowLoop(store, shadows, models).tick, rest_seconds=0.5)]
 
-    def _loops(self, store: Store, room: RememberingReader, exit_stack: ExitStack) -> list[Loop]:
+    def _loops(self, store: Store, reader: RememberingReader, exit_stack: ExitStack) -> list[Loop]:
         deliveries = [
             Loop(
                 f"deliver-{destination.name}",
@@ -110,24 +109,24 @@ class Worker:
             for loop in deliveries:
                 loop.nudge()
 
-        workflow = StudyWorkflow(store, room, self._settings, nudge_deliveries)
+        workflow = StudyWorkflow(store, reader, self._settings, nudge_deliveries)
         exit_stack.enter_context(_workflow_engine(self._settings, store, self._name))
-        self._explanations = self._open_opinions(store, room, nudge_deliveries, exit_stack)
+        self._explanations = self._open_explanations(store, reader, nudge_deliveries, exit_stack)
         return [
             Loop("explanations", self._explanations.tick, rest_seconds=1.0),
             Loop("assemble", Assembler(store, self._settings, workflow.start).tick, rest_seconds=0.1),
-            Loop("read-ahead", Anticipator(store, room).tick, rest_seconds=0.1),
+            Loop("read-ahead", Anticipator(store, reader).tick, rest_seconds=0.1),
             Loop("watch", Watch(store, self._settings, self._name, now=store.now).tick, rest_seconds=30.0),
             *deliveries,
         ]
 
-    def _open_opinions(
-        self, store: Store, room: RememberingReader, on_filed: Callable[[], None], exit_stack: ExitStack
+    def _open_explanations(
+        self, store: Store, reader: RememberingReader, on_filed: Callable[[], None], exit_stack: ExitStack
     ) -> ExplainJobs:
         store.explanations.interrupt(self._name)
-        runner = ExplainChild(room.packages, threads=self._settings.model_threads)
+        runner = ExplainChild(reader.packages, store.objects, threads=self._settings.model_threads)
         exit_stack.callback(runner.close)
-        return ExplainJobs(store, self._settings, room, runner, holder=self._name, on_filed=on_filed)
+        return ExplainJobs(store, self._settings, reader, runner, holder=self._name, on_filed=on_filed)
 
 
 def _ready(packages: Sequence[ModelPackage], providers: dict[str, tuple[str, str]]) -> list[ModelPackage]:

@@ -18,7 +18,6 @@ from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 from dbos import error as dbos_error
 
 from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
-from core.domain.study import Instance, Study
 from core.errors import CandorError, RunnerDied, Unavailable, answer_for
 from core.settings import Settings
 from core.store.store import Store
@@ -28,10 +27,10 @@ from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
 from pipeline.loops import describe
 from pipeline.reading.reader import RememberingReader
-from pipeline.results_json import document
+from pipeline.results_json import NotMadeEntry, StudyEntry
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits
-from pipeline.watch.facts import failed_reading, reading_of
+from pipeline.watch.facts import failed_reading, records_of
 
 _log = structlog.get_logger()
 _REPORT = frozenset({ObjectKind.SR})
@@ -51,12 +50,14 @@ POSTPONED = "postponed"
 class StudyWorkflow(DBOSConfiguredInstance):
     """Reads one revision of one study, once."""
 
-    def __init__(self, store: Store, room: RememberingReader, settings: Settings, on_filed: Callable[[], None]) -> None:
+    def __init__(
+        self, store: Store, reader: RememberingReader, settings: Settings, on_filed: Callable[[], None]
+    ) -> None:
         self._store = store
-        self._room = room
+        self._reader = reader
         self._settings = settings
         self._on_filed = on_filed
-        self._turns = room.turns
+        self._turns = reader.turns
         self._audits = Audits(store, settings)
         super().__init__(config_name="candor")
 
@@ -101,10 +102,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _own_errors_only("report"):
             filed = self._store.reports.find(this)
             if filed is None:
-                report = self._read(
-                    this, self._room, self._room.packages, at=datetime.fromtimestamp(self._store.now(), UTC)
-                )
-                filed = self._filed(this, report, self._encode(report, _REPORT))
+                at = datetime.fromtimestamp(self._store.now(), UTC)
+                report = self._read(this, self._reader, self._reader.packages, at=at)
+                filed = self._file(this, report, self._reader.encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
                 self._on_filed()
         return filed.status.value
@@ -120,20 +120,24 @@ class StudyWorkflow(DBOSConfiguredInstance):
         wanted = self._wanted(filed.status) if filed else {}
         kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
         objects: tuple[ResultObject, ...] = ()
-        if filed and kinds and any(finding["positive"] for finding in filed.document["findings"]):
-            objects = self._drawn(this, filed, kinds)
+        if filed and kinds:
+            entry = StudyEntry.model_validate(filed.document)
+            if any(finding.positive for finding in entry.findings):
+                objects = self._draw(this, filed, entry, kinds)
         self._store.reports.complete(this, objects, wanted)
         self._on_filed()
 
-    def _drawn(self, this: Revision, filed: FiledReport, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
-        """The pictures of a filed report; none when the version that made it went between the report and its turn."""
-        packages = self._room.packages_of(filed.document)
+    def _draw(
+        self, this: Revision, filed: FiledReport, entry: StudyEntry, kinds: frozenset[ObjectKind]
+    ) -> tuple[ResultObject, ...]:
+        """Draw a filed report; nothing where the version that read went between the report and its turn."""
+        packages = self._reader.packages_of(entry)
         if not packages:
             reason = "the version that reported is not live any more"
             _log.warning("pictures.not_made", study=this.study_id, revision=this.revision, reason=reason)
             return ()
         at = datetime.fromtimestamp(filed.created_at, UTC)
-        return self._encode(self._read(this, self._room.as_filed(filed.document), packages, at=at), kinds)
+        return self._reader.encode(self._read(this, self._reader.as_filed(entry), packages, at=at), kinds)
 
     @DBOS.step(name="give_up")
     def give_up(self, study_id: str, revision: int, sentence: str) -> str:
@@ -157,12 +161,12 @@ class StudyWorkflow(DBOSConfiguredInstance):
         study = self._store.studies.load(this)
         return read_study(study, packages, reader, self._audits, predecessor=predecessor, at=at)
 
-    def _filed(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
+    def _file(self, this: Revision, report: Report, objects: tuple[ResultObject, ...]) -> FiledReport:
         sr = next((item for item in objects if item.kind is ObjectKind.SR), None)
         filed = FiledReport(
             revision=this,
             status=report.status,
-            document={**document(report), "objects_not_made": self._not_made(report)},
+            document=StudyEntry.of(report, objects_not_made=self._not_made(report)).document(),
             sr_sop_instance_uid=sr.sop_instance_uid if sr else "",
             sr_series_instance_uid=sr.series_instance_uid if sr else "",
             completed_at=self._store.studies.completed_at(this),
@@ -173,40 +177,28 @@ class StudyWorkflow(DBOSConfiguredInstance):
         return filed
 
     def _record(self, report: Report) -> None:
-        """Keep the row of the audit; what no model takes is nobody's cohort."""
+        """Keep the rows of the audit; a study that no model takes is in no cohort."""
         if report.status is not ReportStatus.REFUSED:
             waited = self._store.now() - self._store.studies.last_received_at(report.study.study_id)
-            made = reading_of(report, self._store.key.pseudonym_key, turnaround_seconds=max(0.0, waited))
-            self._store.readings.record(made)
+            key = self._store.key.pseudonym_key
+            for made in records_of(report, key, turnaround_seconds=max(0.0, waited)):
+                self._store.readings.record(made)
 
-    def _not_made(self, report: Report) -> list[dict[str, str]]:
-        """What a destination asks for and this image does not allow, each with the reason."""
-        analysed = _instance(report.study, report.analysed_sop_instance_uid)
-        asked = frozenset[ObjectKind]().union(*self._wanted(report.status).values())
-        if analysed is None or ObjectKind.PMAP not in asked or not any(s.shown for s in report.saliencies):
-            return []
-        reason = why_no_parametric_map(analysed.sop_class_uid, analysed.number_of_frames)
-        if reason:
+    def _not_made(self, report: Report) -> tuple[NotMadeEntry, ...]:
+        """What a destination asks for and these images do not allow, each with the reason."""
+        if ObjectKind.PMAP not in frozenset[ObjectKind]().union(*self._wanted(report.status).values()):
+            return ()
+        shown = [r.what.instances[0] for r in report.readings if any(s.shown for s in r.saliencies)]
+        reasons = {why_no_parametric_map(image.sop_class_uid, image.number_of_frames): None for image in shown}
+        reasons.pop("", None)
+        for reason in reasons:
             _log.info("object.not_made", study=report.study.study_id, kind=ObjectKind.PMAP.value, reason=reason)
-        return [{"kind": ObjectKind.PMAP.value, "reason": reason}] if reason else []
+        return tuple(NotMadeEntry(kind=ObjectKind.PMAP.value, reason=reason) for reason in reasons)
 
     def _wanted(self, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
         """Which kinds each destination gets of a report of this status."""
         refused = status is ReportStatus.REFUSED
         return {d.name: frozenset(d.objects) for d in self._settings.destinations if d.refused_reports or not refused}
-
-    def _encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
-        """The DICOM objects of a report; none when there is no image to speak of."""
-        analysed = _instance(report.study, report.analysed_sop_instance_uid)
-        return () if analysed is None else self._room.encode(report, analysed, kinds)
-
-
-def _instance(study: Study, sop_instance_uid: str) -> Instance | None:
-    for series in study.series:
-        for instance in series.instances:
-            if instance.sop_instance_uid == sop_instance_uid:
-                return instance
-    return None
 
 
 def _workflow_id(revision: Revision, attempt: int) -> str:

@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from explain.gate.document import GateTest
 from explain.gate.result import (
     CLASS_SENSITIVITY,
     LOCALISATION,
     METHOD,
     TESTS,
     GateResult,
-    GateTest,
     write_result,
 )
 from models.package.format import sha256_of
@@ -32,16 +33,47 @@ POOL = 32
 SIDE = 256
 
 
+Fault = Literal["", "nan", "shape", "error", "endless"]
+"""What a broken model does on an image with a bright patch: answers with no number, in another shape, not at all."""
+
+
 def make_known_model(
-    folder: Path, *, name: str = "bright_patch", version: str = "1.0.0", change: Mapping[str, object] | None = None
+    folder: Path,
+    *,
+    name: str = "bright_patch",
+    version: str = "1.0.0",
+    change: Mapping[str, object] | None = None,
+    fault: Fault = "",
 ) -> Path:
     """Write the package below `folder`; returns its own folder. `change`: what its description says otherwise."""
+    package = _folder(folder, name)
+    onnx.save(_graph(fault), package / "models" / "model.onnx")
+    return _described(package, name, version, change or {})
+
+
+def make_known_volume_model(folder: Path, *, name: str = "bright_block", slices: int = 8) -> Path:
+    """The same for a series: it finds a block that is bright in a slice, at -1000 to 1000 Hounsfield units."""
+    package = _folder(folder, name)
+    onnx.save(_volume_graph(slices), package / "models" / "model.onnx")
+    accepts = {
+        **dict(_description(package, name, "1.0.0")["accepts"]),  # type: ignore[call-overload]
+        "modalities": ["CT"],
+        "views": [""],
+    }
+    volume = {"name": "volume", "kind": "volume", "slices": slices, "window": [-1000, 1000]}
+    return _described(package, name, "1.0.0", {"accepts": accepts, "input": volume})
+
+
+def _folder(folder: Path, name: str) -> Path:
     package = folder / name
     (package / "models").mkdir(parents=True)
     (package / "configs").mkdir()
-    onnx.save(_graph(), package / "models" / "model.onnx")
+    return package
+
+
+def _described(package: Path, name: str, version: str, change: Mapping[str, object]) -> Path:
     (package / "configs" / "metadata.json").write_text(json.dumps({"version": "1.0.0", "name": "Bright patch"}))
-    description = {**_description(package, name, version), **(change or {})}
+    description = {**_description(package, name, version), **change}
     (package / "candor.json").write_text(json.dumps(description))
     pass_the_gate(package, str(description["sha256"]))
     return package
@@ -61,7 +93,7 @@ def pass_the_gate(package: Path, sha256: str, *, failed: tuple[str, ...] = ()) -
     write_result(result, package)
 
 
-def _graph() -> onnx.ModelProto:
+def _graph(fault: Fault = "") -> onnx.ModelProto:
     """image -> resize to SIDE -> mean over POOL x POOL -> (brightness - THRESHOLD) above 0 -> map; mean -> logit."""
     constants = {
         "sizes": np.array([SIDE, SIDE], np.int64),
@@ -78,7 +110,8 @@ def _graph() -> onnx.ModelProto:
         helper.make_node("Max", ["above", "zero"], ["excess"]),
         helper.make_node("Mul", ["excess", "gain"], ["strong"]),
         helper.make_node("Add", ["strong", "shift"], ["class_activation"]),
-        helper.make_node("ReduceMean", ["class_activation", "axes"], ["logits"], keepdims=0),
+        helper.make_node("ReduceMean", ["class_activation", "axes"], ["mean"], keepdims=0),
+        *_faulty(fault, constants),
     ]
     graph = helper.make_graph(
         nodes,
@@ -87,6 +120,79 @@ def _graph() -> onnx.ModelProto:
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1]),
             helper.make_tensor_value_info("class_activation", TensorProto.FLOAT, ["n", 1, None, None]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def _faulty(fault: Fault, constants: dict[str, np.ndarray]) -> list[onnx.NodeProto]:
+    """mean -> logits, broken where a patch is above the level; noise, on which a model is tried, never is."""
+    if not fault:
+        return [helper.make_node("Identity", ["mean"], ["logits"])]
+    constants |= {"one": np.array(1, np.int64), "always": np.array(True), "bright": np.array(-1.9, np.float32)}
+    is_bright = helper.make_node("Greater", ["mean", "bright"], ["is_bright"])
+    as_number = helper.make_node("Cast", ["is_bright"], ["count"], to=TensorProto.INT64)
+    if fault == "nan":
+        constants |= {"nan": np.array(np.nan, np.float32)}
+        return [is_bright, helper.make_node("Where", ["is_bright", "nan", "mean"], ["logits"])]
+    if fault == "endless":
+        constants |= {"forever": np.array(2**62, np.int64), "flat": np.array([], np.int64)}
+        body = helper.make_graph(
+            [helper.make_node("Identity", ["go_on"], ["goes_on"]), helper.make_node("Identity", ["x"], ["y"])],
+            "body",
+            [
+                helper.make_tensor_value_info("i", TensorProto.INT64, []),
+                helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+                helper.make_tensor_value_info("x", TensorProto.FLOAT, None),
+            ],
+            [
+                helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+                helper.make_tensor_value_info("y", TensorProto.FLOAT, None),
+            ],
+        )
+        return [
+            is_bright,
+            helper.make_node("Reshape", ["is_bright", "flat"], ["starts"]),
+            helper.make_node("Loop", ["forever", "starts", "mean"], ["logits"], body=body),
+        ]
+    constants |= {"flat": np.array([1], np.int64), "row": np.array([1], np.int64)}
+    place = [is_bright, as_number, helper.make_node("Reshape", ["count", "flat"], ["place"])]
+    if fault == "error":  # there is no second score to take
+        return [*place, helper.make_node("Gather", ["mean", "place"], ["logits"], axis=1)]
+    return [
+        *place,
+        helper.make_node("Add", ["place", "one"], ["columns"]),
+        helper.make_node("Concat", ["row", "columns"], ["repeats"], axis=0),
+        helper.make_node("Tile", ["mean", "repeats"], ["logits"]),
+    ]
+
+
+def _volume_graph(slices: int) -> onnx.ModelProto:
+    """volume -> mean over patches of each slice -> above the level -> map; mean -> logit."""
+    constants = {
+        "level": np.array(THRESHOLD, np.float32),
+        "zero": np.array(0.0, np.float32),
+        "gain": np.array(GAIN, np.float32),
+        "shift": np.array(SHIFT, np.float32),
+        "axes": np.array([2, 3, 4], np.int64),
+    }
+    size, step = [1, POOL // 2, POOL // 2], [1, POOL // 4, POOL // 4]
+    nodes = [
+        helper.make_node("AveragePool", ["volume"], ["brightness"], kernel_shape=size, strides=step),
+        helper.make_node("Sub", ["brightness", "level"], ["above"]),
+        helper.make_node("Max", ["above", "zero"], ["excess"]),
+        helper.make_node("Mul", ["excess", "gain"], ["strong"]),
+        helper.make_node("Add", ["strong", "shift"], ["class_activation"]),
+        helper.make_node("ReduceMean", ["class_activation", "axes"], ["logits"], keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "bright_block",
+        [helper.make_tensor_value_info("volume", TensorProto.FLOAT, ["n", 1, slices, "h", "w"])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 1]),
+            helper.make_tensor_value_info("class_activation", TensorProto.FLOAT, ["n", 1, slices, None, None]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import insert
 
 from core.domain.model import ModelVersion
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.store.store import Store
 from core.store.tables.fairness import readings, truths
@@ -29,7 +29,7 @@ def fill_site(
         view, truth = random.choice(["AP", "PA"]), random.random() < prevalence
         flag = random.random() < ((0.6 if view == "AP" else 0.9) if truth else 0.1)
         failed = view == "AP" and number % 10 == 0
-        row = Reading(
+        row = ReadingRecord(
             study_id=f"s{number}",
             revision=1,
             patient=f"p{number}",
@@ -44,11 +44,11 @@ def fill_site(
             model_version="" if failed else model.version,
             model_sha256="" if failed else model.sha256,
             probabilities={} if failed else {f.name: 0.8 if flag else 0.2 for f in model.findings},
-            flags={} if failed else {f.name: bool(flag) for f in model.findings},
+            above={} if failed else {f.name: bool(flag) for f in model.findings},
             turnaround_seconds=None if failed else float(random.uniform(2, 4)),
             read_at=now - DAY_SECONDS * float(random.uniform(0, 300)),
         )
-        rows.append({**asdict(row), "report_id": row.study_id})
+        rows.append({**asdict(row), "report_id": f"{row.study_id}.{row.revision}"})
         if not failed and random.random() < verified:
             answer = GroundTruth(
                 study_id=row.study_id,

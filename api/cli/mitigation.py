@@ -15,7 +15,7 @@ from core.wording import DASH, cohort_in_words, count, with_interval
 
 if TYPE_CHECKING:
     from core.store.fairness.operating_policies import StoredPolicy
-    from fairness.mitigation_policy import Effect
+    from fairness.mitigation_policy import Effect, OperatingPolicy
 
 app = typer.Typer()
 mitigation_app = typer.Typer(no_args_is_help=True, help="Operating points per cohort, only ever by signature.")
@@ -96,7 +96,7 @@ def print_policies(policies: Sequence[StoredPolicy]) -> None:
         table.add_column(column, overflow="fold")
     for policy in policies:
         signed = f"{escape(policy.signed_by)} {_day(policy.signed_at)}" if policy.signed_at else ""
-        model, by = policy.model_sha256[:12], policy.document["by"]
+        model, by = policy.model_sha256[:12], _of(policy).by
         proposed = _day(policy.proposed_at)
         table.add_row(str(policy.policy_id), policy.state, model, by, proposed, signed, escape(policy.reason))
     Console(highlight=False).print(table)
@@ -104,13 +104,11 @@ def print_policies(policies: Sequence[StoredPolicy]) -> None:
 
 def print_policy(policy: StoredPolicy) -> None:
     """Each finding and cohort before and after, gains and losses alike."""
-    from fairness.mitigation_policy import policy_from
-
     table = Table(title=f"Policy {policy.policy_id}, {policy.state}", title_justify="left")
     for column in ("finding", "cohort", "threshold", "sensitivity", "specificity", "positives", "negatives", "note"):
         table.add_column(column, overflow="fold")
     finding = ""
-    for effect in policy_from(policy.document).effects:
+    for effect in _of(policy).effects:
         if effect.finding != finding:
             table.add_section()
         table.add_row(effect.finding if effect.finding != finding else "", *_cells(effect))
@@ -121,6 +119,13 @@ def print_policy(policy: StoredPolicy) -> None:
         "Sensitivity and specificity with 95 % intervals, before -> after, on patients that the threshold was"
     )
     console.print("not chosen on. A cohort with less than 60 with and 60 without the finding keeps its threshold.")
+
+
+def _of(policy: StoredPolicy) -> OperatingPolicy:
+    from core.documents.reading import read_stored
+    from fairness.mitigation_policy import OperatingPolicy
+
+    return read_stored(OperatingPolicy, policy.document, f"operating policy {policy.policy_id}")
 
 
 def _cells(effect: Effect) -> tuple[str, ...]:

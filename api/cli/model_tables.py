@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,8 +13,10 @@ from core.wording import with_interval
 
 if TYPE_CHECKING:
     from core.domain.registration import Registration
+    from core.statistics.estimate import Rounded
     from models.package.format import ModelPackage
     from models.registry import Entry
+    from pipeline.registration.comparison import ComparedFinding, ComparedRates, VersionComparison
     from pipeline.registration.listing import VersionRow
 
 EVALUATION = "docs/evaluation.json"
@@ -55,65 +57,65 @@ def print_registration(registration: Registration) -> None:
         soft_wrap=True,
     )
     for check, found in registration.gates.items():
-        reasons = "; ".join(found.get("reasons", ())) or "nothing to say against it"
-        console.print(f"  {check}: {found.get('level', '')}: {escape(reasons)}", soft_wrap=True)
+        reasons = "; ".join(found.reasons) or "nothing to say against it"
+        console.print(f"  {check}: {found.level}: {escape(reasons)}", soft_wrap=True)
     console.print("A running worker takes it up when it is started again.")
 
 
-def print_comparison(found: dict[str, Any]) -> None:
+def print_comparison(found: VersionComparison) -> None:
     """Print `comparison` as a table."""
     console = Console(highlight=False)
     console.print(
-        f"{found['name']}: {found['live']} (live) and {found['shadow']} (shadow) on {found['studies']} studies, "
-        f"{found['read_by_both']} read by both; 95 % intervals, over patients where the two are paired"
+        f"{found.name}: {found.live} (live) and {found.shadow} (shadow) on {found.studies} studies, "
+        f"{found.read_by_both} read by both; 95 % intervals, over patients where the two are paired"
     )
-    for status, count in found["not_read_by_shadow"].items():
+    for status, count in found.not_read_by_shadow.items():
         console.print(f"  the shadow version did not read {count}: {status.replace('_', ' ')}")
     columns = ("studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
     table = Table(Column("finding", no_wrap=True), *columns)
-    for entry in found["findings"]:
-        rate = entry["flag_rate"]
-        table.add_row(
-            entry["finding"],
-            str(entry["studies"]),
-            *(_words(rate[key]) for key in ("live", "shadow", "difference")),
-            _words(entry["kappa"]),
-            _words(entry["correlation"]),
-        )
+    for entry in found.findings:
+        cells = (*_rate(entry.flag_rate), _words(entry.kappa), _words(entry.correlation))
+        table.add_row(entry.finding, str(entry.studies), *cells)
     console.print(table)
-    _print_truth(found["findings"], console)
+    _print_truth(found.findings, console)
 
 
 def _findings_table(package: ModelPackage) -> Table:
     """The operating points, and what became of them on test patients where the package says so."""
-    tested = json.loads(package.read(EVALUATION))["findings"] if EVALUATION in package.files else {}
+    from core.documents.reading import read_document
+    from models.documents.evaluation import Evaluation
+
+    evaluated = EVALUATION in package.files
+    tested = read_document(Evaluation, package.read(EVALUATION), EVALUATION).findings if evaluated else {}
     table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
     for finding in package.model.findings:
         point = finding.operating_point
-        area = tested.get(finding.name, {}).get("test_512", {}).get("all", {}).get("auroc")
+        area = tested[finding.name].test_512["all"].auroc if finding.name in tested else None
         table.add_row(
             finding.name,
             f"{point.threshold:.3f}",
             with_interval(point.sensitivity, *(point.sensitivity_interval or ())),
             with_interval(point.specificity, *(point.specificity_interval or ())),
-            with_interval(*(area or (None,))),
+            _words(area),
         )
     return table
 
 
-def _print_truth(entries: list[dict[str, Any]], console: Console) -> None:
-    known = [entry for entry in entries if entry["sensitivity"]["n"] or entry["specificity"]["n"]]
+def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:
+    known = [entry for entry in entries if entry.sensitivity.n or entry.specificity.n]
     if not known:
         console.print("No ground truth for these studies yet: which of the two is right is not known.")
         return
     table = Table("finding", "figure", "studies", "live", "shadow", "difference", title="Where truth is known")
     for entry in known:
-        for figure in ("sensitivity", "specificity"):
-            rate = entry[figure]
-            said = (_words(rate[key]) for key in ("live", "shadow", "difference"))
-            table.add_row(entry["finding"], figure, str(rate["n"]), *said)
+        for figure, rates in (("sensitivity", entry.sensitivity), ("specificity", entry.specificity)):
+            table.add_row(entry.finding, figure, str(rates.n), *_rate(rates))
     console.print(table)
 
 
-def _words(estimate: list[float] | None) -> str:
+def _rate(rates: ComparedRates) -> tuple[str, str, str]:
+    return _words(rates.live), _words(rates.shadow), _words(rates.difference)
+
+
+def _words(estimate: Rounded | None) -> str:
     return with_interval(*(estimate or (None,)))

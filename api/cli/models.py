@@ -10,7 +10,8 @@ import typer
 
 from api.cli.model_tables import print_comparison, print_details, print_listing, print_registration
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
-from core.domain.registration import ModelState
+from core.domain.registration import ModelState, SecondReader
+from core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from core.store.store import Store
@@ -100,24 +101,37 @@ def register(
 ) -> None:
     """Verify a package, copy it into the data folder, run the registration checks, and sign and keep what was found."""
     settings, store = opened(data)
+    import json
+
+    from core.domain.registration import text_of_registration
     from pipeline.registration.registration import register as register_package
 
     registration = register_package(folder, settings, store, state=state, data=images)
-    print_json(asdict(registration)) if as_json else print_registration(registration)
+    print_json(json.loads(text_of_registration(registration))) if as_json else print_registration(registration)
 
 
-def _change(name: str, version: str, state: ModelState, data: Path) -> None:
+def _change(name: str, version: str, state: ModelState, data: Path, second_reader: SecondReader | None = None) -> None:
     settings, store = opened(data)
     from pipeline.registration.registration import change_state
 
-    changed = change_state(name, version, state, settings, store)
+    changed = change_state(name, version, state, settings, store, second_reader=second_reader)
     typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
 
 
 @models.command()
-def live(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+def live(
+    name: Name,
+    version: Version,
+    by: Annotated[
+        str, typer.Option("--as", help="Who signs that it reads what another live model reads too.", metavar="NAME")
+    ] = "",
+    because: Annotated[str, typer.Option("--because", help="Why both are to read.", metavar="TEXT")] = "",
+    data: Data = DEFAULT_DATA,
+) -> None:
     """Let a registered version read for people; the version of that name that did is retired."""
-    _change(name, version, ModelState.LIVE, data)
+    if bool(by) != bool(because):
+        raise ConfigurationError("a signature is --as and --because together; give both or neither")
+    _change(name, version, ModelState.LIVE, data, SecondReader(by=by, because=because) if by else None)
 
 
 @models.command()
@@ -145,7 +159,7 @@ def compare(
     from pipeline.registration.comparison import comparison
 
     found = comparison(store, name, live, shadow)
-    print_json(found) if as_json else print_comparison(found)
+    print_json(found.model_dump(mode="json")) if as_json else print_comparison(found)
 
 
 @models.command()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +15,9 @@ from api.cli.progress import shown_progress
 from core.wording import count, number, per_cent, with_interval
 
 if TYPE_CHECKING:
+    from core.statistics.estimate import Rounded
+    from models.documents.evaluation import AtThreshold, Evaluation
+    from models.documents.quality import QualityFigures
     from models.package.format import ModelPackage
 
 app = typer.Typer()
@@ -145,84 +147,84 @@ def _put_into_package(folder: Path, out: Path) -> None:
     write_card(folder)
 
 
-def _print_evaluation(figures: dict[str, Any]) -> None:
+def _print_evaluation(figures: Evaluation) -> None:
     """Print what `evaluation.json` holds: tables of findings, of cohorts and of localisation."""
-    console, model = Console(), figures["model"]
-    console.print(f"{model['name']} {model['version']}, {model['sha256'][:12]}, held-out patients; [95 % interval]")
+    console, model = Console(), figures.model
+    console.print(f"{model.name} {model.version}, {model.sha256[:12]}, held-out patients; [95 % interval]")
     console.print(_findings(figures))
-    console.print(_cohorts(figures, "test_512", "By view, sex and age band, at least 512 px"))
-    console.print(_cohorts(figures, "by_source", "By source"))
-    if figures["not_labelled"]:
-        console.print(f"not labelled in this data, so not evaluated: {', '.join(figures['not_labelled'])}")
-    if figures["localisation"]:
+    by_cohort = {name: one.test_512 for name, one in figures.findings.items()}
+    console.print(_cohorts("By view, sex and age band, at least 512 px", by_cohort))
+    console.print(_cohorts("By source", {name: one.by_source or {} for name, one in figures.findings.items()}))
+    if figures.not_labelled:
+        console.print(f"not labelled in this data, so not evaluated: {', '.join(figures.not_labelled)}")
+    if figures.localisation:
         console.print(_localisation(figures))
 
 
-def _findings(figures: dict[str, Any]) -> Table:
+def _findings(figures: Evaluation) -> Table:
     columns = ("+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
     table = Table(Column("finding", no_wrap=True), *columns, title="Adults, at least 512 px")
-    for name, entry in figures["findings"].items():
-        everyone = entry["test_512"]["all"]
+    for name, entry in figures.findings.items():
+        everyone = entry.test_512["all"]
         table.add_row(
             name,
             _positives_and_negatives(everyone),
-            with_interval(*everyone["auroc"]),
-            number(everyone["average_precision"]),
-            with_interval(*everyone["sensitivity"]),
-            with_interval(*everyone["specificity"]),
-            with_interval(*entry["expected_calibration_error"]),
+            _interval(everyone.auroc),
+            number(everyone.average_precision),
+            _interval(everyone.sensitivity),
+            _interval(everyone.specificity),
+            _interval(entry.expected_calibration_error),
         )
     return table
 
 
-def _cohorts(figures: dict[str, Any], key: str, title: str) -> Table:
+def _cohorts(title: str, findings: dict[str, dict[str, AtThreshold]]) -> Table:
     """A row per finding and cohort: narrow enough for any terminal."""
-    rates = ("auroc", "sensitivity", "specificity")
     columns = ("+ / -", "AUROC", "sensitivity", "specificity")
     table = Table(Column("finding", no_wrap=True), Column("cohort", overflow="fold"), *columns, title=title)
-    for finding, entry in figures["findings"].items():
-        for name, cohort in entry[key].items():
-            cells = (with_interval(*cohort[rate]) for rate in rates)
+    for finding, cohorts in findings.items():
+        for name, cohort in cohorts.items():
+            cells = (_interval(rate) for rate in (cohort.auroc, cohort.sensitivity, cohort.specificity))
             table.add_row(finding, name, _positives_and_negatives(cohort), *cells)
         table.add_section()
     return table
 
 
-def _positives_and_negatives(cohort: dict[str, Any]) -> str:
-    return f"{count(cohort['positives'])} / {count(cohort['negatives'])}"
+def _positives_and_negatives(cohort: AtThreshold) -> str:
+    return f"{count(cohort.positives)} / {count(cohort.negatives)}"
 
 
-def _localisation(figures: dict[str, Any]) -> Table:
+def _interval(estimate: Rounded | None) -> str:
+    return with_interval(*(estimate or (None,)))
+
+
+def _localisation(figures: Evaluation) -> Table:
     keys = ("pointing", "chance", "times_chance", "average_precision", "iou")
     table = Table("maps against readers' boxes", "images", *(key.replace("_", " ") for key in keys))
-    rows = [*figures["localisation"].items()]
-    if "localisation_gain" in figures:
-        rows.append(("gain over the control, 512 px, paired", figures["localisation_gain"]))
+    rows = [*(figures.localisation or {}).items()]
+    if figures.localisation_gain:
+        rows.append(("gain over the control, 512 px, paired", figures.localisation_gain))
     for name, entry in rows:
-        table.add_row(name, str(entry["images"]), *(with_interval(*entry[key]) if key in entry else "" for key in keys))
+        estimates = (getattr(entry, key) for key in keys)
+        table.add_row(name, str(entry.images), *(_interval(one) if one else "" for one in estimates))
     return table
 
 
-def _print_quality_check(figures: dict[str, Any]) -> None:
+def _print_quality_check(figures: QualityFigures) -> None:
     """False refusals per tier and cohort, and the catch rate per fault, each with its interval."""
     console = Console(highlight=False)
     refused = Table("tier", "adults on the test side", "images", "refused wrongly", title="False refusals")
-    for row in _refusals(figures["false_refusals"]):
-        refused.add_row(*row)
+    for tier, cohorts in figures.false_refusals.items():
+        for cohort, row in cohorts.items():
+            refused.add_row(f"{tier} px" if cohort == "all" else "", cohort, str(row.images), per_cent(*row.share))
     caught = Table("fault", "how", "images", "caught", "by its name", title="Caught")
-    for row in figures["caught"]:
-        shares = (per_cent(*row[key]) for key in ("caught", "named"))
-        caught.add_row(row["fault"], row["how"], str(row["images"]), *shares)
+    for fault in figures.caught:
+        shares = (per_cent(*share) for share in (fault.caught, fault.named))
+        caught.add_row(fault.fault, fault.how, str(fault.images), *shares)
     console.print(refused)
     console.print(caught)
-    for control in figures["controls"]:
+    for control in figures.controls:
         console.print(
-            f"Control, {control['control']}: called a child {per_cent(*control['called_child'])}, "
-            f"as sent {per_cent(*control['called_child_as_sent'])}"
+            f"Control, {control.control}: called a child {per_cent(*control.called_child)}, "
+            f"as sent {per_cent(*control.called_child_as_sent)}"
         )
-
-
-def _refusals(tiers: dict[str, Any]) -> Iterator[tuple[str, ...]]:
-    for tier, cohorts in tiers.items():
-        for cohort, row in cohorts.items():
-            yield f"{tier} px" if cohort == "all" else "", cohort, str(row["images"]), per_cent(*row["share"])

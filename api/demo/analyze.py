@@ -13,30 +13,31 @@ import shutil
 import tempfile
 import time
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from core.destinations import FolderDestination
-from core.domain.registration import ModelState
+from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
 from core.settings import Settings, only_these_variables
+from core.settings.destinations import FolderDestination
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.intake import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
-from dicom_node.files import files_under, is_dicom, received, study_of
+from dicom_node.files import files_under, is_dicom, receive_file, study_of
 from models.registry import packages_in
 from pipeline.intake import StoreIntake
-from pipeline.registration.registration import register
+from pipeline.registration.registration import account, register
+from pipeline.results_json import ObjectEntry, StudyEntry
 from pipeline.worker import Worker
 
 RESULTS = "results.json"
@@ -93,7 +94,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
     _write(out, entries, findings)
     _tell(findings, console)
     _summarise(entries, out)
-    return 1 if all(entry["status"] == "failed" for entry in entries) else 0
+    return 1 if all(entry.status == "failed" for entry in entries) else 0
 
 
 def _kinds(objects: str) -> tuple[ObjectKind, ...]:
@@ -148,8 +149,15 @@ def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
     worker = Worker(settings, name="analyze")
     store = open_store(settings)
     try:
-        for folder in packages:
-            register(folder, settings, store, state=ModelState.LIVE, may_run_checks=False)
+        for number, folder in enumerate(packages):
+            register(
+                folder,
+                settings,
+                store,
+                state=ModelState.LIVE,
+                may_run_checks=False,
+                second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
+            )
         worker.start()
         yield store
     finally:
@@ -172,7 +180,7 @@ def _keep(files_by_study: dict[str, list[Path]], store: Store, findings: Finding
 
 def _keep_one(path: Path, intake: StoreIntake, association_id: str, findings: Findings) -> bool:
     try:
-        kept = intake.keep(received(path, association_id=association_id, calling_ae_title=AE_TITLE))
+        kept = intake.keep(receive_file(path, association_id=association_id, calling_ae_title=AE_TITLE))
     except InvalidStudy as error:
         findings.reject(path, str(error))
         return False
@@ -206,48 +214,50 @@ def _wait(store: Store, total: int, progress: Progress) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _entry(store: Store, study_instance_uid: str, study_id: str, staging: Path, out: Path) -> dict[str, Any]:
+def _entry(store: Store, study_instance_uid: str, study_id: str, staging: Path, out: Path) -> StudyEntry:
     """The study's entry of results.json; its objects move to their final names."""
     overview = Overview(store.engine)
     times = overview.times_of(study_id)
     report = store.reports.current(study_id)
-    entry = dict(report.document) if report else _without_report(study_instance_uid, times)
+    entry = StudyEntry.model_validate(report.document) if report else _without_report(study_instance_uid, times)
     sent = overview.sent_objects(study_id, DESTINATION)
-    entry["objects"] = [
-        {"sop_class": item.sop_class_uid, "path": _place(item, staging / study_id, out, study_instance_uid)}
-        for item in sent
-    ]
-    entry["timings_seconds"] = {hop: round(seconds, 3) for hop, seconds in times.hops().items()} if times else {}
-    return entry
+    objects = tuple(
+        ObjectEntry(sop_class=item.sop_class_uid, path=_place(item, place, staging / study_id, out))
+        for item, place in zip(sent, _places(sent, study_instance_uid), strict=True)
+    )
+    timings = {hop: round(seconds, 3) for hop, seconds in times.hops().items()} if times else {}
+    return entry.model_copy(update={"objects": objects, "timings_seconds": timings})
 
 
-def _without_report(study_instance_uid: str, times: StudyTimes | None) -> dict[str, Any]:
+def _without_report(study_instance_uid: str, times: StudyTimes | None) -> StudyEntry:
     """A study that failed, or that held no image at all."""
-    return {
-        "study_instance_uid": study_instance_uid,
-        "status": times.state.value if times else StudyState.FAILED.value,
-        "reason": times.reason if times else "",
-        "model": None,
-        "findings": [],
-        "cohorts": [],
-        "limitations": [],
-        "explanation_gate": "",
-        "objects_not_made": [],
-    }
+    return StudyEntry(
+        study_instance_uid=study_instance_uid,
+        status=times.state.value if times else StudyState.FAILED.value,
+        reason=times.reason if times else "",
+    )
 
 
-def _place(item: SentObject, delivered: Path, out: Path, study_instance_uid: str) -> str:
-    """Move a delivered object to `<study>/<kind>[-<finding>].dcm`; returns its path relative to results.json."""
-    name = f"{item.kind}-{item.finding_name}" if item.finding_name else str(item.kind)
-    target = Path(study_instance_uid) / f"{name}.dcm"
+def _places(sent: Sequence[SentObject], study_instance_uid: str) -> Iterator[Path]:
+    """`<study>/<kind>[-<finding>[-<number>]].dcm`: a finding in a second image has the number 2."""
+    counts: Counter[str] = Counter()
+    for item in sent:
+        name = f"{item.kind}-{item.finding_name}" if item.finding_name else str(item.kind)
+        counts[name] += 1
+        number = f"-{counts[name]}" if counts[name] > 1 else ""
+        yield Path(study_instance_uid) / f"{name}{number}.dcm"
+
+
+def _place(item: SentObject, target: Path, delivered: Path, out: Path) -> str:
+    """Move a delivered object to its place in `out`; returns that, relative to results.json."""
     (out / target.parent).mkdir(exist_ok=True)
     shutil.move(delivered / f"{item.kind}-{item.delivery_id}.dcm", out / target)
     return str(target)
 
 
-def _write(out: Path, entries: list[dict[str, Any]], findings: Findings) -> None:
+def _write(out: Path, entries: list[StudyEntry], findings: Findings) -> None:
     document = {
-        "studies": entries,
+        "studies": [entry.model_dump(mode="json") for entry in entries],
         "rejected_files": findings.rejected,
         "not_dicom_files": [str(path) for path in findings.not_dicom],
     }
@@ -271,10 +281,10 @@ def _nothing(findings: Findings) -> str:
     return f"none of the files can be analysed ({left_out}); give DICOM files or folders of them"
 
 
-def _summarise(entries: list[dict[str, Any]], out: Path) -> None:
-    statuses = [str(entry["status"]).replace("_", " ") for entry in entries]
+def _summarise(entries: list[StudyEntry], out: Path) -> None:
+    statuses = [entry.status.replace("_", " ") for entry in entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
-    positive = sum(any(finding["positive"] for finding in entry["findings"]) for entry in entries)
+    positive = sum(any(finding.positive for finding in entry.findings) for entry in entries)
     print(f"{len(entries)} studies: {counts}; {positive} with a finding. {out / RESULTS}")  # noqa: T201
 
 

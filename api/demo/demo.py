@@ -1,8 +1,8 @@
 """`candor demo`: the main job on this machine, with nothing made up but the patients.
 
 A real node and a real worker run as child processes on free loopback ports, a stand-in PACS in this one. The demo
-studies go in by C-STORE and the reports come back by C-STORE; then what came back is held against what was promised.
-Everything to look at lies under ./demo-output.
+studies go in by C-STORE and the reports come back by C-STORE; then what came back is compared with what was promised.
+Everything to look at is under ./demo-output.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run_demo(
 ) -> int:
     """Run the demo; returns 0 only if what came back is what was promised.
 
-    `keep`: the data folder stays too. `studies`: others than the shipped ones; `packages`: models beside the shipped.
+    `keep`: the data folder stays too. `studies`: others than the shipped ones; `packages`: models besides the shipped.
     """
     started = time.monotonic()
     console = Console(highlight=False)
@@ -108,7 +108,7 @@ def _clear(output: Path) -> None:
 
 def _set_stage(output: Path, keep: bool, packages: Sequence[Path], exit_stack: ExitStack) -> _Stage:
     log = exit_stack.enter_context((output / LOG).open("a", encoding="utf-8"))
-    configure_logging(json=True, stream=log)  # ours beside that of the children, so that nothing disturbs the tables
+    configure_logging(json=True, stream=log)  # ours and that of the children, so that nothing disturbs the tables
     parent = output if keep else Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-demo-")))
     port = _free_port()
     # the PACS knows the node, because it answers storage commitment by calling it
@@ -117,7 +117,7 @@ def _set_stage(output: Path, keep: bool, packages: Sequence[Path], exit_stack: E
     store = open_store(settings)
     exit_stack.callback(store.close)
     for folder in packages:
-        register(folder, settings, store, may_run_checks=False)  # as in `candor analyze`: whoever chose it answers
+        register(folder, settings, store, may_run_checks=False)  # as in `candor analyze`: a person chose it
     supervisor = Supervisor(commands_of(settings.data_dir, "node", "worker"), stderr=log.fileno())
     exit_stack.callback(supervisor.stop)
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)

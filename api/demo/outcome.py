@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image as Picture
@@ -24,18 +23,18 @@ from dicom_node.header.sr_text import render_text
 from dicom_node.header.values import Values
 from dicom_node.pixels.frames import read_frame
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
+from pipeline.results_json import CohortEntry, FindingEntry, StudyEntry
 
 SEG, _, GSPS, SC, SR = RESULT_SOP_CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One demo study and everything that came back for it. `findings`, `cohorts`: those of the report's document."""
+    """One demo study and everything that came back for it; `entry`: the report's, None without one."""
 
     study: DemoStudy
     times: StudyTimes
-    findings: list[dict[str, Any]]
-    cohorts: list[dict[str, Any]]
+    entry: StudyEntry | None
     sr_texts: list[str] = field(repr=False)
     sop_classes: frozenset[str]
     peaks: dict[str, tuple[int, int]]  # finding -> (row, column) of its fractional segmentation's highest value
@@ -44,6 +43,16 @@ class Outcome:
     @property
     def name(self) -> str:
         return self.study.path.stem
+
+    @property
+    def findings(self) -> tuple[FindingEntry, ...]:
+        """What the report says, positive or not."""
+        return self.entry.findings if self.entry else ()
+
+    @property
+    def cohorts(self) -> tuple[CohortEntry, ...]:
+        """How well the model does for patients like this one."""
+        return self.entry.cohorts if self.entry else ()
 
 
 def outcomes_of(studies: Sequence[DemoStudy], store: Store, archive: Archive, output: Path) -> list[Outcome]:
@@ -57,14 +66,15 @@ def problems_of(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def said_by(sr_text: str) -> dict[str, bool]:
-    """Whether the SR says that a finding is above its operating point, by the meaning of the finding's code."""
-    said, finding = {}, ""
+    """Whether the SR says that a finding is above its operating point on any image, by the meaning of its code."""
+    said: dict[str, bool] = {}
+    finding = ""
     for line in sr_text.splitlines():
         name, _, value = line.strip().partition(": ")
         if name == "Finding":
             finding = value.rpartition(" (")[0]
         elif name == "Result against the operating point":
-            said[finding] = value.startswith("Above")
+            said[finding] = said.get(finding, False) or value.startswith("Above")
     return said
 
 
@@ -77,8 +87,7 @@ def _outcome(study: DemoStudy, store: Store, archive: Archive, output: Path) -> 
     return Outcome(
         study=study,
         times=times,
-        findings=report.document["findings"] if report else [],
-        cohorts=report.document["cohorts"] if report else [],
+        entry=StudyEntry.model_validate(report.document) if report else None,
         sr_texts=[render_text(item.path.read_bytes()) for item in _of_class(filed, SR)],
         sop_classes=frozenset(item.instance.sop_class_uid for item in filed),
         peaks=dict(_peaks(_of_class(filed, SEG))),
@@ -124,7 +133,7 @@ def _problems(outcome: Outcome) -> Iterator[str]:
 
 def _problems_of_findings(outcome: Outcome) -> Iterator[str]:
     study, said = outcome.study, said_by(outcome.sr_texts[0])
-    meanings = {finding["name"]: finding["code"]["meaning"] for finding in outcome.findings}
+    meanings = {finding.name: finding.code.meaning for finding in outcome.findings}
     for name, promised in [*((n, True) for n in study.positive), *((n, False) for n in study.negative)]:
         above = said.get(meanings.get(name, ""))
         if above is None:

@@ -52,7 +52,7 @@ class Waiting:
 
 
 def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) -> None:
-    """One report as text, findings, time per hop, and where everything lies."""
+    """One report as text, findings, time per hop, and where everything is."""
     _print_report(outcomes, console)
     console.print(_findings_table(outcomes))
     _print_cohorts(outcomes, console)
@@ -72,9 +72,9 @@ def _findings_table(outcomes: Sequence[Outcome]) -> Table:
         table.add_column(column, justify="right")
     for outcome in outcomes:
         for number, finding in enumerate(outcome.findings):
-            result = "[bold red]above[/]" if finding["positive"] else "below"
-            figures = (f"{finding['probability']:.3f}", f"{finding['operating_point']['threshold']:.3f}")
-            table.add_row("" if number else outcome.name, finding["name"], *figures, result)
+            result = "[bold red]above[/]" if finding.positive else "below"
+            figures = (f"{finding.probability:.3f}", f"{finding.operating_point.threshold:.3f}")
+            table.add_row("" if number else outcome.name, finding.name, *figures, result)
         table.add_section()
     return table
 
@@ -82,15 +82,15 @@ def _findings_table(outcomes: Sequence[Outcome]) -> Table:
 def _print_cohorts(outcomes: Sequence[Outcome], console: Console) -> None:
     """For each finding above its operating point: how well the model does for patients like this one."""
     for outcome in outcomes:
-        lines = {metric["finding"]: metric["statement"] for metric in reversed(outcome.cohorts)}  # the narrowest first
+        lines = {metric.finding: metric.statement for metric in reversed(outcome.cohorts)}  # the narrowest first
         for finding in outcome.findings:
-            if finding["positive"] and finding["name"] in lines:
-                words = f"{outcome.name}, {finding['name']}: {lines[finding['name']]}"
+            if finding.positive and finding.name in lines:
+                words = f"{outcome.name}, {finding.name}: {lines[finding.name]}"
                 console.print(words, markup=False, soft_wrap=True)
 
 
 def _print_report(outcomes: Sequence[Outcome], console: Console) -> None:
-    """The report with the most to say, as it lies in the PACS."""
+    """The report with the most to say, as it is in the PACS."""
     candidates = [(len(text), text, outcome.name) for outcome in outcomes for text in outcome.sr_texts]
     if candidates:
         _, text, name = max(candidates)

@@ -14,7 +14,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from api.demo.analyze import RESULTS
 from core.domain.study import StudyState
@@ -23,6 +22,7 @@ from core.settings import PREFIX
 from datasets.demo.studies import demo_studies
 from dicom_node.header.sr_text import render_text
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
+from pipeline.results_json import StudyEntry
 
 _SHOWN = "opacity"
 _FINDING = "lung_opacity"
@@ -37,7 +37,7 @@ def readme_blocks() -> dict[str, str]:
         out = Path(folder)
         _analyze(out)
         entries = json.loads((out / RESULTS).read_text(encoding="utf-8"))["studies"]
-        by_uid = {entry["study_instance_uid"]: entry for entry in entries}
+        by_uid = {entry["study_instance_uid"]: StudyEntry.model_validate(entry) for entry in entries}
         named = {study.path.stem: by_uid[study.study_instance_uid] for study in demo_studies()}
         report = render_text((out / _path_of_sr(named[_SHOWN])).read_bytes())
     return {"demo": _table(named[_SHOWN]) + "\n" + _lines(named), "demo-report": _groups(report)}
@@ -53,28 +53,28 @@ def _analyze(out: Path) -> None:
         raise CandorError(f"the demo studies cannot be analysed: {done.stderr.strip().rpartition(chr(10))[2]}")
 
 
-def _path_of_sr(entry: dict[str, Any]) -> str:
-    return next(str(found["path"]) for found in entry["objects"] if found["sop_class"] == RESULT_SOP_CLASSES[-1])
+def _path_of_sr(entry: StudyEntry) -> str:
+    return next(found.path for found in entry.objects if found.sop_class == RESULT_SOP_CLASSES[-1])
 
 
-def _table(entry: dict[str, Any]) -> str:
+def _table(entry: StudyEntry) -> str:
     rows = "".join(
-        f"| {finding['name']} | {finding['probability']:.3f} | {finding['operating_point']['threshold']:.3f} "
-        f"| {'**above**' if finding['positive'] else 'below'} |\n"
-        for finding in entry["findings"]
+        f"| {finding.name} | {finding.probability:.3f} | {finding.operating_point.threshold:.3f} "
+        f"| {'**above**' if finding.positive else 'below'} |\n"
+        for finding in entry.findings
     )
     return f"| finding in `{_SHOWN}` | probability | operating point | result |\n| --- | --- | --- | --- |\n{rows}"
 
 
-def _lines(named: dict[str, dict[str, Any]]) -> str:
+def _lines(named: dict[str, StudyEntry]) -> str:
     return "".join(f"* `{name}`: {_end(entry)}\n" for name, entry in named.items())
 
 
-def _end(entry: dict[str, Any]) -> str:
+def _end(entry: StudyEntry) -> str:
     """How a study ended, in one line."""
-    if entry["status"] != StudyState.REPORTED:
-        return f"{entry['status'].replace('_', ' ')}, because {entry['reason']}"
-    above = [finding["name"] for finding in entry["findings"] if finding["positive"]]
+    if entry.status != StudyState.REPORTED:
+        return f"{entry.status.replace('_', ' ')}, because {entry.reason}"
+    above = [finding.name for finding in entry.findings if finding.positive]
     return "reported; above the operating point: " + (", ".join(above) or "none")
 
 

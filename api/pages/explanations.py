@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -29,20 +28,27 @@ from api.pages.kit import (
     table,
 )
 from api.pages.kit.markup import tag
+from core.statistics.estimate import Rounded
 from core.wording import with_interval
-from explain.gate.run import GateResult
+from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves
+from explain.gate.result import GateResult
 from explain.maps.methods import METHODS
 from pipeline.registration.explain_report import Pictured
 
 _REGION = (230, 159, 0)  # Okabe and Ito's orange: the outline of the region that influenced the model
 _BOX = (86, 180, 233)  # and their sky blue: readers' boxes
 _PICTURE = 320
-_DASHES = np.add.outer(np.arange(_PICTURE), np.arange(_PICTURE)) // 5 % 2 == 0  # told apart without colour
-_MEASURES = {
-    "pointing": "Pointing game: the highest point lies in a box",
-    "auprc": "AUPRC of the map's pixels against the boxes",
-    "iou": "IoU of the region with the boxes",
-}
+_DASHES = np.add.outer(np.arange(_PICTURE), np.arange(_PICTURE)) // 5 % 2 == 0  # seen without colour too
+Points = list[tuple[float, float]]
+_MEASURES: tuple[tuple[str, Callable[[ComparedMethod], Rounded]], ...] = (
+    ("Pointing game: the highest point is in a box", lambda method: method.pointing),
+    ("AUPRC of the map's pixels against the boxes", lambda method: method.auprc),
+    ("IoU of the region with the boxes", lambda method: method.iou),
+)
+_KINDS: tuple[tuple[str, Callable[[FaithfulnessCurve], Points]], ...] = (
+    ("Deletion curve", lambda curve: list(zip(curve.shares, curve.deletion, strict=True))),
+    ("Insertion curve", lambda curve: list(zip(curve.shares, curve.insertion, strict=True))),
+)
 _WORDS = {True: "passed", False: "failed", None: "not made"}
 
 
@@ -69,9 +75,9 @@ def _verdict(result: GateResult) -> Markup:
 
 
 def _facts(result: GateResult) -> list[Markup]:
-    told = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
+    origin = facts({"Method": result.method, "Images": result.images, "Weights (SHA-256)": result.sha256})
     return [
-        told,
+        origin,
         *(
             [callout("insufficient", "No held-out patients.", result.weaker, word="Weaker evidence")]
             if result.weaker
@@ -89,11 +95,11 @@ def _result(passed: bool | None) -> Markup:
     return tag("i" if passed is None else "span" if passed else "b", _WORDS[passed])
 
 
-def _curves(curves: dict[str, Any]) -> list[Markup]:
+def _curves(curves: GateCurves) -> list[Markup]:
     drawn = []
-    if shuffled := curves.get("randomisation"):
-        points = list(zip(shuffled["shares"], shuffled["ssim"], strict=True))
-        level = [(0.0, shuffled["random_pairs"]), (1.0, shuffled["random_pairs"])]
+    if shuffled := curves.randomisation:
+        points = list(zip(shuffled.shares, shuffled.ssim, strict=True))
+        level = [(0.0, shuffled.random_pairs), (1.0, shuffled.random_pairs)]
         drawn.append(
             lines(
                 [
@@ -105,49 +111,49 @@ def _curves(curves: dict[str, Any]) -> list[Markup]:
                 y_label="SSIM with the real map",
             )
         )
-    for kind in ("deletion", "insertion"):
-        if found := curves.get("faithfulness"):
-            series = [
-                Series(label=name, points=list(zip(each["shares"], each[kind], strict=True)), has_markers=True)
-                for name, each in found.items()
-            ]
-            title, x_label = f"{kind.capitalize()} curve", "share of the image, the map's highest first"
-            drawn.append(lines(series, title=title, x_label=x_label, y_label="mean probability"))
+    if found := curves.faithfulness:
+        drawn += [_faithfulness(title, {name: of(each) for name, each in found.items()}) for title, of in _KINDS]
     return [grid(drawn)] if drawn else []
 
 
-def _comparison(comparison: dict[str, Any]) -> list[Markup]:
-    low, high = comparison["published_pneumonia_auprc"]
+def _faithfulness(title: str, curves: dict[str, Points]) -> Markup:
+    series = [Series(label=name, points=points, has_markers=True) for name, points in curves.items()]
+    x_label = "share of the image, the map's highest first"
+    return lines(series, title=title, x_label=x_label, y_label="mean probability")
+
+
+def _comparison(comparison: Comparison) -> list[Markup]:
+    low, high = comparison.published_pneumonia_auprc
     rows = [
         [
-            METHODS[row["method"]].words,
-            ", ".join(f"{name} {value}" for name, value in row["parameters"].items()) or "-",
-            str(row["forward_passes"]),
-            *(with_interval(*row[key], digits=3) for key in ("pointing", "auprc", "iou")),
-            f"{row['gain_per_pass']:.4f}",
+            METHODS[row.method].words,
+            ", ".join(f"{name} {value}" for name, value in row.parameters.items()) or "-",
+            str(row.forward_passes),
+            *(with_interval(*estimate, digits=3) for estimate in (row.pointing, row.auprc, row.iou)),
+            f"{row.gain_per_pass:.4f}",
         ]
-        for row in comparison["methods"]
+        for row in comparison.methods
     ]
     columns = ("method", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
-    plots = [_forest(comparison, key, words) for key, words in _MEASURES.items()]
+    plots = [_forest(comparison, words, of) for words, of in _MEASURES]
     return [
         grid(plots),
-        table(columns, rows, caption=f"On {comparison['images']} boxed images of test patients", text_columns=2),
+        table(columns, rows, caption=f"On {comparison.images} boxed images of test patients", text_columns=2),
         paragraph(f"Published for pneumonia boxes, other models and data: AUPRC {low:.3f} to {high:.3f} (Arun 2021)."),
     ]
 
 
-def _forest(comparison: dict[str, Any], key: str, words: str) -> Markup:
+def _forest(comparison: Comparison, words: str, of: Callable[[ComparedMethod], Rounded]) -> Markup:
     """The methods in the order of how well they do."""
     rows = [
         Row(
-            label=METHODS[row["method"]].words,
-            value=row[key][0],
-            low=row[key][1],
-            high=row[key][2],
-            counts=f"{row['forward_passes']} passes",
+            label=METHODS[row.method].words,
+            value=of(row)[0],
+            low=of(row)[1],
+            high=of(row)[2],
+            counts=f"{row.forward_passes} passes",
         )
-        for row in sorted(comparison["methods"], key=lambda row: -row[key][0])
+        for row in sorted(comparison.methods, key=lambda row: -(of(row)[0] or 0.0))
     ]
     return forest(rows, caption=words, value_label="95 %", counts_label="cost", bounds=(0.0, 1.0))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import structlog
 
 from api.processes.heartbeat import heartbeat, stop_signal
-from core.destinations import DicomDestination
 from core.errors import ConfigurationError
 from core.settings import Settings
+from core.settings.destinations import DicomDestination
 from core.store.store import open_store
 from dicom_node.receive import Node, NodeSettings
 from pipeline.carriers import peer_of, tls_files

@@ -1,4 +1,4 @@
-"""`candor serve`: starts the node, the worker and the web process, and starts again whichever dies.
+"""`candor serve`: starts the node, the worker and the web process, and restarts each that ends.
 
 The supervisor does nothing else, so that there is little in it that could fail. A child that dies comes back after a
 pause that doubles from 0.2 s to 10 s while it keeps dying young. A wrong setting does not heal by trying again:
@@ -63,7 +63,7 @@ class Child:
 
 
 class Supervisor:
-    """Keeps children running until it is told to stop."""
+    """Keeps children running until it is asked to stop."""
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Errors over HTTP as problem details (RFC 9457): a title, a status, one sentence, and never a word of the request.
 
-What a foreign exception says may quote patient data, so it is told by its kind to the log and not at all here.
+What a foreign exception says may quote patient data, so the log has its class only, and the answer nothing of it.
 """
 
 from __future__ import annotations

@@ -29,8 +29,8 @@ class Faithfulness:
 
     `deletion_auc`: area under the probability, 0..1, while the map's highest regions are blurred away first (a true
     map makes it fall early: low is good). `insertion_auc`: the same while they are brought back first into the
-    blurred image (high is good). Petsiuk et al., RISE, BMVC 2018. `null_percentile`: 0..100, where insertion minus
-    deletion stands among maps of this image that cannot know the model. `stability`: SSIM, -1..1, with the map after
+    blurred image (high is good). Petsiuk et al., RISE, BMVC 2018. `null_percentile`: 0..100, the rank of insertion
+    minus deletion among maps of this image that cannot know the model. `stability`: SSIM, -1..1, with the map after
     1 % noise or a shift of one pixel. `forward_passes`: what it cost. `sampled`: measured on a sample of the studies
     only, because this machine is slow; a study without figures was not drawn.
     """

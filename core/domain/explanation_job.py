@@ -1,7 +1,7 @@
-"""Explanations that somebody asks for after the report: a second method's map of one finding, as a job.
+"""Explanations that a person asks for after the report: a second method's map of one finding, as a job.
 
 A job lives in the database, is carried out by one process at a time and may be cancelled. A process that dies leaves
-its job behind as `interrupted`; nothing runs again by itself, because whoever asked may have gone.
+its job behind as `interrupted`; nothing runs again by itself, because the person who asked may have gone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class JobState(StrEnum):
     RUNNING = "running"
     DONE = "done"
     FAILED = "failed"  # `reason` says why
-    CANCELLED = "cancelled"  # by whoever asked
+    CANCELLED = "cancelled"  # by the person who asked
     INTERRUPTED = "interrupted"  # the process that ran it died: run again
 
     @property

@@ -1,4 +1,4 @@
-"""What a model is, and what it said of an image."""
+"""What a model is, and what it said of an input."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prediction:
-    """What a model said of one image; nothing (no scores, no maps) where `quality` names a fault.
+    """What a model said of one input; nothing (no scores, no maps) where `quality` names a fault.
 
-    `scores`: raw logit per finding name. `probabilities`: calibrated, 0..1. `maps`: class activation in
-    model space, float32, shape (findings, h, w), in the order of `model.findings`; None when the model has none.
-    `frame` brings them back to source pixels.
+    `input_key`: of the `ModelInput`. `scores`: raw logit per finding name. `probabilities`: calibrated, 0..1. `maps`:
+    class activation in model space, float32, shape (findings, h, w), of a volume (findings, slices, h, w), in the order
+    of `model.findings`; None when the model has none. `frame` brings them back to source pixels, slice by slice.
     """
 
     model: ModelVersion
-    sop_instance_uid: str = field(repr=False)
+    input_key: str
     scores: dict[str, float]
     probabilities: dict[str, float]
     frame: SquareFrame

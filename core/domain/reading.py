@@ -31,11 +31,12 @@ class CohortFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One revision of one study as it was read: a row of the audit.
+class ReadingRecord:
+    """One revision of one study as one model version read it: a row of the audit.
 
-    `patient` is a keyed hash; a study without PatientID stands for a patient of its own. `probabilities` 0..1 and
-    `flags` (at or above the operating point that was in force) by finding name; both empty unless reported.
+    `patient` is a keyed hash; a study without PatientID counts as a patient of its own. `probabilities` 0..1,
+    the highest among the images of the study, and `above` (at or above the operating point that was in force, on any of
+    them) by finding name; both empty unless reported.
     `turnaround_seconds`: last image to report; None when it failed. Model fields are "" when no model came to it.
     """
 
@@ -48,7 +49,7 @@ class Reading:
     model_version: str = ""
     model_sha256: str = ""
     probabilities: dict[str, float] = field(default_factory=dict)
-    flags: dict[str, bool] = field(default_factory=dict)
+    above: dict[str, bool] = field(default_factory=dict)
     turnaround_seconds: float | None = None
     read_at: float = 0.0  # seconds since the epoch
 

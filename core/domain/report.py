@@ -8,8 +8,9 @@ from enum import StrEnum
 
 from core.domain.code import Code
 from core.domain.explanation import Saliency
+from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, OperatingPoint
-from core.domain.study import Study
+from core.domain.study import Instance, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,28 +52,92 @@ class ReportStatus(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One model's result on one input.
+
+    `status`: reported, not analysed or failed, the latter two with a `reason`. `saliencies`: one for each finding
+    with a map, of a volume one for each slice that the region is in. `map_gate`: "" when the model's maps passed
+    the gate of their registration, else why they are withheld.
+    """
+
+    model: ModelVersion
+    what: ModelInput
+    status: ReportStatus
+    reason: str = ""
+    findings: tuple[Finding, ...] = ()
+    saliencies: tuple[Saliency, ...] = ()
+    cohorts: tuple[CohortMetric, ...] = ()
+    limitations: tuple[str, ...] = ()  # of this input: "The view is not given: ...", ...
+    map_gate: str = ""
+
+    def saliencies_of(self, finding_name: str) -> tuple[Saliency, ...]:
+        """The maps of a finding, shown or withheld; of a volume the slice with the highest value first."""
+        return tuple(saliency for saliency in self.saliencies if saliency.finding_name == finding_name)
+
+    def instance_of(self, finding_name: str) -> Instance | None:
+        """The image that a finding is in; None for a finding of a volume that has no map to tell."""
+        if not self.what.is_volume:
+            return self.what.instances[0]
+        shown = {saliency.sop_instance_uid for saliency in self.saliencies_of(finding_name)[:1]}
+        return next((i for i in self.what.instances if i.sop_instance_uid in shown), None)
+
+    def drawn_on(self, finding_name: str) -> Instance:
+        """The image that a picture of a finding is drawn on: the one it is in, else the first."""
+        return self.instance_of(finding_name) or self.what.instances[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What goes back to the PACS. Always UNVERIFIED until a person signs.
 
-    `analysed_sop_instance_uid` is the image the findings speak of; `predecessor_sop_instance_uid` is the SR of
-    the revision that this one supersedes (PredecessorDocumentsSequence). `explanation_gate`: "" when the model's maps
-    passed the registration gate, else why maps are withheld.
+    `readings` are in the order in which the models and their images are preferred; none when no model takes the study.
+    `predecessor_sop_instance_uid` is the SR of the revision that this one supersedes (PredecessorDocumentsSequence).
     """
 
     study: Study
     status: ReportStatus
     created_at: datetime
     reason: str = ""
-    model: ModelVersion | None = None
-    findings: tuple[Finding, ...] = ()
-    saliencies: tuple[Saliency, ...] = ()
-    cohorts: tuple[CohortMetric, ...] = ()
-    limitations: tuple[str, ...] = ()  # "PatientID is empty: not linked with any other study", ...
-    analysed_sop_instance_uid: str = field(default="", repr=False)
+    readings: tuple[Reading, ...] = ()
+    limitations: tuple[str, ...] = ()  # of the study: "PatientID is empty: not linked with any other study", ...
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
-    explanation_gate: str = ""
     explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
+
+    @property
+    def models(self) -> tuple[ModelVersion, ...]:
+        """Every model version that read, each once."""
+        return tuple({reading.model.device_uid: reading.model for reading in self.readings}.values())
+
+    @property
+    def inputs(self) -> tuple[ModelInput, ...]:
+        """Every input that a model read or should have read, each once."""
+        return tuple({reading.what.key: reading.what for reading in self.readings}.values())
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings of all readings."""
+        return tuple(finding for reading in self.readings for finding in reading.findings)
+
+    def name_of(self, reading: Reading) -> str:
+        """Which input a reading is of, for a person: "image 2 of 3"; "" where the report has one input."""
+        inputs = self.inputs
+        if len(inputs) == 1:
+            return ""
+        number = [what.key for what in inputs].index(reading.what.key) + 1
+        return f"{'series' if reading.what.is_volume else 'image'} {number} of {len(inputs)}"
+
+    @property
+    def all_limitations(self) -> tuple[str, ...]:
+        """Those of the study, then those of the inputs, each once, with the input where it is not true of all."""
+        read = [reading for reading in self.readings if reading.status is ReportStatus.REPORTED]
+        said = list(self.limitations)
+        for reading in read:
+            for limitation in reading.limitations:
+                is_of_all = all(limitation in other.limitations for other in read)
+                name = "" if is_of_all else self.name_of(reading)
+                said.append(f"{name.capitalize()}: {limitation}" if name else limitation)
+        return tuple(dict.fromkeys(said))
 
 
 class ObjectKind(StrEnum):

@@ -27,7 +27,8 @@ class Instance:
     """One received SOP instance: what the header says, and where its bytes lie.
 
     `patient_age_years` is read from PatientAge, else from birth and study date, else None.
-    `flags` name what was malformed yet tolerated ("PatientAge is not a valid AS", ...), without values.
+    `header_flags` name what was malformed yet tolerated ("PatientAge is not a valid AS", ...), without values.
+    Where the image is in the patient: empty unless the header says it (PS3.3 C.7.6.2.1.1), in mm; rows before columns.
     """
 
     sop_instance_uid: str
@@ -58,7 +59,11 @@ class Instance:
     software_versions: str = ""
     kvp: float | None = None
     patient_age_years: float | None = None
-    flags: tuple[str, ...] = ()
+    frame_of_reference_uid: str = ""
+    image_position_patient: tuple[float, ...] = ()
+    image_orientation_patient: tuple[float, ...] = ()
+    pixel_spacing: tuple[float, ...] = ()
+    header_flags: tuple[str, ...] = ()
     object_key: str = ""
     size_bytes: int = 0
 
@@ -92,7 +97,7 @@ class Study:
 
 
 class StudyState(StrEnum):
-    """Where a study stands; `core.states` holds the allowed transitions."""
+    """How far a study is; `core.domain.states` holds the allowed transitions."""
 
     RECEIVING = "receiving"  # images arrive; not complete yet
     COMPLETE = "complete"  # the completion rule held; waiting for the worker
@@ -115,10 +120,10 @@ class Image:
     pixels: FloatMap = field(repr=False, compare=False)
     row_spacing_mm: float = 1.0
     column_spacing_mm: float = 1.0
-    flags: tuple[str, ...] = ()
+    header_flags: tuple[str, ...] = ()
 
     @property
     def frame(self) -> SquareFrame:
-        """How this image lies in the square that models see."""
+        """Where this image is in the square that models see."""
         rows, columns = self.pixels.shape
         return SquareFrame.of(rows, columns, self.row_spacing_mm, self.column_spacing_mm)

@@ -76,7 +76,7 @@ def migrate(engine: Engine) -> None:
 
 
 def rekey(url: str, key: SiteKey) -> None:
-    """Encrypt a database file anew under the newest secret of `key`; Unavailable while anything has the file open."""
+    """Encrypt a database file again, under the newest secret of `key`; Unavailable while anything has the file open."""
     target = _parsed(url)
     if target.drivername != "sqlcipher":
         return

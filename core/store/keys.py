@@ -51,7 +51,7 @@ class SiteKey:
 
     @classmethod
     def generate(cls) -> SiteKey:
-        """A key that nobody had before."""
+        """A new random key."""
         return cls((secrets.token_bytes(SECRET_BYTES),))
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Where the bytes of images and results lie: one encrypted file per object.
+"""Where the bytes of images and results are kept: one encrypted file per object.
 
 Each object has a data key of its own, wrapped with the site key (AES key wrap, RFC 3394), and is sealed with
 AES-256-GCM in chunks of 1 MiB. A chunk's nonce is its number and whether it is the last one (the STREAM construction
@@ -254,7 +254,7 @@ def _associated(object_key: str) -> bytes:
 def _disk_errors() -> Iterator[None]:
     try:
         yield
-    except (ConnectionError, TimeoutError):  # of whoever sends the pieces, not of the disk
+    except (ConnectionError, TimeoutError):  # of the sender of the pieces, not of the disk
         raise
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):

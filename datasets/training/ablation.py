@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.progress import Progress
-from core.statistics import auroc_difference
+from core.statistics.ranking import auroc_difference
 from datasets.chest import any_set, nih_chest
 from datasets.chest.nih_chest import LabelledRadiograph
 
@@ -101,17 +101,18 @@ class Ablation:
         for finding in JUDGED:
             truths, known = truths_of(scored.examples, finding)
             pair = (other.column(finding)[known] for other in (scored, whole))
-            ahead[finding] = auroc_difference(truths[known], *pair).as_list(3)
+            ahead[finding] = auroc_difference(truths[known], *pair).rounded(3)
         self.figures["variants"][name] = {**_judged(scored), "auroc_minus_that_of_the_recipe": ahead}
 
 
 def _judged(scored: Scored) -> dict[str, Any]:
     from models import evaluation
+    from models.localisation import localise
 
     everyone = scored.at(*{example.tier for example in scored.examples})
     return {
-        "auroc": {finding: evaluation.discrimination(scored, finding, everyone)["auroc"] for finding in JUDGED},
-        "times_chance": evaluation.localisation(scored, "lung_opacity", everyone).get("times_chance"),
+        "auroc": {finding: evaluation.discrimination(scored, finding, everyone).auroc for finding in JUDGED},
+        "times_chance": localise(scored, "lung_opacity", everyone).times_chance,
     }
 
 

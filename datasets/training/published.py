@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.statistics import Estimate, auroc, auroc_difference
+from core.statistics.estimate import Estimate
+from core.statistics.ranking import auroc, auroc_difference
 from core.wording import with_interval
 from datasets.chest.nih_chest import FINDINGS, rows_of, said_of
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from core.errors import ConfigurationError
 from core.progress import Progress, silent
 from datasets import unrelated
 from datasets.chest import any_set, children
+
+if TYPE_CHECKING:
+    from models.documents.quality import QualityFigures
 
 _ADULTS = "Radiographs of adults: NIH Clinical Center, ChestX-ray14 (Wang et al., CVPR 2017)."
 
@@ -21,7 +24,7 @@ def train_quality_check(
     seed: int = 1,
     steps: int = 0,
     progress: Progress = silent,
-) -> dict[str, Any]:
+) -> QualityFigures:
     """Train the quality check on `data` and put it into the model package `package`; returns its figures.
 
     `data` holds `nih_chest/`, `children/` and, for the test alone, `dicom/` with WG04 images. `steps` 0: the recipe's

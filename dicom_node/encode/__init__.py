@@ -13,20 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
-
-from core.domain.explanation import Saliency
-from core.domain.model import ModelVersion
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import ObjectKind, Report, ResultObject
 from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
-from dicom_node.encode.pmap import encode_pmap, lies_in_a_frame_of_reference
+from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
 from dicom_node.encode.sc import encode_sc
 from dicom_node.encode.seg import can_be_segmented, encode_seg
-from dicom_node.encode.source import describe_study, read_source
-from dicom_node.encode.sr.groups import saliency_of, shown_saliency
+from dicom_node.encode.sources import Located, Sources, Subject
 from dicom_node.encode.sr.report import encode_sr
 
 __all__ = ["encode"]
@@ -42,69 +36,54 @@ def encode(
 ) -> tuple[ResultObject, ...]:
     """Encode `report` as objects of `kinds`, always in the same order, with the SR at the end of one call.
 
-    `sources`: SOP Instance UID -> Part 10 bytes of the images that matter (the analysed one; any of the study when
-    none was analysed; may be empty then). `images`: SOP Instance UID -> the analysed image as displayed, needed for
-    SC only. A kind for which the report has nothing to show gives no object.
+    `sources`: SOP Instance UID -> Part 10 bytes of the images that matter (those that were read, of a volume the slices
+    with a region; any of the study when none was read; may be empty then). `images`: SOP Instance UID -> the images as
+    displayed that positive findings are in, needed for SC only. A kind for which the report has nothing to show gives
+    no object.
 
     Raises Unsupported for a kind that cannot be made of what was given: unknown, or without its image.
     """
     if unknown := set(kinds) - set(_ORDER):
         raise Unsupported(f"Results cannot be encoded as {', '.join(sorted(map(str, unknown)))}.")
-    source = _source_header(report, sources)
+    headers = Sources(report, sources)
     return tuple(
-        result for kind in _ORDER if kind in kinds for result in _objects(report, source, images, ObjectKind(kind))
+        result for kind in _ORDER if kind in kinds for result in _objects(report, headers, images, ObjectKind(kind))
     )
 
 
-def _source_header(report: Report, sources: Mapping[str, bytes]) -> Dataset:
-    """The header that the results copy from: the analysed image's, else any of the study, else the store's."""
-    analysed = report.analysed_sop_instance_uid
-    part10 = sources.get(analysed) or next((data for data in sources.values() if not analysed), None)
-    try:
-        if part10:
-            return read_source(part10)
-    except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
-        pass  # the report may be about exactly this: images that cannot be read
-    instances = [instance for series in report.study.series for instance in series.instances]
-    instance = next((i for i in instances if i.sop_instance_uid == analysed), instances[0] if instances else None)
-    return describe_study(report.study, instance)
-
-
-def _objects(report: Report, source: Dataset, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
+def _objects(report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
     if kind is ObjectKind.SR:
-        yield encode_sr(report, source)
+        yield encode_sr(report, headers)
         return
-    if report.model is None:
-        return
-    for finding in report.findings:
+    for subject in headers.subjects():
         if kind is ObjectKind.SC:
-            if finding.is_positive:
-                yield encode_sc(report, finding, saliency_of(report, finding), source, _image(report, images))
-        elif saliency := shown_saliency(report, finding):
-            _require_geometry(source, saliency)
-            yield from _of_map(report, report.model, finding, saliency, source, kind)
+            if subject.finding.is_positive:
+                yield encode_sc(subject, _image(subject, images))
+        elif subject.shown:
+            for located in subject.shown:
+                _require_geometry(located)
+            yield from _of_map(subject, kind)
 
 
-def _of_map(
-    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset, kind: ObjectKind
-) -> Iterator[ResultObject]:
+def _of_map(subject: Subject, kind: ObjectKind) -> Iterator[ResultObject]:
     """What is drawn of a map that may be shown; nothing where the image does not say what the kind must repeat."""
+    sources = [located.source for located in subject.shown]
     if kind is ObjectKind.GSPS:
-        yield encode_gsps(report, finding, saliency, source)
+        yield encode_gsps(subject)
     elif kind is ObjectKind.PMAP:
-        if lies_in_a_frame_of_reference(source):
-            yield encode_pmap(report, model, finding, saliency, source)
-    elif saliency.mask.any() and can_be_segmented(source):
-        yield encode_seg(report, model, finding, saliency, source, kind)
+        if all(map(has_frame_of_reference, sources)):
+            yield encode_pmap(subject)
+    elif any(located.saliency.mask.any() for located in subject.shown) and all(map(can_be_segmented, sources)):
+        yield encode_seg(subject, kind)
 
 
-def _image(report: Report, images: Mapping[str, Image]) -> Image:
+def _image(subject: Subject, images: Mapping[str, Image]) -> Image:
     try:
-        return images[report.analysed_sop_instance_uid]
+        return images[subject.instance.sop_instance_uid]
     except KeyError:
-        raise Unsupported("The overlay cannot be made, because the analysed image was not given decoded.") from None
+        raise Unsupported("The overlay cannot be made, because its image was not given decoded.") from None
 
 
-def _require_geometry(source: Dataset, saliency: Saliency) -> None:
-    if (source.get("Rows"), source.get("Columns")) != saliency.mask.shape:
-        raise Unsupported("The region cannot be placed, because the analysed image's rows and columns are unknown.")
+def _require_geometry(located: Located) -> None:
+    if (located.source.get("Rows"), located.source.get("Columns")) != located.saliency.mask.shape:
+        raise Unsupported("The region cannot be placed, because the rows and columns of its image are unknown.")

@@ -69,6 +69,8 @@ ARTIFICIAL_INTELLIGENCE = _dcm("123110", "Artificial Intelligence")
 PROCESSING_SUMMARY = _dcm("111017", "CAD Processing and Findings Summary")
 SUCCEEDED_WITH_FINDINGS = _dcm("111242", "All algorithms succeeded; with findings")
 SUCCEEDED_WITHOUT_FINDINGS = _dcm("111241", "All algorithms succeeded; without findings")
+SOME_FAILED_WITHOUT_FINDINGS = _dcm("111243", "Not all algorithms succeeded; without findings")
+SOME_FAILED_WITH_FINDINGS = _dcm("111244", "Not all algorithms succeeded; with findings")
 NONE_SUCCEEDED = _dcm("111245", "No algorithms succeeded; without findings")
 
 # one finding
@@ -105,6 +107,7 @@ INSUFFICIENT = private("INSUFFICIENT", "Insufficient data")
 
 # the report as a whole
 STATEMENT = private("STATEMENT", "Overall statement")
+NOT_ANALYSED = private("NOT_ANALYSED", "Could not be analysed")
 REASON = private("REASON", "Reason")
 LIMITATION = private("LIMITATION", "Limitation")
 INTENDED_USE = private("INTENDED_USE", "Intended use")

@@ -11,8 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
-from core.domain.explanation import Saliency
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
     NOT_VERIFIED,
@@ -20,10 +19,11 @@ from dicom_node.encode.shell import (
     copy_body_part,
     copy_laterality,
     local_date_time,
-    new_object,
+    new_picture,
     reference,
-    to_result,
+    to_picture,
 )
+from dicom_node.encode.sources import Located, Subject
 from dicom_node.encode.sr.content import outline
 from dicom_node.header.part10 import MANUFACTURER
 
@@ -32,29 +32,29 @@ _COLOUR = [46273, 37131, 52089]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10
 _LABEL_TOP_LEFT, _LABEL_BOTTOM_RIGHT = [0.02, 0.02], [0.98, 0.12]  # of the displayed area
 
 
-def encode_gsps(report: Report, finding: Finding, saliency: Saliency, source: Dataset) -> ResultObject:
-    """Write the outlines of one finding as a presentation state for the source image (PS3.3 A.33.1)."""
-    number = report.findings.index(finding) + 1
-    state = new_object(report, source, ObjectKind.GSPS, GrayscaleSoftcopyPresentationStateStorage, number)
+def encode_gsps(subject: Subject) -> ResultObject:
+    """Write the outlines of one finding as a presentation state for the images it is in (PS3.3 A.33.1)."""
+    finding, source = subject.finding, subject.source
+    state = new_picture(subject, ObjectKind.GSPS, GrayscaleSoftcopyPresentationStateStorage)
     state.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     copy_body_part(source, state)
     copy_laterality(source, state)
     state.ContentLabel = "AI_REGION"
     state.ContentDescription = f"{NOT_VERIFIED}: {finding.code.meaning}"[:64]
     state.ContentCreatorName = MANUFACTURER
-    state.PresentationCreationDate, state.PresentationCreationTime = local_date_time(report, source)
-    state.ReferencedSeriesSequence = [_referenced_series(source)]
+    state.PresentationCreationDate, state.PresentationCreationTime = local_date_time(subject.report, source)
+    state.ReferencedSeriesSequence = [_referenced_series([located.source for located in subject.in_order])]
     _copy_display(source, state)
     state.DisplayedAreaSelectionSequence = [_displayed_area(source)]
-    state.GraphicAnnotationSequence = [_annotation(finding, saliency, source)]
+    state.GraphicAnnotationSequence = [_annotation(finding, located) for located in subject.in_order]
     state.GraphicLayerSequence = [_layer()]
-    return to_result(report, ObjectKind.GSPS, state, finding)
+    return to_picture(subject, ObjectKind.GSPS, state)
 
 
-def _referenced_series(source: Dataset) -> Dataset:
+def _referenced_series(sources: list[Dataset]) -> Dataset:
     series = Dataset()
-    series.SeriesInstanceUID = source.SeriesInstanceUID
-    series.ReferencedImageSequence = [reference(source)]
+    series.SeriesInstanceUID = sources[0].SeriesInstanceUID
+    series.ReferencedImageSequence = [reference(source) for source in sources]
     return series
 
 
@@ -102,12 +102,12 @@ def _displayed_area(source: Dataset) -> Dataset:
     return area
 
 
-def _annotation(finding: Finding, saliency: Saliency, source: Dataset) -> Dataset:
+def _annotation(finding: Finding, located: Located) -> Dataset:
     annotation = Dataset()
-    annotation.ReferencedImageSequence = [reference(source)]
+    annotation.ReferencedImageSequence = [reference(located.source)]
     annotation.GraphicLayer = _LAYER
     annotation.TextObjectSequence = [_label(finding)]
-    if graphics := [_polyline(outline(region, source).ravel().tolist()) for region in saliency.regions]:
+    if graphics := [_polyline(outline(region, located.source).ravel().tolist()) for region in located.saliency.regions]:
         annotation.GraphicObjectSequence = graphics
     return annotation
 

@@ -96,7 +96,7 @@ def _layout(image: Image, lines: list[Line]) -> tuple[tuple[int, int], int, int]
 
 
 def _picture_size(image: Image, band: int) -> tuple[int, int]:
-    """Width and height in canvas pixels: true shape, as large as fits beside the band."""
+    """Width and height in canvas pixels: true shape, as large as fits above the band."""
     rows, columns = image.pixels.shape
     width, height = columns * image.column_spacing_mm, rows * image.row_spacing_mm
     scale = min(LONG_SIDE / width, max(LONG_SIDE // 4, LONG_SIDE - band) / height)
@@ -196,7 +196,7 @@ def _write_band(draw: ImageDraw.ImageDraw, lines: list[Line], *, top: int, width
 
 
 def _wrapped(line: Line, width: int) -> list[str]:
-    """The words of a line broken so that each row fits the canvas beside the legend's bar."""
+    """The words of a line broken so that each row fits the canvas next to the legend's bar."""
     room = width - 2 * _MARGIN - _LEGEND_WIDTH
     rows, used = [""], 0.0
     for word in line.words.split():

@@ -1,4 +1,4 @@
-"""Parametric Map of a saliency: the values themselves as 32-bit floats, where the image lies in a Frame of Reference.
+"""Parametric Map of a saliency: the values themselves as 32-bit floats, where the image has a Frame of Reference.
 
 For research viewers that read numbers off a map. It must share the source's Frame of Reference (PS3.3 A.75), so a
 radiograph gets none: the pipeline says so in results.json and in the log (dicom_node.sop_classes says why).
@@ -12,56 +12,54 @@ from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom.dataset import Dataset
 from pydicom.uid import ParametricMapStorage
 
-from core.domain.explanation import Saliency
-from core.domain.model import ModelVersion
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
     REGION_WORDS,
     SOFTWARE_VERSION,
     copy_body_part,
     copy_laterality,
-    new_object,
-    to_result,
+    new_picture,
+    to_picture,
 )
 from dicom_node.encode.source import without_identity
+from dicom_node.encode.sources import Subject
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid
 from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import why_no_parametric_map
 
 
-def lies_in_a_frame_of_reference(source: Dataset) -> bool:
-    """Whether the source is of a kind that a Parametric Map can be made for, and says where it lies."""
+def has_frame_of_reference(source: Dataset) -> bool:
+    """Whether the source is of a kind that a Parametric Map can be made for, and says where it is."""
     return not why_no_parametric_map(source.get("SOPClassUID", "")) and "FrameOfReferenceUID" in source
 
 
-def encode_pmap(
-    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset
-) -> ResultObject:
-    """Write the map of one finding, 0..1, as a Parametric Map with one frame; `source` must have its geometry."""
-    number = report.findings.index(finding) + 1
-    shell = new_object(report, source, ObjectKind.PMAP, ParametricMapStorage, number)
-    parametric_map = _parametric_map(report, model, finding, saliency, source)
+def encode_pmap(subject: Subject) -> ResultObject:
+    """Write the map of one finding, 0..1, as a Parametric Map of a frame a slice; the sources must have geometry."""
+    source = subject.source
+    shell = new_picture(subject, ObjectKind.PMAP, ParametricMapStorage)
+    parametric_map = _parametric_map(subject)
     parametric_map.update(shell)
     parametric_map.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     copy_body_part(source, parametric_map)
     copy_laterality(source, parametric_map)
-    fix_dimension(parametric_map, dimension_uid(report, ObjectKind.PMAP, finding.name))
-    return to_result(report, ObjectKind.PMAP, parametric_map, finding)
+    uid = dimension_uid(subject.report, ObjectKind.PMAP, subject.reading, subject.finding.name)
+    fix_dimension(parametric_map, uid)
+    return to_picture(subject, ObjectKind.PMAP, parametric_map)
 
 
-def _parametric_map(
-    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset
-) -> ParametricMap:
+def _parametric_map(subject: Subject) -> ParametricMap:
+    report, reading, finding = subject.report, subject.reading, subject.finding
+    values = np.stack([located.saliency.values for located in subject.in_order])
     return ParametricMap(
-        source_images=[without_identity(source)],
-        pixel_array=np.clip(saliency.values, 0.0, 1.0).astype(np.float32)[np.newaxis],
+        source_images=[without_identity(located.source) for located in subject.in_order],
+        pixel_array=np.clip(values, 0.0, 1.0).astype(np.float32),
         series_instance_uid=series_uid(report, ObjectKind.PMAP),
         series_number=1,
-        sop_instance_uid=instance_uid(report, ObjectKind.PMAP, finding.name),
+        sop_instance_uid=instance_uid(report, ObjectKind.PMAP, reading, finding.name),
         instance_number=1,
-        manufacturer=model.manufacturer[:64],
-        manufacturer_model_name=model.name[:64],
+        manufacturer=reading.model.manufacturer[:64],
+        manufacturer_model_name=reading.model.name[:64],
         software_versions=SOFTWARE_VERSION,
         device_serial_number=SOFTWARE_VERSION,
         contains_recognizable_visual_features=False,

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from pydicom.dataset import Dataset
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from core.domain.explanation import Saliency
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import ObjectKind, ResultObject
 from core.domain.study import Image
-from core.errors import Unsupported
 from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.shell import (
     NOT_VERIFIED,
     copy_body_part,
     copy_laterality,
     copy_orientation,
-    new_object,
+    new_picture,
     reference,
-    to_result,
+    to_picture,
 )
+from dicom_node.encode.sources import Subject
 
 
-def encode_sc(
-    report: Report, finding: Finding, saliency: Saliency | None, source: Dataset, image: Image
-) -> ResultObject:
+def encode_sc(subject: Subject, image: Image) -> ResultObject:
     """Write the overlay of one finding; without a map that may be shown it is the plain image with the words."""
-    if report.model is None:
-        raise Unsupported("The overlay cannot be made, because the report names no model.")
-    number = report.findings.index(finding) + 1
-    capture = new_object(report, source, ObjectKind.SC, SecondaryCaptureImageStorage, number)
+    reading, finding, source = subject.reading, subject.finding, subject.source
+    capture = new_picture(subject, ObjectKind.SC, SecondaryCaptureImageStorage)
     copy_body_part(source, capture)
     copy_laterality(source, capture)
     copy_orientation(source, capture)
@@ -42,8 +36,8 @@ def encode_sc(
     for keyword in ("LossyImageCompression", "LossyImageCompressionRatio", "LossyImageCompressionMethod"):
         if keyword in source:
             capture.add(source[keyword])
-    cohort = next((metric for metric in report.cohorts if metric.finding_name == finding.name), None)
-    picture = draw_overlay(image, finding, report.model, saliency, cohort)
+    cohort = next((metric for metric in reading.cohorts if metric.finding_name == finding.name), None)
+    picture = draw_overlay(image, finding, reading.model, subject.saliency, cohort)
     capture.SamplesPerPixel = 3
     capture.PhotometricInterpretation = "RGB"
     capture.PlanarConfiguration = 0
@@ -53,4 +47,4 @@ def encode_sc(
     capture.PixelRepresentation = 0
     pixels = picture.tobytes()
     capture.PixelData = pixels + b"\0" * (len(pixels) % 2)
-    return to_result(report, ObjectKind.SC, capture, finding)
+    return to_picture(subject, ObjectKind.SC, capture)

@@ -2,7 +2,7 @@
 
 highdicom packs the bits and builds the functional groups; our shell goes over its result, because highdicom takes
 times and the dimension UID from clock and chance, and leaves Patient Orientation out. A radiograph has no frame
-of reference, so the segmentation stands in the pixel space of its source image (PS3.3 A.51).
+of reference, so the segmentation is in the pixel space of its source image (PS3.3 A.51).
 """
 
 from __future__ import annotations
@@ -14,74 +14,63 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import SegmentationStorage
 
-from core.domain.explanation import Saliency
-from core.domain.model import ModelVersion
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import Finding, ObjectKind, Reading, Report, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
     REGION_WORDS,
     SOFTWARE_VERSION,
     copy_body_part,
     copy_orientation,
-    new_object,
-    to_result,
+    new_picture,
+    to_picture,
 )
 from dicom_node.encode.source import without_identity
+from dicom_node.encode.sources import Located, Subject
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import PARAMETRIC_MAP_SOURCES
 
 _SPATIAL_CONCEPT = hd.sr.CodedConcept("309825002", "SCT", "Spatial and Relational Concept")
-_COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: told apart by colour-blind readers
+_COLOUR = hd.color.CIELabColor.from_rgb(230, 159, 0)  # Okabe-Ito orange: distinct for colour-blind readers
 
 
 def can_be_segmented(source: Dataset) -> bool:
-    """Whether a segmentation can be placed: a CT or MR must say where it lies, a radiograph need not."""
+    """Whether a segmentation can be placed: a CT or MR must say where it is, a radiograph need not."""
     return "FrameOfReferenceUID" in source or source.get("SOPClassUID") not in PARAMETRIC_MAP_SOURCES
 
 
-def encode_seg(
-    report: Report, model: ModelVersion, finding: Finding, saliency: Saliency, source: Dataset, kind: ObjectKind
-) -> ResultObject:
-    """Write the region of one finding as a Segmentation with one segment.
+def encode_seg(subject: Subject, kind: ObjectKind) -> ResultObject:
+    """Write the region of one finding as a Segmentation with one segment, of a frame a slice.
 
-    `kind` SEG: the boolean mask; SEG_FRACTIONAL: the values 0..1 in 255 steps. `source` must have the map's rows
+    `kind` SEG: the boolean mask; SEG_FRACTIONAL: the values 0..1 in 255 steps. The sources must have the maps' rows
     and columns.
     """
-    number = report.findings.index(finding) + 1
-    fractional = kind is ObjectKind.SEG_FRACTIONAL
-    pixels = np.clip(saliency.values, 0.0, 1.0) if fractional else saliency.mask
-    shell = new_object(report, source, kind, SegmentationStorage, number)
-    segmentation = _segmentation(report, model, finding, source, kind, pixels)
+    finding, source = subject.finding, subject.source
+    shell = new_picture(subject, kind, SegmentationStorage)
+    segmentation = _segmentation(subject, kind)
     segmentation.update(shell)  # its Contributing Equipment too: the algorithm alone, highdicom's carries the time
     segmentation.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     segmentation.SegmentSequence[0].SegmentDescription = f"{REGION_WORDS.capitalize()}: {finding.code.meaning}"
     copy_body_part(source, segmentation)
     if "FrameOfReferenceUID" not in source:
         copy_orientation(source, segmentation)
-    fix_dimension(segmentation, dimension_uid(report, kind, finding.name))
-    return to_result(report, kind, segmentation, finding)
+    fix_dimension(segmentation, dimension_uid(subject.report, kind, subject.reading, finding.name))
+    return to_picture(subject, kind, segmentation)
 
 
-def _segmentation(
-    report: Report,
-    model: ModelVersion,
-    finding: Finding,
-    source: Dataset,
-    kind: ObjectKind,
-    pixels: NDArray[np.float32] | NDArray[np.bool_],
-) -> Segmentation:
+def _segmentation(subject: Subject, kind: ObjectKind) -> Segmentation:
+    report, reading, finding = subject.report, subject.reading, subject.finding
     return Segmentation(
-        source_images=[without_identity(source)],
-        pixel_array=pixels,
+        source_images=[without_identity(located.source) for located in subject.in_order],
+        pixel_array=_pixels(subject.in_order, kind),
         segmentation_type="FRACTIONAL" if kind is ObjectKind.SEG_FRACTIONAL else "BINARY",
-        segment_descriptions=[_segment(report, model, finding)],
+        segment_descriptions=[_segment(report, reading, finding)],
         series_instance_uid=series_uid(report, kind),
         series_number=1,
-        sop_instance_uid=instance_uid(report, kind, finding.name),
+        sop_instance_uid=instance_uid(report, kind, reading, finding.name),
         instance_number=1,
-        manufacturer=model.manufacturer[:64],
-        manufacturer_model_name=model.name[:64],
+        manufacturer=reading.model.manufacturer[:64],
+        manufacturer_model_name=reading.model.name[:64],
         software_versions=SOFTWARE_VERSION,
         device_serial_number=SOFTWARE_VERSION,
         content_label="SALIENCY" if kind is ObjectKind.SEG_FRACTIONAL else "REGION",
@@ -90,7 +79,14 @@ def _segmentation(
     )
 
 
-def _segment(report: Report, model: ModelVersion, finding: Finding) -> SegmentDescription:
+def _pixels(slices: tuple[Located, ...], kind: ObjectKind) -> NDArray[np.float32] | NDArray[np.bool_]:
+    """The frames, shape (slices, rows, columns)."""
+    if kind is ObjectKind.SEG_FRACTIONAL:
+        return np.clip(np.stack([located.saliency.values for located in slices]), 0.0, 1.0)
+    return np.stack([located.saliency.mask for located in slices])
+
+
+def _segment(report: Report, reading: Reading, finding: Finding) -> SegmentDescription:
     return SegmentDescription(
         segment_number=1,
         segment_label=f"{finding.code.meaning}"[:64],
@@ -98,11 +94,11 @@ def _segment(report: Report, model: ModelVersion, finding: Finding) -> SegmentDe
         segmented_property_type=concepts.REGION_OF_INFLUENCE,
         algorithm_type="AUTOMATIC",
         algorithm_identification=hd.AlgorithmIdentificationSequence(
-            name=model.name[:64],
-            version=model.version[:64],
+            name=reading.model.name[:64],
+            version=reading.model.version[:64],
             family=concepts.ARTIFICIAL_INTELLIGENCE,
         ),
-        tracking_uid=tracking_uid(report, finding.name),
+        tracking_uid=tracking_uid(report, reading, finding.name),
         tracking_id=finding.name,
         display_color=_COLOUR,
     )

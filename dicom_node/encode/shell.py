@@ -11,9 +11,10 @@ from importlib.metadata import PackageNotFoundError, version
 from pydicom.dataset import Dataset
 
 from core.domain.model import ModelVersion
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import ObjectKind, Report, ResultObject
 from dicom_node.encode.concepts import PROCESSING_EQUIPMENT, UNPAIRED, code_item
 from dicom_node.encode.source import PATIENT_AND_STUDY
+from dicom_node.encode.sources import Subject
 from dicom_node.encode.uids import instance_uid, series_uid
 from dicom_node.encode.writing import to_part10
 from dicom_node.header.part10 import MANUFACTURER
@@ -37,10 +38,24 @@ _SERIES = {  # number, modality, description; numbers far from what a modality c
 }
 
 
-def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid: str, number: int = 1) -> Dataset:
+def new_picture(subject: Subject, kind: ObjectKind, sop_class_uid: str) -> Dataset:
+    """Start what shows one finding; its Instance Number is that of the finding in the report."""
+    models, number = (subject.reading.model,), subject.number
+    return new_object(subject.report, subject.source, kind, sop_class_uid, models=models, number=number)
+
+
+def new_object(
+    report: Report,
+    source: Dataset,
+    kind: ObjectKind,
+    sop_class_uid: str,
+    *,
+    models: tuple[ModelVersion, ...],
+    number: int = 1,
+) -> Dataset:
     """Start a result: Patient, General Study, General Series, General Equipment and SOP Common modules.
 
-    `source` is a cleaned header (`read_source`); `number` is the Instance Number within the series.
+    `source` is a cleaned header (`read_source`); `number` is the Instance Number in the series; `models` speak in it.
     """
     result = Dataset()
     result.SpecificCharacterSet = "ISO_IR 192"
@@ -58,8 +73,8 @@ def new_object(report: Report, source: Dataset, kind: ObjectKind, sop_class_uid:
     date, time = local_date_time(report, source)
     result.InstanceCreationDate = result.SeriesDate = result.ContentDate = date
     result.InstanceCreationTime = result.SeriesTime = result.ContentTime = time
-    if report.model:
-        result.ContributingEquipmentSequence = [contributing_equipment(report.model)]
+    if models:
+        result.ContributingEquipmentSequence = [contributing_equipment(model) for model in models]
     return result
 
 
@@ -115,10 +130,15 @@ def reference(source: Dataset) -> Dataset:
     return item
 
 
-def to_result(report: Report, kind: ObjectKind, content: Dataset, finding: Finding | None = None) -> ResultObject:
-    """Give `content` its SOP Instance UID and write it as a Part 10 file."""
-    name = finding.name if finding else ""
-    content.SOPInstanceUID = instance_uid(report, kind, name)
+def to_picture(subject: Subject, kind: ObjectKind, content: Dataset) -> ResultObject:
+    """Give what shows one finding its SOP Instance UID and write it as a Part 10 file."""
+    name = subject.finding.name
+    return to_result(kind, content, instance_uid(subject.report, kind, subject.reading, name), name)
+
+
+def to_result(kind: ObjectKind, content: Dataset, uid: str, name: str = "") -> ResultObject:
+    """Give `content` its SOP Instance UID and write it as a Part 10 file; `name`: of the finding that it shows."""
+    content.SOPInstanceUID = uid
     return ResultObject(
         kind=kind,
         sop_class_uid=str(content.SOPClassUID),

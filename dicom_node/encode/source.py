@@ -251,7 +251,7 @@ def _completed(clean: Dataset) -> Dataset:
         if keyword not in clean:
             setattr(clean, keyword, None)
     if clean.get("PatientIdentityRemoved") == "YES" and "DeidentificationMethod" not in clean:
-        del clean.PatientIdentityRemoved  # PS3.3 C.7.1.1: type 1C, the method must stand beside it
+        del clean.PatientIdentityRemoved  # PS3.3 C.7.1.1: type 1C, the method must come with it
     if not all(keyword in clean for keyword in (*_SPACE, "PixelSpacing")):
         for keyword in _SPACE:
             clean.pop(keyword, None)  # a position without its orientation is worse than none

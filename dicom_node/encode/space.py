@@ -1,4 +1,4 @@
-"""Where the one frame of an enhanced CT or MR lies: said in its functional groups, needed at the top (PS3.3 C.7.6.16).
+"""Where the one frame of an enhanced CT or MR is: said in its functional groups, needed at the top (PS3.3 C.7.6.16).
 
 highdicom places a segmentation or a Parametric Map by the attributes that a classic image has at its top level. An
 enhanced image says the same per frame; with one frame that is a matter of moving four attributes.

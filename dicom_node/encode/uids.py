@@ -10,7 +10,7 @@ from __future__ import annotations
 from uuid import UUID, uuid5
 
 from core.domain.model import ModelVersion
-from core.domain.report import ObjectKind, Report
+from core.domain.report import ObjectKind, Reading, Report
 
 _NAMESPACE = UUID("5d0c2f3e-6a57-5f0e-9c0e-0b7a3d1f2c44")  # ours, drawn once; changing it changes every UID
 
@@ -30,20 +30,31 @@ def series_uid(report: Report, kind: ObjectKind) -> str:
     return derive_uid("series", *_identity(report), kind)
 
 
-def instance_uid(report: Report, kind: ObjectKind, finding_name: str = "") -> str:
-    """The SOP Instance UID of the object of `kind` for one finding ("" for the SR)."""
-    return derive_uid("instance", *_identity(report), kind, finding_name)
+def sr_uid(report: Report) -> str:
+    """The SOP Instance UID of the SR."""
+    return derive_uid("instance", *_identity(report), ObjectKind.SR, "")
 
 
-def dimension_uid(report: Report, kind: ObjectKind, finding_name: str) -> str:
+def instance_uid(report: Report, kind: ObjectKind, reading: Reading, finding_name: str) -> str:
+    """The SOP Instance UID of the object of `kind` for one finding of one reading."""
+    return derive_uid("instance", *_identity(report), kind, finding_name, *_further(report, reading))
+
+
+def dimension_uid(report: Report, kind: ObjectKind, reading: Reading, finding_name: str) -> str:
     """The Dimension Organization UID of a multi-frame object (PS3.3 C.7.6.17)."""
-    return derive_uid("dimension", *_identity(report), kind, finding_name)
+    return derive_uid("dimension", *_identity(report), kind, finding_name, *_further(report, reading))
 
 
-def tracking_uid(report: Report, finding_name: str) -> str:
-    """The Tracking UID of a finding: the same for every revision, model version and carrier."""
-    name = report.model.name if report.model else ""
-    return derive_uid("tracking", report.study.study_instance_uid, name, finding_name)
+def tracking_uid(report: Report, reading: Reading, finding_name: str) -> str:
+    """The Tracking UID of a finding: the same for every revision, model version and carrier.
+
+    Of the images that a model read the one that came first has no key in it, so that later ones change nothing.
+    """
+    places = {instance.sop_instance_uid: place for place, instance in enumerate(report.study.instances)}
+    same_model = [other.what for other in report.readings if other.model.name == reading.model.name]
+    earliest = min(same_model, key=lambda what: places.get(what.sop_instance_uids[0], len(places)))
+    further = () if reading.what.key == earliest.key else (reading.what.key,)
+    return derive_uid("tracking", report.study.study_instance_uid, reading.model.name, finding_name, *further)
 
 
 def device_uid(model: ModelVersion | None) -> str:
@@ -55,8 +66,15 @@ def _identity(report: Report) -> tuple[str, ...]:
     # the status is part of it: a study that failed and was read on the next try must not reuse the failure's UID
     return (
         report.study.study_instance_uid,
-        device_uid(report.model),
+        device_uid(report.models[0] if report.models else None),
         str(report.study.revision),
         report.status,
         *((report.explanation,) if report.explanation else ()),
     )
+
+
+def _further(report: Report, reading: Reading) -> tuple[str, ...]:
+    """What tells the readings of a report apart; the first keeps the UIDs that it would have alone."""
+    first = report.readings[0]
+    same = (reading.model.device_uid, reading.what.key) == (first.model.device_uid, first.what.key)
+    return () if same else (reading.model.device_uid, reading.what.key)

@@ -25,7 +25,7 @@ MAXIMUM_ELEMENTS = 100_000
 """Elements and items before the pixel data; walking and parsing that many takes about a second."""
 
 MAXIMUM_HEADER_BYTES = 64 * 1024**2
-"""What may lie before the pixel data; it is held in memory once more to be parsed."""
+"""What may come before the pixel data; it is held in memory once more to be parsed."""
 
 UNDEFINED = 0xFFFFFFFF
 ITEM, ITEM_END, SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -71,7 +71,7 @@ def name_of(tag: int) -> str:
 
 
 def top_level_elements(data: Buffer, encoding: Encoding, *, start: int = 0) -> Iterator[Element]:
-    """Yield the heads of the top-level elements up to and including the pixel data, checking all that lies between.
+    """Yield the heads of the top-level elements up to and including the pixel data, checking all that is in between.
 
     Raises InvalidStudy when a head or a length does not fit, or when the header is deeper (MAXIMUM_DEPTH), has
     more elements (MAXIMUM_ELEMENTS) or is longer (MAXIMUM_HEADER_BYTES) than any real one.

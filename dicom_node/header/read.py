@@ -7,6 +7,7 @@ so that pydicom's converters, which raise and quote, never see them. A flag name
 from __future__ import annotations
 
 import io
+import math
 import mmap
 from dataclasses import dataclass, field
 from datetime import date
@@ -67,7 +68,7 @@ def parse_header(part10: bytes) -> Dataset:
 
 
 def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -> Instance:
-    """What the header says of the instance; malformed elements are empty and named in `flags`."""
+    """What the header says of the instance; malformed elements are empty and named in `header_flags`."""
     values = Values(header)
     meta = getattr(header, "file_meta", None) or Dataset()
     age = _age_years(values)
@@ -101,7 +102,11 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         software_versions=", ".join(values.texts("SoftwareVersions")),
         kvp=values.number("KVP"),
         patient_age_years=age,
-        flags=_flags(values),
+        frame_of_reference_uid=values.text("FrameOfReferenceUID"),
+        image_position_patient=_numbers(header, "ImagePositionPatient", 3),
+        image_orientation_patient=_numbers(header, "ImageOrientationPatient", 6),
+        pixel_spacing=_numbers(header, "PixelSpacing", 2),
+        header_flags=_flags(values),
         object_key=object_key,
         size_bytes=size_bytes,
     )
@@ -136,6 +141,12 @@ def _age_years(values: Values) -> float | None:
     if age is None:
         age = whole_years(values.day("PatientBirthDate"), values.day("StudyDate"))
     return age
+
+
+def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """The values where there are as many as there must be, else none; what needs them says that they are missing."""
+    found = tuple(Values(header).numbers(keyword))
+    return found if len(found) == count and all(math.isfinite(number) for number in found) else ()
 
 
 def _sex(values: Values) -> Literal["M", "F", "O", ""]:

@@ -1,7 +1,7 @@
 """A structured report that a person verified: what it holds to be there, and which reports it speaks of.
 
 Candor never verifies. When somebody at the PACS verifies our report (PS3.3 C.17.2, VerificationFlag VERIFIED with the
-name of the verifying observer), the document that comes back says what that person stands for. Whether it really is
+name of the verifying observer), the document that comes back says what that person vouches for. Whether it really is
 one of ours the store decides: this only reads.
 """
 
@@ -50,7 +50,7 @@ def _read(header: Dataset) -> VerifiedReport | None:
     observers = [Values(item) for item in header.get("VerifyingObserverSequence", [])]
     names = [observer.text("VerifyingObserverName") for observer in observers]
     if not any(names):
-        return None  # a flag that nobody stands for
+        return None  # a flag without a name
     moments = [moment for observer in observers if (moment := observer.moment("VerificationDateTime"))]
     return VerifiedReport(
         sop_instance_uids=(Values(header).text("SOPInstanceUID"), *_predecessors(header)),

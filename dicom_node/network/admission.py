@@ -55,7 +55,7 @@ class Admission:
         self._lock = threading.Lock()
 
     def admit(self, address: str, calling_ae_title: str, called_ae_title: str) -> Rejection | None:
-        """Count an association in, or say why not. Whoever is admitted must `leave`."""
+        """Count an association in, or say why not. Each one admitted must `leave`."""
         if not self._allows(address):
             return NOT_ALLOWED_ADDRESS
         if self._require_called_ae_title and called_ae_title != self._ae_title:

@@ -38,7 +38,7 @@ _SERVICE_PROVIDER, _INVALID_PARAMETER = 2, 6  # A-ABORT source and reason, PS3.8
 
 
 class AssociationOwner(Protocol):
-    """What an association tells the node it belongs to."""
+    """What an association reports to the node it belongs to."""
 
     admission: Admission
     maximum_object_bytes: int
@@ -117,7 +117,7 @@ class BoundedDimse(DIMSEServiceProvider):
 
 
 class NodeAssociation(Association):
-    """An accepted association that tells its node when it opens and, whatever happens, when it has ended."""
+    """An accepted association that reports to its node when it opens and, whatever happens, when it has ended."""
 
     dimse: BoundedDimse
 
@@ -215,7 +215,7 @@ class NodeServer(ThreadedAssociationServer):
             request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             request.settimeout(self.ae.acse_timeout)
             if self._tls is not None:
-                request = self._secured(address, request)
+                request = self._secure(address, request)
         except OSError as error:
             admission.settle(address, request)
             self.owner.turned_away(address, f"no TLS connection could be agreed ({type(error).__name__})")
@@ -223,7 +223,7 @@ class NodeServer(ThreadedAssociationServer):
             return
         super().process_request_thread(request, client_address)
 
-    def _secured(self, address: str, plain: socket.socket) -> socket.socket:
+    def _secure(self, address: str, plain: socket.socket) -> socket.socket:
         context = cast(ssl.SSLContext, self._tls)
         self.owner.admission.settle(address, plain)
         secured = context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
@@ -242,5 +242,5 @@ class NodeServer(ThreadedAssociationServer):
 
 
 def configure_pynetdicom() -> None:
-    """Stop pynetdicom from formatting every message for logs that nobody reads (performance.md)."""
+    """Stop pynetdicom from formatting every message for logs that are switched off."""
     _config.LOG_HANDLER_LEVEL = "none"

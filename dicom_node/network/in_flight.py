@@ -2,7 +2,7 @@
 
 One object has a size that the settings bound; sixty-four peers that send at once have not. Each data set that arrives
 is therefore collected in a buffer that takes what it grows by from one common allowance and gives it back when it
-goes, whoever dropped it. A buffer that gets nothing more forgets what it had and says so: its object is refused for
+goes, by whatever way. A buffer that gets nothing more forgets what it had and says so: its object is refused for
 now (out of resources), and the association lives on.
 """
 

@@ -39,7 +39,7 @@ class Checkpoint:
         return self._is_open
 
     def wait(self) -> None:
-        """Called by the reactor: pass, or stand here until `set`."""
+        """Called by the reactor: pass, or wait here until `set`."""
         with self._condition:
             while not self._is_open:
                 self._is_blocked = True
@@ -48,7 +48,7 @@ class Checkpoint:
             self._is_blocked = False
 
     def pause(self, timeout_seconds: float = PATIENCE_SECONDS) -> bool:
-        """Stop the reactor and return only when it stands here; False when it does not come (it has ended)."""
+        """Stop the reactor and return only when it waits here; False when it does not come (it has ended)."""
         with self._condition:
             self._is_open = False
             return self._condition.wait_for(lambda: self._is_blocked, timeout_seconds)

@@ -28,7 +28,31 @@ def decode(part10: bytes, *, frame: int = 0) -> Image:
     headers = (*_functional_groups(header, frame), header)
     pixels, flags = display(decoded, headers)
     row_spacing, column_spacing = _spacing(headers)
-    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, flags=flags)
+    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, header_flags=flags)
+
+
+def decode_values(part10: bytes, window: tuple[float, float]) -> Image:
+    """The one frame of a Part 10 file as its rescaled values (PS3.3 C.11.1; of a CT Hounsfield units), for a model.
+
+    `window` of them becomes 0..1, what is outside is cut off, and padding is as low as air; nothing is inverted and no
+    VOI LUT applied. Raises InvalidStudy, also for a CT without Rescale Slope and Intercept: its values mean nothing.
+    """
+    header = read_header(part10)
+    values = Values(header)
+    slope, intercept = values.number("RescaleSlope"), values.number("RescaleIntercept")
+    if slope is None or intercept is None:
+        if values.text("Modality") == "CT":
+            raise InvalidStudy("a slice has no Rescale Slope or Intercept, so its values are no Hounsfield units")
+        slope, intercept = slope or 1.0, intercept or 0.0
+    stored = read_frame(part10, 0).stored
+    if stored.ndim != 2:
+        raise InvalidStudy("a slice has more than one sample a pixel")
+    low, high = window
+    pixels = np.clip((stored * slope + intercept - low) / (high - low), 0.0, 1.0).astype(np.float32)
+    if (padding := values.integer("PixelPaddingValue")) is not None:
+        pixels[stored == padding] = 0.0
+    row_spacing, column_spacing = _spacing((header,))
+    return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing)
 
 
 def _looked_up(frame: Frame, header: Dataset) -> Frame:

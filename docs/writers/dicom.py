@@ -9,7 +9,7 @@ from pydicom.uid import UID
 from writers.markdown import table
 
 from core.domain.report import ObjectKind
-from dicom_node import sop_classes
+from dicom_node import sop_classes, status
 from dicom_node.encode import concepts, shell
 
 
@@ -22,6 +22,7 @@ def tables() -> dict[str, Callable[[], str]]:
         "transfer-syntaxes": _transfer_syntaxes,
         "result-series": _result_series,
         "private-codes": _private_codes,
+        "statuses": _statuses,
     }
 
 
@@ -51,3 +52,13 @@ def _private_codes() -> str:
 
 def _is_private(found: object) -> bool:
     return isinstance(found, CodedConcept) and found.scheme_designator == concepts.PRIVATE_SCHEME
+
+
+def _statuses() -> str:
+    rows = [(_range(found), found.meaning, found.handling.value, found.clause) for found in status.STATUSES]
+    return table(("status", "meaning", "what follows", "clause"), rows)
+
+
+def _range(found: status.Status) -> str:
+    first = f"0x{found.number:04X}"
+    return first if found.last == found.number else f"{first} - 0x{found.last:04X}"

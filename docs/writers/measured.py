@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from writers.markdown import table
 
+from core.documents.model import NOTHING
+from core.documents.reading import read_file
+from core.statistics.estimate import Rounded
 from core.wording import number, per_cent, with_interval
+from explain.gate.document import Explanation
 from explain.gate.result import read_result
 from explain.maps.methods import METHODS
+from models.documents.quality import QualityFigures
 from models.package.format import load_package
 from models.registry import ZOO
 
@@ -32,15 +37,16 @@ def tables() -> dict[str, Callable[[], str]]:
     }
 
 
-def _quality_figures() -> dict[str, Any]:
-    figures: dict[str, Any] = json.loads((ZOO / "chest_radiograph" / "docs" / "quality.json").read_text("utf-8"))
+def _quality_figures() -> QualityFigures:
+    figures = read_file(QualityFigures, ZOO / "chest_radiograph" / "docs" / "quality.json")
+    assert figures is not None, "the shipped package has a quality check"
     return figures
 
 
 def _false_refusals() -> str:
     rows = [
-        (f"{tier} px", cohort, str(row["images"]), per_cent(*row["share"]))
-        for tier, cohorts in _quality_figures()["false_refusals"].items()
+        (f"{tier} px", cohort, str(row.images), per_cent(*row.share))
+        for tier, cohorts in _quality_figures().false_refusals.items()
         for cohort, row in cohorts.items()
     ]
     return table(("images of", "test adults", "images", "refused wrongly"), rows)
@@ -49,14 +55,14 @@ def _false_refusals() -> str:
 def _caught() -> str:
     rows = [
         (
-            _FAULTS.get(row["fault"], row["fault"]),
-            row["how"],
-            row["source"],
-            str(row["images"]),
-            per_cent(*row["caught"]),
-            per_cent(*row["named"]),
+            _FAULTS.get(row.fault, row.fault),
+            row.how,
+            row.source,
+            str(row.images),
+            per_cent(*row.caught),
+            per_cent(*row.named),
         )
-        for row in _quality_figures()["caught"]
+        for row in _quality_figures().caught
     ]
     return table(("fault", "how", "made from", "images", "caught", "caught by its name"), rows)
 
@@ -107,39 +113,42 @@ def _explanation_methods() -> str:
     return table(("method", "DICOM code", "needs", "parameters", "planted lesion", "source"), rows)
 
 
-def _explanation() -> dict[str, Any]:
-    """The gate's result of the shipped chest model, {} when it has none for its weights."""
+def _explanation() -> Explanation | None:
+    """The gate's result of the shipped chest model, None when it has none for its weights."""
     package = load_package(ZOO / "chest_radiograph")
-    found = read_result(package) or {}
-    return found if found.get("sha256") == package.model.sha256 else {}
+    found = read_result(package)
+    return found if found and found.sha256 == package.model.sha256 else None
 
 
 def _explanation_gate() -> str:
     found = _explanation()
     ends = {True: "passed", False: "failed", None: "not made"}
-    rows = [(test["name"], ends[test["passed"]], test["words"]) for test in found.get("tests", ())]
-    subject = f"{found['model']} {found['version']}, on {found['images']}" if found else "not run for these weights"
+    rows = [(test.name, ends[test.passed], test.words) for test in (found.tests if found else ())]
+    subject = f"{found.model} {found.version}, on {found.images}" if found else "not run for these weights"
     return table(("test", "result", subject), rows)
 
 
 def _explanation_comparison() -> str:
-    found = _explanation().get("comparison", {})
+    found = _explanation()
+    comparison = found.comparison if found else NOTHING
     rows = [
         (
-            METHODS[row["method"]].words,
-            ", ".join(f"{name} {value}" for name, value in row["parameters"].items()) or "-",
-            str(row["forward_passes"]),
-            *(_estimate(row[key], row["chance"][key]) for key in ("pointing", "auprc", "iou")),
-            f"{row['gain_per_pass']:.4f}",
+            METHODS[row.method].words,
+            ", ".join(f"{name} {value}" for name, value in row.parameters.items()) or "-",
+            str(row.forward_passes),
+            _estimate(row.pointing, row.chance.pointing),
+            _estimate(row.auprc, row.chance.auprc),
+            _estimate(row.iou, row.chance.iou),
+            f"{row.gain_per_pass:.4f}",
         )
-        for row in found.get("methods", ())
+        for row in (comparison.methods if comparison else ())
     ]
-    subject = (
-        f"on {found['images']} images of {found['patients']} patients" if found else "not measured for these weights"
-    )
+    subject = "not measured for these weights"
+    if comparison:
+        subject = f"on {comparison.images} images of {comparison.patients} patients"
     columns = (f"method, {subject}", "parameters", "passes", "pointing game", "AUPRC", "IoU", "AUPRC gain per pass")
     return table(columns, rows)
 
 
-def _estimate(estimate: Sequence[float], chance: float) -> str:
+def _estimate(estimate: Rounded, chance: float) -> str:
     return f"{with_interval(*estimate, digits=3)}, chance {number(chance, 3)}"

@@ -17,10 +17,10 @@ from writers.markdown import table
 from api.cli.app import app
 from api.web.app import create_app
 from api.web.metrics import exposition
-from core.destinations import DESTINATION_KINDS, Destination, TlsSettings
+from core.domain.states import TRANSITIONS
 from core.errors import ANSWERS
 from core.settings import PREFIX, Settings
-from core.states import TRANSITIONS
+from core.settings.destinations import DESTINATION_KINDS, Destination, TlsSettings
 from core.store.store import Store, open_store
 from dicom_node.status import STATUS_OF_REFUSAL
 from pipeline.data_folder import make_data_folder

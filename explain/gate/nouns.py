@@ -20,11 +20,12 @@ class Predicts(Protocol):
 
 
 MapMaker = Callable[[Predicts, Floats], Floats]
+"""Maps (n, findings, h, w), any grid, of images (n, side, side)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateCase:
-    """One image for the gate. `square`: float32 (side, side), 0..1, all of one side; `patient`: only told apart.
+    """One image for the gate. `square`: float32 (side, side), 0..1, all of one side; `patient`: a pseudonym.
 
     `boxes`: per finding name, where readers drew boxes: bool (side, side).
     """

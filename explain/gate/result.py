@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-from core.errors import CandorError, ConfigurationError
+from core.documents.model import NOTHING, Nothing
+from core.documents.reading import read_document, write_file
+from core.errors import CandorError
+from explain.gate.document import Comparison, Explanation, GateCurves, GateTest
 from models.package.format import ModelPackage
 
 RESULT = Path("docs/explanation.json")
 """Within a model package."""
-SCHEMA = 1
+SCHEMA: Literal[1] = 1
 
 RANDOMISATION = "weight randomisation"
 CLASS_SENSITIVITY = "class sensitivity"
@@ -24,19 +27,6 @@ TESTS = (RANDOMISATION, CLASS_SENSITIVITY, FAITHFULNESS, PLANTED_LESION, STABILI
 
 METHOD = "class_activation"
 """What the maps of reports are made by: a gate that was passed by another method says nothing of them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateTest:
-    """One test of the gate. `passed` is None when it could not be made, and `words` says why.
-
-    `figures`: numbers and [value, low, high] intervals by name; `words`: what was compared, as a sentence.
-    """
-
-    name: str
-    passed: bool | None
-    words: str
-    figures: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +44,8 @@ class GateResult:
     images: str
     weaker: str
     tests: tuple[GateTest, ...]
-    curves: dict[str, Any] = field(default_factory=dict)
-    comparison: dict[str, Any] = field(default_factory=dict)
+    curves: GateCurves = field(default_factory=GateCurves)
+    comparison: Comparison | Nothing = NOTHING
 
     @property
     def failed(self) -> tuple[str, ...]:
@@ -67,22 +57,22 @@ class GateResult:
         """Whether maps may be sent: nothing failed, and something was tested."""
         return not self.failed and any(test.passed for test in self.tests)
 
-    def document(self) -> dict[str, Any]:
-        """The JSON that is stored."""
-        return {"schema": SCHEMA, "passed": self.passed, "failed": list(self.failed), **asdict(self)}
+    def document(self) -> Explanation:
+        """What is stored."""
+        parts = {part.name: getattr(self, part.name) for part in fields(self)}
+        return Explanation(schema_version=SCHEMA, passed=self.passed, failed=self.failed, **parts)
 
 
 def write_result(result: GateResult, folder: Path) -> Path:
     """Store the result in a package's folder; returns the file."""
     path = folder / RESULT
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(result.document(), indent=1, ensure_ascii=False, allow_nan=False)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_file(path, result.document())
     return path
 
 
-def read_result(package: ModelPackage) -> dict[str, Any] | None:
-    """The stored document of a package, or None when it has none; `passed` and `failed` are told anew from its tests.
+def read_result(package: ModelPackage) -> Explanation | None:
+    """The stored document of a package, or None when it has none; `passed` and `failed` follow from its tests.
 
     A test that is not there, or was not made where the gate would have made it, counts as failed: a summary is no
     proof. Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
@@ -90,15 +80,9 @@ def read_result(package: ModelPackage) -> dict[str, Any] | None:
     """
     if RESULT.as_posix() not in package.files:
         return None
-    text = package.read(RESULT)
-    try:
-        document = json.loads(text)
-        if document["schema"] != SCHEMA:
-            raise ValueError("of another schema")
-        failed = _failed(document["tests"], package)
-        return dict(document, sha256=str(document["sha256"]), passed=not failed, failed=failed)
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ConfigurationError(f"{RESULT} of {package.model.name} is no result of a map gate") from error
+    document = read_document(Explanation, package.read(RESULT), f"{RESULT} of {package.model.name}")
+    failed = tuple(_failed(document.tests, package))
+    return document.model_copy(update={"passed": not failed, "failed": failed})
 
 
 def withheld_reason(package: ModelPackage) -> str:
@@ -116,23 +100,21 @@ def withheld_reason(package: ModelPackage) -> str:
         return "this model has not been through the map gate"
     if other := objection(document, package):
         return f"this model's map gate was passed by {other}"
-    if not document["passed"]:
-        return f"this model's explanations failed the gate: {', '.join(document['failed'])}"
+    if not document.passed:
+        return f"this model's explanations failed the gate: {', '.join(document.failed)}"
     return ""
 
 
-def objection(document: dict[str, Any], package: ModelPackage) -> str:
+def objection(document: Explanation, package: ModelPackage) -> str:
     """What else than the maps of this package a result is about, to follow "passed by"; "" when it is about them."""
-    if document["sha256"] != package.model.sha256:
+    if document.sha256 != package.model.sha256:
         return "other weights"
-    return "" if document.get("method") == METHOD else "maps of another method"
+    return "" if document.method == METHOD else "maps of another method"
 
 
-def _failed(tests: list[dict[str, Any]], package: ModelPackage) -> list[str]:
+def _failed(tests: Sequence[GateTest], package: ModelPackage) -> list[str]:
     """Names of the tests that failed, and of those without which nothing is passed."""
-    ends = {test["name"]: test["passed"] for test in tests}
-    if len(ends) < len(tests) or not all(end is None or isinstance(end, bool) for end in ends.values()):
-        raise ValueError("each test ends once, and in one of three ways")
+    ends = {test.name: test.passed for test in tests}
     spared = {LOCALISATION}  # without enough readers' boxes
     if len(package.model.findings) < 2:
         spared.add(CLASS_SENSITIVITY)

@@ -15,23 +15,10 @@ import numpy as np
 from core.progress import Progress, silent
 from explain.batches import Floats
 from explain.gate import tests
-from explain.gate.nouns import GateCase, GateSet, MapMaker, Predicts
-from explain.gate.result import METHOD, GateResult, GateTest, withheld_reason, write_result
+from explain.gate.document import GateCurves, GateTest
+from explain.gate.nouns import GateSet, MapMaker, Predicts
+from explain.gate.result import METHOD, GateResult
 from models.package.format import ModelPackage
-
-__all__ = [
-    "GateCase",
-    "GateResult",
-    "GateSet",
-    "GateTest",
-    "class_activation_maps",
-    "run",
-    "withheld_reason",
-    "write_result",
-]
-
-
-"""Maps (n, findings, h, w), any grid, of images (n, side, side)."""
 
 
 def class_activation_maps(model: Predicts, images: Floats) -> Floats:
@@ -65,12 +52,25 @@ def run(
 
     material = tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
     planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
-    curves: dict[str, object] = {}
+    curves = GateCurves()
+
+    def randomisation() -> GateTest:
+        nonlocal curves
+        test, curve = tests.randomisation(material, graph)
+        curves = curves.model_copy(update={"randomisation": curve})
+        return test
+
+    def faithfulness() -> GateTest:
+        nonlocal curves
+        test, found = tests.faithfulness(material)
+        curves = curves.model_copy(update={"faithfulness": found})
+        return test
+
     made: list[GateTest] = []
     steps: tuple[Callable[[], GateTest], ...] = (
-        lambda: tests.randomisation(material, graph, curves),
+        randomisation,
         lambda: tests.class_sensitivity(material),
-        lambda: tests.faithfulness(material, curves),
+        faithfulness,
         lambda: tests.planted_lesion(maker, planted),
         lambda: tests.stability(material),
         lambda: tests.localisation(material),

@@ -9,13 +9,14 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import Estimate, bootstrap
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from core.wording import with_interval
 from explain.batches import BATCH, Floats
 from explain.faithfulness import NULL_SHARE, Curves, curves_of
 from explain.gate import result as names
+from explain.gate.document import FaithfulnessCurve, GateTest, RandomisationCurve
 from explain.gate.nouns import GateCase, MapMaker, Predicts
-from explain.gate.result import GateTest
 from explain.localisation import AGAINST_CHANCE, measures
 from explain.null_maps import centred, surrogate
 from explain.perturbation import noisy, shifted, sized
@@ -31,7 +32,7 @@ LEAST_MAPS = 10
 LEAST_MASS = 0.95
 LEAST_STABILITY = 0.8
 LEAST_BOXES = 10
-"""Boxed images below which localisation is told but decides nothing."""
+"""Boxed images below which localisation is not judged."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class Material:
         return float(np.mean(pairs))
 
 
-def randomisation(material: Material, shuffled: Callable[[float], Predicts], curves: dict[str, object]) -> GateTest:
+def randomisation(material: Material, shuffled: Callable[[float], Predicts]) -> tuple[GateTest, RandomisationCurve]:
     """Cascading weight randomisation (Adebayo et al., NeurIPS 2018), judged by Arun's rule: the maps of the fully
     shuffled network are less alike to the real ones than random pairs of real maps are.
     """
@@ -116,14 +117,15 @@ def randomisation(material: Material, shuffled: Callable[[float], Predicts], cur
         maps = material.maker(shuffled(share), material.images)
         alike.append(float(np.mean([similarity(material.map(c), maps[c.row, c.finding]) for c in material.chosen])))
     baseline = material.baseline()
-    curves["randomisation"] = {"shares": list(SHARES_SHUFFLED), "ssim": alike, "random_pairs": baseline}
-    return GateTest(
+    curve = RandomisationCurve(shares=SHARES_SHUFFLED, ssim=tuple(alike), random_pairs=baseline)
+    test = GateTest(
         name=names.RANDOMISATION,
         passed=alike[-1] < baseline,
         words=f"SSIM of maps with all weights shuffled {alike[-1]:.3f}; it must be below {baseline:.3f}, that of "
         f"{RANDOM_PAIRS} random pairs of maps",
         figures={"ssim_fully_randomised": alike[-1], "ssim_random_pairs": baseline},
     )
+    return test, curve
 
 
 def class_sensitivity(material: Material) -> GateTest:
@@ -150,7 +152,7 @@ def class_sensitivity(material: Material) -> GateTest:
     )
 
 
-def faithfulness(material: Material, curves: dict[str, object]) -> GateTest:
+def faithfulness(material: Material) -> tuple[GateTest, dict[str, FaithfulnessCurve]]:
     """Insertion minus deletion AUC is above that of a random map and of a centred Gaussian, paired over maps: the lower
     bound of the 95 % interval (bootstrap by patient) is above 0 for both.
     """
@@ -168,26 +170,26 @@ def faithfulness(material: Material, curves: dict[str, object]) -> GateTest:
         name: _mean(material.patients(chosen), differences["map"] - differences[name])
         for name in ("random map", "centred Gaussian")
     }
-    curves["faithfulness"] = {name: _mean_curves(all_) for name, all_ in found.items()}
     words = "; ".join(
         f"above a {name} by {with_interval(gain.value, gain.low, gain.high, digits=3)}" for name, gain in gains.items()
     )
-    return GateTest(
+    test = GateTest(
         name=names.FAITHFULNESS,
         passed=all(gain.low > 0 for gain in gains.values()),
         words=f"insertion minus deletion AUC {differences['map'].mean():.3f}, {words}; "
         "both lower bounds must be above 0",
         figures={
             "insertion_minus_deletion": float(differences["map"].mean()),
-            "above_random_map": gains["random map"].as_list(),
-            "above_centred_gaussian": gains["centred Gaussian"].as_list(),
+            "above_random_map": gains["random map"].rounded(),
+            "above_centred_gaussian": gains["centred Gaussian"].rounded(),
             "maps": len(chosen),
         },
     )
+    return test, {name: _mean_curve(all_) for name, all_ in found.items()}
 
 
 def planted_lesion(maker: MapMaker, planted: Predicts) -> GateTest:
-    """At least 95 % of the map's mass lies in a planted lesion, for a model that looks at nothing else."""
+    """At least 95 % of the map's mass is in a planted lesion, for a model that looks at nothing else."""
     side, edge = 224, 64
     images = np.random.default_rng(0).uniform(0.2, 0.4, (4, side, side)).astype(np.float32)
     corners = ((20, 24), (132, 30), (61, 77), (140, 140))
@@ -204,7 +206,7 @@ def planted_lesion(maker: MapMaker, planted: Predicts) -> GateTest:
         passed=min(masses) >= LEAST_MASS,
         words=f"{min(masses):.1%} of the map's mass in the planted lesion (the worst of {len(corners)} places); it "
         f"must be at least {LEAST_MASS:.0%}",
-        figures={"least_mass": min(masses), "masses": masses},
+        figures={"least_mass": min(masses), "masses": tuple(masses)},
     )
 
 
@@ -260,8 +262,8 @@ def localisation(material: Material) -> GateTest:
         words=f"{len(rows)} boxed maps: {words}; all lower bounds must be above 0",
         figures={
             "images": len(rows),
-            **{name: _mean(patients, values).as_list() for name, values in columns.items()},
-            **{f"{name}_above_chance": gain.as_list() for name, gain in above.items()},
+            **{name: _mean(patients, values).rounded() for name, values in columns.items()},
+            **{f"{name}_above_chance": gain.rounded() for name, gain in above.items()},
         },
     )
 
@@ -273,12 +275,12 @@ def _mean(patients: NDArray[np.str_], values: NDArray[np.float64]) -> Estimate:
     return bootstrap(patients, mean)
 
 
-def _mean_curves(curves: list[Curves]) -> dict[str, list[float]]:
-    return {
-        "shares": list(curves[0].shares),
-        "deletion": np.mean([each.deletion for each in curves], axis=0).tolist(),
-        "insertion": np.mean([each.insertion for each in curves], axis=0).tolist(),
-    }
+def _mean_curve(curves: list[Curves]) -> FaithfulnessCurve:
+    return FaithfulnessCurve(
+        shares=tuple(curves[0].shares),
+        deletion=tuple(np.mean([each.deletion for each in curves], axis=0).tolist()),
+        insertion=tuple(np.mean([each.insertion for each in curves], axis=0).tolist()),
+    )
 
 
 def _probability_of(material: Material, one: Chosen) -> Callable[[Floats], NDArray[np.float64]]:

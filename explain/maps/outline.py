@@ -18,7 +18,7 @@ MAXIMUM_POINTS = 200
 def outline(values: FloatMap, level: float) -> tuple[Region, ...]:
     """Closed outlines of `values` (shape (rows, columns)) at `level`, largest first, in DICOM pixel coordinates.
 
-    (0.0, 0.0) is the top left corner of the top left pixel (PS3.3 C.10.5.1.2), so a pixel's centre lies at .5.
+    (0.0, 0.0) is the top left corner of the top left pixel (PS3.3 C.10.5.1.2), so a pixel's centre is at .5.
     Points are clipped to the image. Holes are outlines too, only smaller; viewers draw both.
     """
     rows, columns = values.shape

@@ -1,4 +1,4 @@
-"""What an audit says beside its rows: what survives among all its tests, how many more studies, and its provenance."""
+"""What an audit says besides its rows: what survives among all its tests, how many more studies, and its provenance."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.statistics import benjamini_hochberg, holm
+from core.statistics.proportions import benjamini_hochberg, holm
 from fairness.audit.nouns import ALL, Advice, Attribute, Provenance, Row, Test, Threshold
 from fairness.audit.sample_size import GAP, HALF_WIDTH, for_gap, for_half_width, rate_or_widest
 from fairness.audit.table import AuditTable
 from fairness.cohorts import UNKNOWN
-from fairness.suppression import SMALLEST_CELL, Lattice, Withheld
+from fairness.suppression.lattice import SMALLEST_CELL, Lattice
+from fairness.suppression.withhold import Withheld
 
 DEFAULT_THRESHOLD = 0.5
 
 
 def default_threshold(finding: str) -> Threshold:
-    """Where nobody chose one."""
-    return Threshold(finding=finding, value=DEFAULT_THRESHOLD, source="default: nobody chose one")
+    """Where no threshold was chosen."""
+    return Threshold(finding=finding, value=DEFAULT_THRESHOLD, source="default: no threshold was chosen")
 
 
-def adjusted(found: Sequence[tuple[str, Row, float]]) -> tuple[Test, ...]:
+def adjust(found: Sequence[tuple[str, Row, float]]) -> tuple[Test, ...]:
     """Holm and Benjamini-Hochberg over all tests of an audit, each (hypothesis, row, p).
 
     Two cohorts that are each other's rest state one hypothesis, which counts once, with the larger of its p values.
@@ -81,7 +82,7 @@ def _words(missing: int, *, positive: bool, prevalence: float | None, is_gap: bo
     return f"{missing:,} more {what}{studies} {why}"
 
 
-def completed(provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld) -> Provenance:
+def complete(provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld) -> Provenance:
     """The provenance with what was counted; `withheld` is about images."""
     attributes = []
     for name, grouping in table.attributes.items():

@@ -100,7 +100,7 @@ def _columns(path: Path) -> list[str]:
 
 
 def _refuse_doubled_names(header: bytes) -> None:
-    """polars would call the second one something else, and an audit would speak of a finding that nobody has."""
+    """polars would call the second one something else, and an audit would speak of a finding that does not exist."""
     names = next(csv.reader([header.decode("utf-8", "replace")]), [])
     if doubled := [name for name, count in Counter(names).items() if count > 1]:
         raise ConfigurationError(f"the header names column {doubled[0]} twice; keep one of them")

@@ -14,28 +14,23 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import (
+from core.statistics.calibration import (
     BINS,
-    UNDEFINED,
-    Estimate,
-    auroc_sorted,
     bin_edges,
     bins_sorted,
     calibration_error_if_perfect,
     debiased_calibration_error,
     debiasing_slopes,
-    newcombe,
-    placements_sorted,
-    two_proportions_p,
-    wilson,
 )
+from core.statistics.estimate import UNDEFINED, Z95, Estimate
+from core.statistics.proportions import newcombe, two_proportions_p, wilson
+from core.statistics.ranking import auroc_sorted, placements_sorted
+from core.statistics.stability import population_stability_sorted
 from fairness.audit.nouns import INSUFFICIENT, Curve, CurvePoint
 from fairness.audit.resampling import Resampling
 
 ENOUGH = 30  # positives for what is about positives, negatives for what is about negatives
 _FEWEST_PER_BIN = 11
-_LEAST_SHARE = 1e-4  # of a bin without images, so that PSI stays finite
-_Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +54,6 @@ class Ranked:
         starts = np.flatnonzero(np.concatenate(([True], rising[1:] != rising[:-1])))
         ends = np.append(starts[1:], len(rising))
         return cls(order, rising, truths[order], np.repeat(starts, ends - starts), np.repeat(ends, ends - starts))
-
-    def deciles(self) -> NDArray[np.float64]:
-        """The deciles of the probabilities, each once."""
-        return np.unique(self.probabilities[[len(self.rows) * tenth // 10 for tenth in range(1, 10)]])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,8 +206,8 @@ def figures_with_truth(members: Members, drawn: Drawn) -> Iterator[Figure]:
         yield Figure("auroc", note=_too_few(min(counts.positives, counts.negatives), fewer))
     else:
         yield _clustered_area(auroc_sorted(members.truths, members.probabilities), drawn)
-    yield _clustered(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
-    yield _clustered(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
+    yield _with_redrawn(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
+    yield _with_redrawn(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
     prevalence = f"prevalence {counts.positives / max(truth_known, 1):.4f}"
     yield _rate("ppv", counts.tp, counts.tp + counts.fp, "flagged", prevalence)
     yield _rate("npv", counts.tn, counts.tn + counts.fn, "not flagged", prevalence)
@@ -271,8 +262,8 @@ def _too_few(count: int, of_what: str) -> str:
     return f"{INSUFFICIENT}: {f'under {ENOUGH}' if count else 'no'} {of_what}"
 
 
-def _clustered(figure: Figure, drawn: Drawn) -> Figure:
-    """Where patients repeat, the interval that redrawing them gives, in the note beside Wilson's."""
+def _with_redrawn(figure: Figure, drawn: Drawn) -> Figure:
+    """Where patients repeat, the interval that redrawing them gives, in the note, next to Wilson's."""
     if not drawn.rates.size or math.isnan(figure.estimate.value):
         return figure
     errors, trials = drawn.errors(of_positives=figure.metric == "sensitivity")
@@ -283,7 +274,7 @@ def _clustered(figure: Figure, drawn: Drawn) -> Figure:
 def _clustered_area(area: Estimate, drawn: Drawn) -> Figure:
     if not drawn.rates.size or math.isnan(area.value):
         return Figure("auroc", area)
-    half = _Z95 * float(drawn.rates[:, -1].std())
+    half = Z95 * float(drawn.rates[:, -1].std())
     return Figure("auroc", area, _by_redrawing(max(0.0, area.value - half), min(1.0, area.value + half)))
 
 
@@ -328,7 +319,7 @@ def _calibration(members: Members, drawn: Drawn) -> Iterator[Figure]:
     yield Figure("brier", Estimate(float(np.square(off).mean()), *_middle_95(drawn.squares / drawn.images)))
     found = bins_sorted(members.truths, members.probabilities, members.bins)
     errors = (debiasing_slopes(found) * np.abs(drawn.residuals)).sum(1) / drawn.images
-    debiased, half = debiased_calibration_error(found), _Z95 * float(np.nanstd(errors))
+    debiased, half = debiased_calibration_error(found), Z95 * float(np.nanstd(errors))
     low, high = max(0.0, debiased - half), debiased + half
     bins = f"{members.bins} equal-mass bins"
     yield Figure("ece", Estimate(found.error, min(low, found.error), max(high, found.error)), bins)
@@ -347,13 +338,10 @@ def _middle_95(draws: NDArray[np.floating]) -> tuple[float, float]:
 
 
 def _psi(places: NDArray[np.intp], ranked: Ranked) -> float:
-    """Population stability index over the deciles of all images."""
-    edges = np.searchsorted(ranked.probabilities, ranked.deciles(), side="right")
-    bounds = np.concatenate(([0], edges, [len(ranked.rows)]))
-    own = np.diff(np.searchsorted(places, bounds))
-    other = np.diff(bounds) - own
-    mine, rest = (np.maximum(part / part.sum(), _LEAST_SHARE) for part in (own, other))
-    return float(((mine - rest) * np.log(mine / rest)).sum())
+    """Population stability index of the cohort against the rest."""
+    rest = np.ones(len(ranked.rows), bool)
+    rest[places] = False
+    return population_stability_sorted(ranked.probabilities[rest], ranked.probabilities[places])
 
 
 def _ks(places: NDArray[np.intp], ranked: Ranked) -> float:

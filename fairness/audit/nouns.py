@@ -7,8 +7,10 @@ tests were made and what survives them, how many more studies would settle a que
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+
+from core.documents.model import KNOWN_KEYS_ONLY
 
 ALL = "all"
 SUPPRESSED = "suppressed"  # how the note of a row begins whose numbers are withheld
@@ -24,6 +26,8 @@ class Row:
     ece_if_calibrated, flag_rate, psi, ks. `cohort`: "all", "view=AP", "sex=F & age_band=60-79". A gap is the cohort's
     rate minus that of the rest of the patients.
     """
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     finding: str
     metric: str
@@ -41,6 +45,8 @@ class Row:
 class CurvePoint:
     """One bin of a reliability curve: mean probability, share of positives with Wilson's interval, images."""
 
+    __pydantic_config__ = KNOWN_KEYS_ONLY
+
     probability: float
     observed: float
     low: float
@@ -52,6 +58,8 @@ class CurvePoint:
 class Curve:
     """The reliability curve of one finding in one cohort."""
 
+    __pydantic_config__ = KNOWN_KEYS_ONLY
+
     finding: str
     cohort: str
     points: tuple[CurvePoint, ...]
@@ -59,10 +67,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Test:
-    """A gap held against chance: its p value, and what is left of it among all tests of the audit.
+    """A gap compared with chance: its p value, and what is left of it among all tests of the audit.
 
     `p_holm` under 0.05 is an alarm; `q` (Benjamini-Hochberg) under 0.05 is worth a look.
     """
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     finding: str
     metric: str
@@ -85,6 +95,8 @@ class Test:
 class Advice:
     """How many more studies until we know. `missing`: positives (or negatives) still needed; 0: enough."""
 
+    __pydantic_config__ = KNOWN_KEYS_ONLY
+
     finding: str
     metric: str
     cohort: str
@@ -97,14 +109,18 @@ class Advice:
 class Threshold:
     """The threshold on the probability that an audit judged by, and who chose it."""
 
+    __pydantic_config__ = KNOWN_KEYS_ONLY
+
     finding: str
     value: float
-    source: str  # "option", "operating point of chest_radiograph 0.2.0", "default: nobody chose one"
+    source: str  # "option", "operating point of chest_radiograph 0.2.0", "default: no threshold was chosen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attribute:
     """A way of dividing patients: its cohorts and for which share of images it is not known (None: withheld)."""
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     name: str
     values: tuple[str, ...]
@@ -114,6 +130,8 @@ class Attribute:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
     """Where an audit came from. Times are ISO 8601, UTC; `window` is the first and the last day of the studies."""
+
+    __pydantic_config__ = KNOWN_KEYS_ONLY
 
     code_version: str
     made_at: str
@@ -136,7 +154,7 @@ class Provenance:
     remarks: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Audit:
     """A whole audit."""
 
@@ -145,7 +163,6 @@ class Audit:
     tests: tuple[Test, ...] = ()
     curves: tuple[Curve, ...] = ()
     advice: tuple[Advice, ...] = ()
-    _index: dict[tuple[str, str, str], Row] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def findings(self) -> tuple[str, ...]:
@@ -163,36 +180,8 @@ class Audit:
 
     def row(self, finding: str, metric: str, cohort: str = ALL) -> Row | None:
         """One figure; None when this audit does not speak of it."""
-        if not self._index:
-            self._index.update({(row.finding, row.metric, row.cohort): row for row in self.rows})
-        return self._index.get((finding, metric, cohort))
+        return self._row_at.get((finding, metric, cohort))
 
-    def as_document(self) -> dict[str, Any]:
-        """The audit as JSON takes it; `audit_from` reads it again."""
-        document = asdict(self)
-        del document["_index"]
-        return document
-
-
-def audit_from(document: dict[str, Any]) -> Audit:
-    """The audit in a document of `Audit.as_document` (audit.json); KeyError or TypeError when it is none."""
-    provenance = dict(document["provenance"])
-    attributes = tuple(Attribute(**{**one, "values": tuple(one["values"])}) for one in provenance["attributes"])
-    return Audit(
-        provenance=Provenance(
-            **{
-                **provenance,
-                "window": tuple(provenance["window"]) if provenance["window"] else None,
-                "attributes": attributes,
-                "thresholds": tuple(Threshold(**one) for one in provenance["thresholds"]),
-                "remarks": tuple(provenance["remarks"]),
-            }
-        ),
-        rows=tuple(Row(**one) for one in document["rows"]),
-        tests=tuple(Test(**one) for one in document["tests"]),
-        curves=tuple(
-            Curve(**{**one, "points": tuple(CurvePoint(**point) for point in one["points"])})
-            for one in document["curves"]
-        ),
-        advice=tuple(Advice(**one) for one in document["advice"]),
-    )
+    @cached_property
+    def _row_at(self) -> dict[tuple[str, str, str], Row]:
+        return {(row.finding, row.metric, row.cohort): row for row in self.rows}

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from core.statistics import patient_weights
+from core.statistics.resampling import patient_weights
 
 MOST_GROUPS = 4096
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from core.progress import Progress, silent
-from fairness.audit.completion import adjusted, advice, completed, default_threshold
+from fairness.audit.completion import adjust, advice, complete, default_threshold
 from fairness.audit.metrics import (
     ENOUGH,
     Drawn,
@@ -30,7 +30,8 @@ from fairness.audit.metrics import (
 from fairness.audit.nouns import ALL, SUPPRESSED, Audit, Curve, Provenance, Row, Threshold
 from fairness.audit.resampling import Resampling
 from fairness.audit.table import AuditTable
-from fairness.suppression import SMALLEST_CELL, Lattice, Layer, Secret, Withheld, withhold
+from fairness.suppression.lattice import SMALLEST_CELL, Lattice, Layer
+from fairness.suppression.withhold import Secret, Withheld, withhold
 
 DRAWS = 2000
 AUDITING = "auditing"
@@ -76,7 +77,7 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
 
     Raises ConfigurationError for attributes or findings that the table lacks, and for fewer than 11 patients.
     """
-    findings = _checked(table, request)
+    findings = _check_request(table, request)
     lattice = Lattice.of(dict(sorted(table.attributes.items())), table.images)  # one order, whatever is asked
     resampling = Resampling.of(table.patients, request.draws, request.seed)
     thresholds = {name: request.thresholds.get(name, default_threshold(name)) for name in findings}
@@ -85,10 +86,10 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
         half_done = partial(progress, AUDITING, 2 * number + 1, 2 * len(findings), finding)
         progress(AUDITING, 2 * number, 2 * len(findings), finding)
         _audit_finding(table, lattice, request, resampling, thresholds[finding], images, found, half_done)
-    tests = adjusted(found.tests)
+    tests = adjust(found.tests)
     return Audit(
         provenance=replace(
-            completed(provenance, table, lattice, images),
+            complete(provenance, table, lattice, images),
             patients_repeat=_patients_repeat(table),
             bootstrap_draws=request.draws,
             seed=request.seed,
@@ -102,7 +103,7 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
     )
 
 
-def _checked(table: AuditTable, request: Request) -> tuple[str, ...]:
+def _check_request(table: AuditTable, request: Request) -> tuple[str, ...]:
     known = table.source.findings
     if unknown := [name for name in request.by if name not in table.attributes]:
         raise ConfigurationError(f"there is no attribute {unknown[0]}; there are {', '.join(table.attributes)}")
@@ -140,7 +141,7 @@ def _audit_finding(
     ranked = Ranked.of(scored, scores.probabilities, scores.truths)
     everybody = Members.of(ranked, np.arange(len(ranked.rows)), threshold.value)
     cohorts = [_Cohort(ALL, 0, everybody.places), *_cohorts(lattice, request.by, ranked.rows, images)]
-    told: list[tuple[_Cohort, Members]] = []  # those whose truth may be shown
+    shown: list[tuple[_Cohort, Members]] = []  # those whose truth may be shown
     for cohort in cohorts:
         members = everybody if cohort.cell == 0 else Members.of(ranked, cohort.places, threshold.value)
         if images.cells[cohort.cell]:
@@ -151,20 +152,20 @@ def _audit_finding(
         if truth.cells[cohort.cell] and everybody.rows.size:
             found.rows += _withheld_rows(finding, cohort.name, (*WITH_TRUTH, *GAPS))
         elif members.rows.size:
-            told.append((cohort, members))
+            shown.append((cohort, members))
     half_done()
-    if told:
-        _add_figures_with_truth(finding, told, resampling, _patients_repeat(table), found)
+    if shown:
+        _add_figures_with_truth(finding, shown, resampling, _patients_repeat(table), found)
 
 
 def _add_figures_with_truth(
-    finding: str, told: Sequence[tuple[_Cohort, Members]], resampling: Resampling, repeat: bool, found: _Found
+    finding: str, shown: Sequence[tuple[_Cohort, Members]], resampling: Resampling, repeat: bool, found: _Found
 ) -> None:
     """The figures of all cohorts at once, because all their bootstrap sums together are one matrix product."""
-    blocks = [members.sums(resampling, patients_repeat=repeat) for _, members in told]
-    draws = [Drawn.of(block, told[place][1].bins) for place, block in enumerate(resampling.draws(blocks))]
-    (everyone, everybody), all_drawn = told[0], draws[0]
-    for (cohort, members), drawn in zip(told, draws, strict=True):
+    blocks = [members.sums(resampling, patients_repeat=repeat) for _, members in shown]
+    draws = [Drawn.of(block, shown[place][1].bins) for place, block in enumerate(resampling.draws(blocks))]
+    (everyone, everybody), all_drawn = shown[0], draws[0]
+    for (cohort, members), drawn in zip(shown, draws, strict=True):
         for figure in figures_with_truth(members, drawn):
             found.rows.append(_row(finding, cohort.name, figure, members))
         if len(members.rows) >= ENOUGH:
@@ -186,7 +187,7 @@ def _truth_withheld(
     for wanted in (1, 0):
         rows = scored[truths[scored] == wanted]
         found, few = lattice.counts(rows), lattice.few_people(table.patients, rows)
-        if len(rows):  # a cohort where nobody (or everybody) has the finding tells of each of them
+        if len(rows):  # where no patient or each patient has the finding, the rate says so of each of them
             few |= (found == 0) & (counts > 0)
         secrets.append(Secret.of_finding(found, few, counts, images))
     return withhold(lattice, secrets, images)
@@ -213,7 +214,7 @@ def _cohorts(lattice: Lattice, by: Sequence[str], order: NDArray[np.intp], image
 
 
 def _has_withheld_part(lattice: Lattice, layer: Layer, code: int, images: Withheld) -> bool:
-    """Whether a value of an intersection is withheld itself: then not even that it exists is told."""
+    """Whether a value of an intersection is withheld itself: then not even its name is shown."""
     if len(layer.attributes) < 2:
         return False
     parts = np.unravel_index(code, layer.shape)

@@ -11,7 +11,8 @@ from itertools import count
 
 from scipy.stats import norm
 
-_Z95 = float(norm.isf(0.025))
+from core.statistics.estimate import Z95
+
 HALF_WIDTH = 0.05  # of an interval that settles a rate
 GAP = 0.10  # that ought not to be missed
 POWER = 0.80
@@ -23,10 +24,10 @@ def for_half_width(rate: float, half_width: float = HALF_WIDTH) -> int:
 
     175 for a sensitivity of 0.87 and 0.05.
     """
-    variance, z2 = rate * (1 - rate), _Z95**2
+    variance, z2 = rate * (1 - rate), Z95**2
 
     def half(trials: int) -> float:
-        return _Z95 / (1 + z2 / trials) * math.sqrt(variance / trials + z2 / (4 * trials**2))
+        return Z95 / (1 + z2 / trials) * math.sqrt(variance / trials + z2 / (4 * trials**2))
 
     start = max(1, math.floor(z2 * variance / half_width**2 - z2))  # Wald's number less what Wilson may save
     return next(trials for trials in count(start) if half(trials) <= half_width)

@@ -1,23 +1,21 @@
-"""audit.json: canonical, signed with Ed25519, so that a figure that is quoted later can be held against it.
+"""Signs an audit.json with Ed25519, so that a figure that is quoted later can be checked.
 
-The signature covers the document without its own entry, written with sorted keys, no blanks and ASCII only. Who has no
-site key signs with a fresh one: that proves the file was not changed since, not who made it, and `key` says which.
+Without a site key it is signed with a fresh one: that proves the file was not changed since, not who made it.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from core.documents.reading import read_document, text_of
 from core.errors import ConfigurationError, IntegrityError
-from fairness.audit.nouns import Audit, audit_from
+from fairness.audit.document import AuditDocument, SignatureEntry, signed_bytes
+from fairness.audit.nouns import Audit
 
 ALGORITHM = "Ed25519"
-_ENTRY = "signature"
 _BEFORE = b"candor fairness audit 1\n"  # so that no other thing signed with the key passes for an audit
 
 
@@ -35,7 +33,7 @@ class Signer:
 
     @classmethod
     def fresh(cls) -> Signer:
-        """One that nobody has after this audit."""
+        """One that is thrown away after this audit."""
         return cls(Ed25519PrivateKey.generate(), "fresh")
 
     @property
@@ -43,18 +41,12 @@ class Signer:
         return self.key.public_key().public_bytes_raw().hex()
 
 
-def signed(audit: Audit, signer: Signer) -> dict[str, Any]:
+def sign(audit: Audit, signer: Signer) -> AuditDocument:
     """The document of audit.json."""
-    document = json.loads(json.dumps(audit.as_document(), allow_nan=False))
-    signature = signer.key.sign(_BEFORE + canonical(document)).hex()
-    entry = {"algorithm": ALGORITHM, "key": signer.whose, "public_key": signer.public_key, "signature": signature}
-    return {**document, _ENTRY: entry}
-
-
-def canonical(document: dict[str, Any]) -> bytes:
-    """The one way to write a document."""
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
-    return text.encode("ascii")
+    document = AuditDocument.of(audit)
+    signature = signer.key.sign(_BEFORE + signed_bytes(text_of(document))).hex()
+    entry = SignatureEntry(algorithm=ALGORITHM, key=signer.whose, public_key=signer.public_key, signature=signature)
+    return document.model_copy(update={"signature": entry})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +58,25 @@ class Verified:
     whose: str
 
 
-def verify(document: dict[str, Any], *, public_key: str = "") -> Verified:
-    """The audit in a document of audit.json.
+def verify(text: str | bytes, *, public_key: str = "", what: str = "this file") -> Verified:
+    """The audit in the text of an audit.json; `what` is what errors call it.
 
     Raises IntegrityError when it was changed since it was signed or, where `public_key` is given, was signed by
-    another; ConfigurationError when it is no audit at all.
+    another; ConfigurationError when it is no signed audit at all.
     """
+    document = read_document(AuditDocument, text, what)
+    if document.signature is None:
+        raise ConfigurationError(f"{what} is not signed; make the audit again")
+    entry = document.signature
     try:
-        entry = document[_ENTRY]
-        audit = audit_from(document)
-        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry["public_key"]))
-        signature = bytes.fromhex(entry["signature"])
-        whose = str(entry["key"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigurationError("this is not the audit.json of an audit") from error
+        key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(entry.public_key))
+        signature = bytes.fromhex(entry.signature)
+    except ValueError as error:
+        raise ConfigurationError(f"the signature in {what} cannot be read; make the audit again") from error
     try:
-        rest = {name: value for name, value in document.items() if name != _ENTRY}
-        key.verify(signature, _BEFORE + canonical(rest))
+        key.verify(signature, _BEFORE + signed_bytes(text))
     except InvalidSignature:
         raise IntegrityError("the audit was changed after it was signed; make it again") from None
-    if public_key and public_key.lower() != entry["public_key"].lower():
-        raise IntegrityError("the audit is signed, but not by the key it was held against")
-    return Verified(audit, entry["public_key"], whose)
+    if public_key and public_key.lower() != entry.public_key.lower():
+        raise IntegrityError("the audit is signed, but not with the key that was given")
+    return Verified(document.audit(), entry.public_key, entry.key)

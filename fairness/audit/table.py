@@ -38,8 +38,8 @@ class ScoreSource(Protocol):
 class AuditTable:
     """Images with their patients (codes 0..patients-1), the attributes that divide them, and their scores.
 
-    `attributes` holds every attribute known of the images, also those that nobody asked for: which cells must be
-    withheld is decided over all of them (docs/decisions).
+    `attributes` holds every attribute known of the images, also those that the audit does not divide by:
+    which cells must be withheld is decided over all of them (docs/decisions).
     """
 
     patients: NDArray[np.int32] = field(repr=False)

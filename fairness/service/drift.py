@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from scipy.stats import chi2, ks_2samp
 
 from core.clock import month_of
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
-from core.statistics import wilson
+from core.statistics.calibration import BINS
+from core.statistics.proportions import wilson
+from core.statistics.stability import population_stability
 from fairness.cohorts import ALL, cohort_name
 from fairness.service.truth import Settled
 
 PSI_WARNS = 0.2
-BINS = 10
 CHANCE = 0.001  # how often no drift at all may look like it, per cohort and finding
 FEWEST = 50  # probabilities, in the month and in the time before it
 ENOUGH_POSITIVES = 30
@@ -62,23 +63,13 @@ class Drift:
         return self.sensitivity is not None and self.sensitivity[1] < floor
 
 
-def psi(before: Floats, now: Floats, bins: int = BINS) -> float:
-    """Population stability index of two samples of probabilities, over bins of equal mass of the earlier one.
-
-    0 is no change. Half a study is added to each bin, so that an empty one does not make it infinite.
-    """
-    edges = np.unique(np.quantile(before, np.linspace(0, 1, bins + 1)[1:-1]))
-    shares = [_shares(sample, edges) for sample in (before, now)]
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
-
-
 def psi_by_chance(before: int, now: int, bins: int = BINS) -> float:
     """What the PSI of two samples from one distribution stays under with probability 1 - CHANCE."""
     return float(chi2.ppf(1 - CHANCE, bins - 1)) * (1 / before + 1 / now)
 
 
 def drift_of_month(
-    readings: Iterable[Reading],
+    readings: Iterable[ReadingRecord],
     truth: Settled,
     month: str,
     attributes: Mapping[str, Mapping[str, str]],
@@ -89,7 +80,9 @@ def drift_of_month(
     `readings`: of one model version. `attributes`: those of each study, by study_id. `by`: the attributes whose values
     are looked at as cohorts; all patients together always are.
     """
-    groups: defaultdict[tuple[str, str], tuple[list[Reading], list[Reading]]] = defaultdict(lambda: ([], []))
+    groups: defaultdict[tuple[str, str], tuple[list[ReadingRecord], list[ReadingRecord]]] = defaultdict(
+        lambda: ([], [])
+    )
     for made in readings:
         when = month_of(made.read_at)
         if made.status is ReportStatus.REPORTED and when <= month:
@@ -104,9 +97,9 @@ def drift_of_month(
 
 
 def _drift(
-    month: str, finding: str, cohort: str, before: Sequence[Reading], now: Sequence[Reading], truth: Settled
+    month: str, finding: str, cohort: str, before: Sequence[ReadingRecord], now: Sequence[ReadingRecord], truth: Settled
 ) -> Drift:
-    flags = [made.flags[finding] for made in now if _is_positive(truth, made, finding)]
+    flags = [made.above[finding] for made in now if _is_positive(truth, made, finding)]
     found = wilson(sum(flags), len(flags)) if len(flags) >= ENOUGH_POSITIVES else None
     facts = Drift(
         month=month,
@@ -123,14 +116,14 @@ def _drift(
     test = ks_2samp(earlier, later)
     return replace(
         facts,
-        psi=psi(earlier, later),
+        psi=population_stability(earlier, later),
         psi_by_chance=psi_by_chance(len(earlier), len(later)),
         ks=float(test.statistic),
         ks_p=float(test.pvalue),
     )
 
 
-def _is_positive(truth: Settled, made: Reading, finding: str) -> bool:
+def _is_positive(truth: Settled, made: ReadingRecord, finding: str) -> bool:
     answer = truth.get((made.study_id, finding))
     return answer is not None and answer.value
 
@@ -139,9 +132,3 @@ def _cohorts(attributes: Mapping[str, str], by: Sequence[str]) -> Iterator[str]:
     yield ALL
     for name in by:
         yield cohort_name({name: attributes[name]})
-
-
-def _shares(sample: Floats, edges: Floats) -> Floats:
-    counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1) + 0.5
-    shares: Floats = counts / counts.sum()
-    return shares

@@ -1,7 +1,7 @@
 """Which of an audit's figures are about this patient: the lines that stand in a report.
 
 The most specific cohort of the patient that has enough data, falling back up the tree and saying so, and the figure of
-all patients beside it. The interval belongs to the number of positives and negatives, never to the cohort's size, so
+all patients with it. The interval belongs to the number of positives and negatives, never to the size of the cohort, so
 enough data is 30 of each. Local ground truth counts as soon as there is enough of it for all patients together; before
 that, what the model's maker measured.
 """
@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
 
 from core.domain.report import CohortMetric
+from fairness.audit.nouns import Row
 from fairness.cohorts import ALL, cohort_name, conditions_of
 from fairness.service.truth import AMONG_VERIFIED
 
@@ -43,22 +43,35 @@ class Figure:
     note: str = ""
 
 
-def figures_of(document: Mapping[str, Any]) -> list[Figure]:
-    """The sensitivities and specificities of an audit.json; KeyError or TypeError when it is none.
+def figures_of(rows: Iterable[Row]) -> list[Figure]:
+    """The sensitivities and specificities among the rows of an audit.
 
     Of all patients the weighted ones, where there are both: a sentence must not mix two ways of counting.
     """
-    names = [field.name for field in fields(Figure)]
-    rows = [{name: row[name] for name in names} for row in document["rows"] if row["metric"] in (*METRICS, *WEIGHTED)]
-    counts = Counter(row["finding"] for row in rows if row["metric"] in WEIGHTED)
+    wanted = [row for row in rows if row.metric in (*METRICS, *WEIGHTED)]
+    counts = Counter(row.finding for row in wanted if row.metric in WEIGHTED)
     found = {}
-    for row in sorted(rows, key=lambda row: row["metric"] in WEIGHTED):  # the later one counts
-        if row["metric"] in METRICS:
-            found[row["finding"], row["metric"], row["cohort"]] = Figure(**row)
-        elif counts[row["finding"]] == len(WEIGHTED):
-            metric = WEIGHTED[row["metric"]]
-            found[row["finding"], metric, row["cohort"]] = Figure(**{**row, "metric": metric, "note": WEIGHTED_WORDS})
+    for row in sorted(wanted, key=lambda row: row.metric in WEIGHTED):  # the later one counts
+        if row.metric in METRICS:
+            found[row.finding, row.metric, row.cohort] = _figure(row, row.metric, row.note)
+        elif counts[row.finding] == len(WEIGHTED):
+            metric = WEIGHTED[row.metric]
+            found[row.finding, metric, row.cohort] = _figure(row, metric, WEIGHTED_WORDS)
     return list(found.values())
+
+
+def _figure(row: Row, metric: str, note: str) -> Figure:
+    return Figure(
+        finding=row.finding,
+        metric=metric,
+        cohort=row.cohort,
+        value=row.value,
+        low=row.low,
+        high=row.high,
+        positives=row.positives,
+        negatives=row.negatives,
+        note=note,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,8 @@
-"""Which cohorts a service's figures are withheld of: those that the audit beside them withholds, and more if need be.
+"""Which cohorts a service's figures are withheld of: those that their audit withholds, and more if need be.
 
-An audit speaks of studies that were analysed, the figures of a service of those that failed too. Whoever holds both can
+An audit speaks of studies that were analysed, the figures of a service of those that failed too. A reader of both can
 subtract, so what the audit hides is hidden here, and the rest is decided on its lattice, by people and not by studies,
-with the same room for doubt (`fairness.suppression`).
+with the same room for doubt (`fairness.suppression.withhold`).
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from fairness.audit.nouns import SUPPRESSED, Row
 from fairness.cohorts import ALL
 from fairness.grouping import Grouping
-from fairness.suppression import Lattice, Secret, Withheld, withhold
+from fairness.suppression.lattice import Lattice
+from fairness.suppression.withhold import Secret, Withheld, withhold
 
 Places = NDArray[np.intp]
 
@@ -25,7 +26,7 @@ class Cells:
     """All patients and each value of each attribute, with the people among some readings in them."""
 
     def __init__(
-        self, readings: Sequence[Reading], attributes: Mapping[str, Mapping[str, str]], by: Sequence[str]
+        self, readings: Sequence[ReadingRecord], attributes: Mapping[str, Mapping[str, str]], by: Sequence[str]
     ) -> None:
         groupings = {name: Grouping.of([attributes[made.study_id][name] for made in readings]) for name in by}
         singles = tuple(layer for layer in Lattice.of(groupings, len(readings)).layers if len(layer.attributes) == 1)
@@ -48,21 +49,21 @@ class Cells:
         return Withheld(cells, frozenset(layer.attributes for layer in unnamed))
 
     def withheld(self, known: Places, parts: Sequence[Places], already: Withheld) -> Withheld:
-        """What must be withheld where numbers of the readings `known` and of their `parts` are told.
+        """What must be withheld where numbers of the readings `known` and of their `parts` are shown.
 
         `known`, `parts`: places among the readings. `already`: what is withheld in any case.
         """
         lattice, counts = self._lattice, self._lattice.counts(known)
         whole = withhold(lattice, [Secret.of_images(counts, self._few(known))], already)
-        told = [part for part in parts if len(part)]  # what nobody is, is no secret of a cohort
-        secrets = [Secret.of_finding(lattice.counts(part), self._few(part), counts, whole) for part in told]
+        filled = [part for part in parts if len(part)]  # an empty part is no secret
+        secrets = [Secret.of_finding(lattice.counts(part), self._few(part), counts, whole) for part in filled]
         return withhold(lattice, secrets, whole)
 
     def without_few(self, parts: Sequence[Places], already: Withheld) -> Withheld:
-        """What must be withheld where something is told of each part, but no number."""
+        """What must be withheld where something is said of each part, but no number."""
         return Withheld(np.logical_or.reduce([already.cells, *map(self._few, parts)]), already.layers)
 
-    def told(self, withheld: Withheld) -> dict[str, bool]:
+    def is_shown(self, withheld: Withheld) -> dict[str, bool]:
         """Whether each cohort is shown; one of attributes that must not be mentioned is left out."""
         unnamed = {
             place for one in self._lattice.layers if one.attributes in withheld.layers for place in _of(one.cells)

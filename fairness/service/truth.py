@@ -1,10 +1,10 @@
-"""Ground truth: which answer counts, and what can be said of studies that nobody answered for.
+"""Ground truth: which answer counts, and what can be said of studies without an answer.
 
 Readers answer mostly for studies that the model flagged. A sensitivity among those alone is too good, because what the
 model missed is missing from it too (verification bias; Begg and Greenes, Biometrics 1983). So a share of the studies
-without a flag is put up for a blind read, drawn by a keyed hash: nobody can choose, and asking twice draws the same.
+without a flag is put up for a blind read, drawn by a keyed hash: it cannot be chosen, and asking twice draws the same.
 With such reads a figure of all studies can be weighted (`fairness.service.weights`). A plain one stays "among verified"
-unless studies with and without a flag were answered at about the same rate: one in twenty read blind beside all of the
+unless studies with and without a flag were answered at about the same rate: one in twenty read blind and all of the
 flagged ones leaves it nearly as wrong as none.
 """
 
@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from core.domain.reading import GroundTruth, Reading, TruthSource
+from core.domain.reading import GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.pseudonym import fraction
 
@@ -45,15 +45,15 @@ def is_drawn(study_id: str, key: bytes, rate: float) -> bool:
     return fraction(key, "blind read", study_id) < rate
 
 
-def is_without_flag(made: Reading) -> bool:
+def is_without_flag(made: ReadingRecord) -> bool:
     """A study that was reported and has nothing above its operating point."""
-    return made.status is ReportStatus.REPORTED and not any(made.flags.values())
+    return made.status is ReportStatus.REPORTED and not any(made.above.values())
 
 
-def to_be_read_blind(readings: Sequence[Reading], truth: Settled, key: bytes, rate: float) -> list[Reading]:
+def to_be_read_blind(readings: Sequence[ReadingRecord], truth: Settled, key: bytes, rate: float) -> list[ReadingRecord]:
     """The drawn studies without a flag on which a finding still waits for its answer, oldest first."""
     drawn = (made for made in readings if is_without_flag(made) and is_drawn(made.study_id, key, rate))
-    waiting = [made for made in drawn if any((made.study_id, finding) not in truth for finding in made.flags)]
+    waiting = [made for made in drawn if any((made.study_id, finding) not in truth for finding in made.above)]
     return sorted(waiting, key=lambda made: made.read_at)
 
 
@@ -90,18 +90,18 @@ class Verification:
         """What a figure that is not weighted must say about itself; "" where it is one of all studies."""
         return "" if self.is_even else AMONG_VERIFIED
 
-    def weight(self, made: Reading) -> float:
-        """How many studies an answered one stands for (inverse probability of being answered, per stratum)."""
+    def weight(self, made: ReadingRecord) -> float:
+        """How many studies an answered one represents (inverse probability of being answered, per stratum)."""
         if is_without_flag(made):
             return self.unflagged / self.unflagged_blind if self.unflagged_blind else 0.0
         return self.flagged / self.flagged_answered if self.flagged_answered else 0.0
 
 
-def verification(readings: Sequence[Reading], truth: Settled, finding: str) -> Verification:
+def verification(readings: Sequence[ReadingRecord], truth: Settled, finding: str) -> Verification:
     """Count studies and answers of one finding in the two strata that are verified with different probability."""
     counts: Counter[str] = Counter()
     for made in readings:
-        if finding not in made.flags:
+        if finding not in made.above:
             continue
         stratum = "unflagged" if is_without_flag(made) else "flagged"
         counts[stratum] += 1

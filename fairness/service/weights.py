@@ -1,6 +1,6 @@
 """Sensitivity and specificity of all studies from those that were verified, by inverse probability weights.
 
-Which weights, and what they assume, is told in `fairness.service.truth`.
+Which weights, and what they assume: see `fairness.service.truth`.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from core.domain.reading import Reading
-from core.statistics import Estimate, bootstrap
+from core.domain.reading import ReadingRecord
+from core.statistics.estimate import Estimate
+from core.statistics.resampling import bootstrap
 from fairness.audit.nouns import ALL, Row
 from fairness.service.truth import Settled, is_without_flag, verification
 
@@ -19,7 +20,9 @@ FEWEST = 30  # answered positives (sensitivity) or negatives (specificity)
 NOTE = "all studies, verified ones weighted by the inverse of their chance to be verified"
 
 
-def weighted_rows(readings: Sequence[Reading], truth: Settled, finding: str, *, threshold: float) -> Iterator[Row]:
+def weighted_rows(
+    readings: Sequence[ReadingRecord], truth: Settled, finding: str, *, threshold: float
+) -> Iterator[Row]:
     """One row each, of all patients, with the interval of redrawing patients; none before there are blind reads.
 
     `threshold` 0..1: what is judged. The strata are those of the flags that readers saw, whatever threshold was in
@@ -49,10 +52,10 @@ def weighted_rows(readings: Sequence[Reading], truth: Settled, finding: str, *, 
             )
 
 
-def _counts(made: Reading, truth: Settled, finding: str) -> bool:
+def _counts(made: ReadingRecord, truth: Settled, finding: str) -> bool:
     """Whether an answer belongs to the design: any of a flagged study, of the others only a blind one."""
     answer = truth.get((made.study_id, finding))
-    if answer is None or finding not in made.flags:
+    if answer is None or finding not in made.above:
         return False
     return not (is_without_flag(made) and answer.ai_seen)
 

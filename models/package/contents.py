@@ -1,4 +1,4 @@
-"""What lies in a model package: which files, with which hashes, and that none of them is code in disguise.
+"""What is in a model package: which files, with which hashes, and that none of them is code in disguise.
 
 A pickle runs whatever its maker wants as soon as it is opened, and a name proves nothing about a file: so each file is
 looked at by its bytes. Containers (zip, which is how torch saves, tar, gzip and their kind) are refused whatever is in

@@ -1,7 +1,7 @@
 """A model package: a MONAI bundle folder, plus one file of ours (`candor.json`) for what the format lacks.
 
     NAME/configs/metadata.json   the bundle's own description
-    NAME/models/model.onnx       the weights; their SHA-256 stands in candor.json
+    NAME/models/model.onnx       the weights; their SHA-256 is in candor.json
     NAME/models/quality.onnx     the quality check, if there is one (models/quality.py)
     NAME/candor.json             intended use, what it accepts, finding codes, calibration, operating points
     NAME/docs/                   the model card, and the figures that it is made from
@@ -13,22 +13,20 @@ disguise (models.package.contents) refuses it. models.registry checks that it is
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
-import json
 import math
-import re
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from core.domain.code import Code
-from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
+from core.documents.reading import read_document
+from core.domain.model import ModelVersion
 from core.errors import ConfigurationError, IntegrityError
 from models.external_data import refuse_external_data
 from models.package.contents import files_of, refuse_code, sha256_of
+from models.package.described_input import IMAGE, InputDescription
+from models.package.description import AcceptsSection, Description
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
 
@@ -37,8 +35,6 @@ __all__ = ["Accepts", "Calibration", "ModelPackage", "device_uid", "load_package
 WEIGHTS = Path("models/model.onnx")
 DESCRIPTION = Path("candor.json")
 CARD = Path("docs/card.html")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")  # these become names of folders
-_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,31}")
 _DEVICES = uuid.UUID("5b0d7c2e-6d0f-5f1c-9a53-6b1d0d9f3c11")  # name space of the derived Device UIDs
 
 
@@ -47,9 +43,9 @@ class Accepts:
     """What a model may be given, as data: matched in `inference.select`."""
 
     modalities: frozenset[str]
-    body_parts: frozenset[str]
+    body_parts: tuple[str, ...]  # the first is what an image is taken for that does not say what it shows
     body_part_may_be_missing: bool
-    views: frozenset[str]  # "" when the view may be missing
+    views: tuple[str, ...]  # the preferred one first; "" when the view may be missing
     photometric_interpretations: frozenset[str]
     minimum_age_years: float
     unknown_age_accepted: bool
@@ -84,11 +80,13 @@ class ModelPackage:
     logits_name: str
     maps_name: str | None
     calibrations: dict[str, Calibration] = field(default_factory=dict)
+    reads: InputDescription = IMAGE
     network_size: int = 0  # side of the square that the graph resizes to; 0 when the package does not say
     not_for: tuple[str, ...] = ()  # uses that the maker excludes, one sentence each
     quality: QualityCheck | None = None
     files: dict[str, str] = field(default_factory=dict)  # SHA-256 by path, of every file
     signed_by: str = ""  # the trusted maker's public key, base64
+    is_second_reader: bool = False  # a person signed that it reads what another live model reads too
     maps_withheld: str | None = None  # why, by the gate that the site ran; "": they may be shown; None: it ran none
 
     @property
@@ -104,7 +102,7 @@ class ModelPackage:
     def read_weights(self) -> bytes:
         """The bytes of the ONNX file, verified again as they are read, and the whole of the model.
 
-        Raises IntegrityError, also when a tensor lies in another file, or ConfigurationError.
+        Raises IntegrityError, also when a tensor is in another file, or ConfigurationError.
         """
         weights = self.read(WEIGHTS)
         refuse_external_data(weights, self.model.name)
@@ -130,7 +128,7 @@ class ModelPackage:
 
 
 def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: str = "") -> ModelPackage:
-    """Load and verify a package; `trusted_keys`: public keys (base64) of makers whose signature counts.
+    """Load and verify a package; `trusted_keys`: public keys (base64) whose signatures count.
 
     `called`: what errors call it; by default the name of its folder.
 
@@ -139,17 +137,14 @@ def load_package(folder: Path, trusted_keys: Collection[str] = (), *, called: st
     """
     called = called or folder.name
     files = files_of(folder)
-    description = _read_description(folder, files)
+    description = _read_description(folder, files.get(DESCRIPTION.as_posix(), ""))
     signed_by = signer_of(folder, files, trusted_keys, called)
     refuse_code(folder, called, signed=bool(signed_by))
     if WEIGHTS.as_posix() not in files:
         raise ConfigurationError(f"{folder / WEIGHTS} is missing")
-    if files[WEIGHTS.as_posix()] != description.get("sha256"):
+    if files[WEIGHTS.as_posix()] != description.sha256:
         raise IntegrityError(f"the weights of {called} are not those it was published with; install it again")
-    try:
-        return _package(folder, description, files, signed_by)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise ConfigurationError(f"{folder / DESCRIPTION} is not a model description: {error!r}") from error
+    return _package(folder, description, files, signed_by)
 
 
 def device_uid(name: str, version: str, sha256: str) -> str:
@@ -157,88 +152,63 @@ def device_uid(name: str, version: str, sha256: str) -> str:
     return f"2.25.{uuid.uuid5(_DEVICES, f'{name} {version} {sha256}').int}"
 
 
-def point_as_json(point: OperatingPoint) -> dict[str, Any]:
-    """An operating point of everybody, which says nothing of cohorts or of a site's policy."""
-    return {key: value for key, value in dataclasses.asdict(point).items() if key not in {"cohort", "policy"}}
+def read_description(folder: Path) -> Description:
+    """candor.json of the package in `folder`; ConfigurationError says what is wrong with it."""
+    return _read_description(folder, None)
 
 
-def _read_description(folder: Path, files: dict[str, str]) -> dict[str, Any]:
+def _read_description(folder: Path, sha256: str | None) -> Description:
     try:
         text = (folder / DESCRIPTION).read_bytes()
-        description = json.loads(text)
-        if not isinstance(description, dict):
-            raise ValueError("no JSON object")
-    except (OSError, ValueError, RecursionError) as error:  # it may be nested without end
+    except OSError as error:
         raise ConfigurationError(f"{folder} is not a model package: candor.json cannot be read") from error
-    if hashlib.sha256(text).hexdigest() != files[DESCRIPTION.as_posix()]:
+    if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
         raise IntegrityError(f"{folder.name} changed while it was verified; install it again")
-    return description
+    return read_document(Description, text, str(folder / DESCRIPTION))
 
 
-def _package(folder: Path, description: dict[str, Any], files: dict[str, str], signed_by: str) -> ModelPackage:
-    outputs = description["outputs"]
-    if not _NAME.fullmatch(description["name"]) or not _VERSION.fullmatch(description["version"]):
-        raise ValueError("name and version are letters, digits, _, - and, in a version, . and +")
+def _package(folder: Path, description: Description, files: dict[str, str], signed_by: str) -> ModelPackage:
     return ModelPackage(
         folder=folder,
         model=_model_version(description, files.get(CARD.as_posix(), "")),
-        accepts=_accepts(description["accepts"]),
-        input_name=description["input"]["name"],
-        logits_name=outputs["logits"],
-        maps_name=outputs.get("class_activation"),
-        calibrations={f["name"]: _calibration(f) for f in description["findings"]},
-        network_size=int(description["input"].get("network_size", 0)),
-        not_for=tuple(description.get("not_for", ())),
-        quality=load_quality_check(folder, description),
+        accepts=_accepts(description.accepts),
+        input_name=description.input.name,
+        logits_name=description.outputs.logits,
+        maps_name=description.outputs.class_activation,
+        calibrations={f.name: Calibration(**dict(f.calibration)) for f in description.findings},
+        reads=description.input.described(),
+        network_size=description.input.network_size or 0,
+        not_for=description.not_for or (),
+        quality=load_quality_check(folder, description.quality),
         files=files,
         signed_by=signed_by,
     )
 
 
-def _model_version(description: dict[str, Any], card_sha256: str) -> ModelVersion:
-    name, version, sha256 = description["name"], description["version"], description["sha256"]
+def _model_version(description: Description, card_sha256: str) -> ModelVersion:
+    name, version, sha256 = description.name, description.version, description.sha256
     return ModelVersion(
         name=name,
         version=version,
         sha256=sha256,
-        manufacturer=description["manufacturer"],
+        manufacturer=description.manufacturer,
         device_uid=device_uid(name, version, sha256),
-        findings=tuple(_finding(finding) for finding in description["findings"]),
-        intended_use=description["intended_use"],
+        findings=tuple(finding.definition() for finding in description.findings),
+        intended_use=description.intended_use,
         card_sha256=card_sha256,
     )
 
 
-def _finding(finding: dict[str, Any]) -> FindingDefinition:
-    point = dict(finding["operating_point"])
-    for interval in ("sensitivity_interval", "specificity_interval"):
-        if point.get(interval) is not None:
-            point[interval] = tuple(_within(value) for value in point[interval])
-    for name in ("threshold", "sensitivity", "specificity"):
-        _within(point[name])
-    return FindingDefinition(
-        name=finding["name"], code=Code(**finding["code"]), operating_point=OperatingPoint(**point)
+def _accepts(section: AcceptsSection) -> Accepts:
+    return Accepts(
+        modalities=frozenset(section.modalities),
+        body_parts=section.body_parts,
+        body_part_may_be_missing=section.body_part_may_be_missing,
+        views=section.views,
+        photometric_interpretations=frozenset(section.photometric_interpretations),
+        minimum_age_years=section.minimum_age_years,
+        maximum_age_years=section.maximum_age_years,
+        unknown_age_accepted=section.unknown_age_accepted,
+        minimum_rows=section.minimum_rows,
+        minimum_columns=section.minimum_columns,
     )
-
-
-def _calibration(finding: dict[str, Any]) -> Calibration:
-    calibration = Calibration(**finding.get("calibration", {}))
-    _within(calibration.scale, -math.inf, math.inf)
-    _within(calibration.shift, -math.inf, math.inf)
-    return calibration
-
-
-def _within(value: float, low: float = 0.0, high: float = 1.0) -> float:
-    """`value`, when it is a finite number in low..high: NaN would be below every threshold, or above none."""
-    if not (math.isfinite(value) and low <= value <= high):
-        raise ValueError(f"{value} is not a number from {low} to {high}")
-    return value
-
-
-def _accepts(accepts: dict[str, Any]) -> Accepts:
-    sets = ("modalities", "body_parts", "views", "photometric_interpretations")
-    for name in ("minimum_age_years", "minimum_rows", "minimum_columns"):
-        _within(accepts[name], high=math.inf)
-    if (oldest := accepts.get("maximum_age_years")) is not None:
-        _within(oldest, high=math.inf)
-    return Accepts(**{**accepts, **{name: frozenset(accepts[name]) for name in sets}})

@@ -16,7 +16,7 @@ def pinned_files(name: str) -> dict[str, str]:
     """SHA-256 of every file of the shipped package `name`, by path; IntegrityError when it is not pinned."""
     pins = json.loads(PINS.read_text(encoding="utf-8"))
     if name not in pins:
-        raise IntegrityError(f"{name} lies among the shipped models, and Candor does not ship it")
+        raise IntegrityError(f"{name} is among the shipped models, but Candor does not ship it; install Candor again")
     return dict(pins[name])
 
 

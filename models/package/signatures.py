@@ -27,7 +27,7 @@ _ALGORITHM = "Ed25519"
 def new_key(path: Path) -> str:
     """Write a new private key to `path`, mode 0600, and return its public key, base64, for `trusted_model_keys`.
 
-    ConfigurationError when something lies there already.
+    ConfigurationError when there is a file already.
     """
     key = Ed25519PrivateKey.generate()
     text = base64.b64encode(key.private_bytes_raw()) + b"\n"
@@ -79,7 +79,7 @@ def signer_of(folder: Path, files: dict[str, str], trusted: Collection[str], cal
 
 
 def public_text(key: Ed25519PublicKey) -> str:
-    """A public key as it stands in `trusted_model_keys`."""
+    """A public key as `trusted_model_keys` holds it."""
     return base64.b64encode(key.public_bytes_raw()).decode("ascii")
 
 

@@ -58,4 +58,4 @@ def _built_with_cuda() -> bool:
         file = Path(place) / "version.py"
         if file.exists():
             return not re.search(r"^cuda(: .*)? = None$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    return True  # not to be told from here: ask torch
+    return True  # unknown from here: ask torch

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from core.errors import ConfigurationError, IntegrityError
 from models.package.format import ModelPackage
 from models.runtimes.devices import CPU, CUDA, why_not_offered
+from models.runtimes.protocol import Batch, Outputs
 
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5
+_TRIAL_SLICES = 16
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)  # of a mean, relative to the largest cell of the map
 
 
@@ -59,31 +61,32 @@ class OnnxModel:
         model._check()
         return model
 
-    def predict(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-        """Logits, shape (n, findings), and class activation maps, shape (n, findings, h, w), or None.
-
-        `images`: float32, shape (n, 1, side, side), 0 (black) .. 1 (white). A GPU that fails is left for the processor,
-        for good: the answer is late, not lost.
+    def predict(self, arrays: Batch) -> Outputs:
+        """As `models.runtimes.protocol.Runtime`. A GPU that fails is left for the processor, for good: the answer is
+        late, not lost.
         """
         try:
-            return self._run(images)
+            return self._run(arrays)
         except Exception as error:  # boundary to ONNX Runtime: a failing GPU raises classes without a common base
             if self.provider == CPU:
                 raise
             self.fallback = f"{self.provider} failed: {_first_line(error)}"
             self.session = _session(self.package, self.package.read_weights(), self.threads, CPU)
-            return self._run(images)
+            return self._run(arrays)
 
-    def _run(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    def _run(self, arrays: Batch) -> Outputs:
         names = [name for name in (self.package.logits_name, self.package.maps_name) if name]
-        outputs = self.session.run(names, {self.package.input_name: np.ascontiguousarray(images, np.float32)})
-        return outputs[0], outputs[1] if len(outputs) > 1 else None
+        black, white = self.package.reads.range
+        if (black, white) != (0.0, 1.0):
+            arrays = black + (white - black) * arrays
+        outputs = self.session.run(names, {self.package.input_name: np.ascontiguousarray(arrays, np.float32)})
+        return Outputs(outputs[0], outputs[1] if len(outputs) > 1 else None)
 
     def _check(self) -> None:
         name = self.package.model.name
-        images = np.random.default_rng(0).random((1, 1, 256, 256), np.float32)
+        depth = (self.package.reads.slices or _TRIAL_SLICES,) if self.package.reads.is_volume else ()
         try:
-            logits, maps = self._run(images)
+            logits, maps = self._run(np.random.default_rng(0).random((1, 1, *depth, 256, 256), np.float32))
         except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
             raise ConfigurationError(f"{name} does not run as its description says") from error
         if logits.shape != (1, len(self.package.model.findings)):
@@ -99,7 +102,7 @@ def _incompleteness(logits: NDArray[np.float32], maps: NDArray[np.float32]) -> f
     which passes 1e-5 where cells are above 10 (those of the shipped model are below 15, and differ by 4e-7).
     """
     tolerated = max(_COMPLETENESS_TOLERANCE, _ROUNDING * float(np.abs(maps).max()))
-    return float(np.abs(maps.mean((2, 3), dtype=np.float64) - logits).max()) / tolerated
+    return float(np.abs(maps.mean(tuple(range(2, maps.ndim)), dtype=np.float64) - logits).max()) / tolerated
 
 
 def _session(package: ModelPackage, weights: bytes, threads: int, provider: str) -> Any:

@@ -1,4 +1,4 @@
-"""ONNX graphs beside the shipped one: the same network with its weights shuffled, and one whose answer is known.
+"""ONNX graphs besides the shipped one: the same network with its weights shuffled, and one whose answer is known.
 
 Both are for the registration gate of explanations. A map that stays the same while the weights are shuffled does not
 show what the model learned (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018); a map that misses a lesion

@@ -1,6 +1,6 @@
 """What gradient methods ask of a model: scores, the slope of a score, and the last feature maps with theirs.
 
-In numpy, so that nobody else needs torch. Two makers: `from_weights` for the ONNX file of a package, and
+In numpy, so that no other module needs torch. Two ways to make one: `from_weights` for the ONNX file of a package, and
 `TorchNetwork` around any torch module (images of two or three dimensions) whose feature layer is named.
 """
 
@@ -63,6 +63,8 @@ class TorchNetwork:
     @classmethod
     def from_package(cls, package: ModelPackage) -> TorchNetwork:
         """The weights that the package ships; raises ConfigurationError when torch does not know an operator."""
+        if package.reads.range != (0.0, 1.0):
+            raise ConfigurationError("no gradients for this model: its input does not run from 0 to 1")
         return _of_weights(package.read_weights(), package.logits_name)
 
     @classmethod

@@ -17,19 +17,22 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from core.domain.explanation import Saliency
+from core.domain.input import ModelInput
+from core.domain.model import ModelVersion
 from core.domain.report import Finding
 from core.domain.study import Image
-from core.errors import Cancelled
+from core.errors import Cancelled, Unsupported
 from core.progress import Progress, cancellable
+from core.store.objects import ObjectStore
 from explain.batches import PASSES
 from models.package.format import ModelPackage
-from pipeline.reading import children
 from pipeline.reading.children import Child
+from pipeline.reading.loaded_models import Files, LoadedModels, decoded
+from pipeline.reading.service import files_of
 
 if TYPE_CHECKING:
     from explain.batches import Floats
-    from explain.subject import Subject
-    from models.runtimes.onnx import OnnxModel
+    from models.runtimes.protocol import Outputs, Runtime
 
 LONGEST_EXPLANATION_SECONDS = 4 * 3600
 LOOK_SECONDS = 0.5
@@ -51,39 +54,33 @@ class Explanation:
 class ExplainChild:
     """The child process, started when it is first needed."""
 
-    def __init__(self, packages: Sequence[ModelPackage], *, threads: int) -> None:
+    def __init__(self, packages: Sequence[ModelPackage], objects: ObjectStore, *, threads: int) -> None:
         context = get_context("spawn")
+        self._objects = objects
         self._passes: Any = context.Array("q", [0, 0])
         self._unwanted: Any = context.Event()
         self._child = Child(
-            _begin,
-            tuple(packages),
-            threads or os.cpu_count() or 1,
-            self._passes,
-            self._unwanted,
+            Explainer,
+            arguments=(tuple(packages), threads or os.cpu_count() or 1, self._passes, self._unwanted),
             longest_seconds=LONGEST_EXPLANATION_SECONDS,
         )
 
     def explain(
-        self,
-        package: ModelPackage,
-        part10: bytes,
-        sop_instance_uid: str,
-        finding: Finding,
-        method: str,
-        progress: Progress,
-        *,
-        gate: str,
+        self, model: ModelVersion, what: ModelInput, finding: Finding, method: str, progress: Progress, *, gate: str
     ) -> Explanation:
         """The explanation; `progress` counts forward passes, of about how many, and may raise Cancelled.
 
         `gate`: why no map of this model is shown, "" when they are; neither the map nor the picture goes round it.
+        Raises Unsupported for a volume.
         """
+        if what.is_volume:
+            raise Unsupported("a map of a volume is made with the report only, not on demand")
         self._passes[:] = [0, 0]
         self._unwanted.clear()
-        job = partial(_explain, package.model.device_uid, part10, sop_instance_uid, finding, method, gate)
+        files = files_of(what, self._objects)
+        job = partial(self._child.call, Explainer.explain, model.device_uid, what, files, finding, method, gate)
         with ThreadPoolExecutor(1) as waiting:
-            future: Future[Explanation] = waiting.submit(self._child.call, job)
+            future: Future[Explanation] = waiting.submit(job)
             while True:
                 try:
                     return future.result(timeout=LOOK_SECONDS)
@@ -101,19 +98,54 @@ class ExplainChild:
 
 # In the child ---------------------------------------------------------------------------------------------------
 
-_shared: dict[str, Any] = {}
 
+class Explainer:
+    """What the child holds: the models, how far the job is (shared with the worker), and whether it is unwanted."""
 
-def _begin(packages: Sequence[ModelPackage], threads: int, passes: Any, unwanted: Any) -> None:
-    os.nice(10)  # an explanation can wait a little; a report cannot
-    children._begin_models(packages, threads)
-    _shared.update(passes=passes, unwanted=unwanted)
+    def __init__(self, packages: Sequence[ModelPackage], threads: int, passes: Any, unwanted: Any) -> None:
+        os.nice(10)  # a person who asked can wait a little; a report cannot
+        self._loaded = LoadedModels(packages, threads)
+        self._passes = passes
+        self._unwanted = unwanted
+
+    def explain(
+        self, device_uid: str, what: ModelInput, files: Files, finding: Finding, method: str, gate: str
+    ) -> Explanation:
+        """The second map of a finding on one image, the first, and how alike they are."""
+        from explain.explanation import agreement, explain
+        from explain.faithfulness import STANDARD
+        from explain.maps.class_activation import explain as explain_by_the_graph
+        from explain.subject import Subject
+        from inference.run import infer
+        from pipeline.trust import withhold
+
+        model = self._loaded.models[device_uid]
+        images = decoded(model.package, files)
+        first = next(iter(explain_by_the_graph(infer(model, what, images), what, finding.name)), None)
+        subject = Subject.of(_Counted(model, self._passes), images[0], what.sop_instance_uids[0])
+        progress = self._counted(STANDARD.forward_passes)
+        second = explain(subject, finding.name, method=method, budget=STANDARD, progress=progress)
+        (second,) = withhold((second,), gate)
+        return Explanation(
+            second=second,
+            first=first,
+            agreement=agreement(first, second) if first else {},
+            picture=_picture(images[0], finding, model.package, second),
+        )
+
+    def _counted(self, measuring: int) -> Progress:
+        """Count each batch: the map is made three times, two for its stability, then measured."""
+
+        def progress(_what: str, done: int, total: int, _note: str = "") -> None:
+            self._passes[:] = [max(self._passes[0], done), max(self._passes[1], 3 * total + measuring)]
+
+        return cancellable(self._unwanted.is_set, progress)
 
 
 class _Counted:
     """A model that counts the images it is shown."""
 
-    def __init__(self, model: OnnxModel, passes: Any) -> None:
+    def __init__(self, model: Runtime, passes: Any) -> None:
         self._model = model
         self._passes = passes
 
@@ -121,43 +153,9 @@ class _Counted:
     def package(self) -> ModelPackage:
         return self._model.package
 
-    def predict(self, images: Floats) -> tuple[Floats, Floats | None]:
-        self._passes[0] += len(images)
-        return self._model.predict(images)
-
-
-def _explain(
-    device_uid: str, part10: bytes, sop_instance_uid: str, finding: Finding, method: str, gate: str
-) -> Explanation:
-    from explain.explanation import agreement, explain
-    from explain.faithfulness import STANDARD
-    from explain.maps.class_activation import explain as explain_by_the_graph
-    from explain.subject import Subject
-    from inference.run import infer
-    from pipeline.trust import trusted
-
-    model, image = children._models[device_uid], children._decode(part10)
-    prediction = infer(model, image, sop_instance_uid)
-    first = explain_by_the_graph(prediction, finding.name)
-    subject: Subject = Subject.of(_Counted(model, _shared["passes"]), image, sop_instance_uid)
-    second = explain(subject, finding.name, method=method, budget=STANDARD, progress=_counted(STANDARD.forward_passes))
-    (second,) = trusted((second,), gate)
-    return Explanation(
-        second=second,
-        first=first,
-        agreement=agreement(first, second) if first else {},
-        picture=_picture(image, finding, model.package, second),
-    )
-
-
-def _counted(measuring: int) -> Progress:
-    """Count each batch. The map is made three times, twice of them for its stability; then it is measured."""
-
-    def progress(_what: str, done: int, total: int, _note: str = "") -> None:
-        passes = _shared["passes"]
-        passes[:] = [max(passes[0], done), max(passes[1], 3 * total + measuring)]
-
-    return cancellable(_shared["unwanted"].is_set, progress)
+    def predict(self, arrays: Floats) -> Outputs:
+        self._passes[0] += len(arrays)
+        return self._model.predict(arrays)
 
 
 def _picture(image: Image, finding: Finding, package: ModelPackage, saliency: Saliency) -> bytes:

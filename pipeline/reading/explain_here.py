@@ -20,10 +20,10 @@ from core.progress import Progress
 from core.settings import Settings
 from core.store.store import Store
 from pipeline.installed_models import site_registry
-from pipeline.reading.children import Runner
 from pipeline.reading.explain_child import ExplainChild
 from pipeline.reading.explain_jobs import ExplainJobs, ask
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 
 LOOK_SECONDS = 0.3
@@ -104,11 +104,11 @@ class ExplainHere:
 
     def _open_jobs(self, exit_stack: ExitStack) -> ExplainJobs:
         packages, threads = site_registry(self._settings, self._store).packages, self._settings.model_threads
-        runner = Runner(packages, threads=threads)
-        exit_stack.callback(runner.close)
-        child = ExplainChild(packages, threads=threads)
+        models = LocalModels(packages, self._store.objects, threads=threads)
+        exit_stack.callback(models.close)
+        child = ExplainChild(packages, self._store.objects, threads=threads)
         exit_stack.callback(child.close)
-        reader = RememberingReader(self._store, packages, runner, Turns(1), self._settings)
+        reader = RememberingReader(self._store, packages, models, Turns(1), self._settings)
         return ExplainJobs(self._store, self._settings, reader, child, holder=self._holder)
 
 

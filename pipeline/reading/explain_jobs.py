@@ -1,6 +1,6 @@
 """Explanations on demand: take a job, make the second map, keep its figures and picture, send it where asked.
 
-The stored image is read from the encrypted store; what comes of it goes back there. Whoever asks follows the job in
+The stored image is read from the encrypted store; what comes of it goes back there. The one who asks follows the job in
 the database: the command line and the web process know nothing of this process, and this one nothing of them.
 """
 
@@ -16,7 +16,7 @@ import structlog
 
 from core.domain.explanation import Saliency
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
-from core.domain.report import Finding, ObjectKind, Report
+from core.domain.report import Finding, ObjectKind, Reading, Report
 from core.domain.study import Study
 from core.domain.trail import TrailEvent
 from core.errors import Cancelled, ConfigurationError, Unsupported
@@ -31,9 +31,9 @@ from pipeline.loops import describe, heartbeats
 from pipeline.reading.explain_child import ExplainChild, Explanation
 from pipeline.reading.measuring import with_figures
 from pipeline.reading.reader import RememberingReader
-from pipeline.results_json import figures_of
+from pipeline.results_json import ModelEntry, StudyEntry
 from pipeline.story import Predecessor, read_study
-from pipeline.trust import trusted
+from pipeline.trust import withhold
 from pipeline.watch.cohort_lines import Audits
 
 SIGN_SECONDS = SILENT_SECONDS / 6
@@ -47,16 +47,18 @@ def ask(
     """Queue an explanation of a reported study; ConfigurationError, saying what there is, for what cannot be done."""
     method_named(method)
     filed = store.reports.current(study_id)
-    found = {entry["name"]: entry for entry in filed.document["findings"]} if filed else {}
-    if not found:
+    entry = StudyEntry.model_validate(filed.document) if filed else None
+    if entry is None or not entry.findings:
         raise ConfigurationError("this study has no report with findings, so there is nothing to explain")
-    if finding not in found:
-        raise ConfigurationError(f"there is no such finding; the report has: {', '.join(found)}")
+    strongest = entry.strongest(finding)
+    if strongest is None:
+        known = dict.fromkeys(found.name for found in entry.findings)
+        raise ConfigurationError(f"there is no such finding; the report has: {', '.join(known)}")
     if send:
         settings.destination(send)
-        if not found[finding]["positive"]:
+        if not strongest.positive:
             raise ConfigurationError("only a finding above its operating point is sent; leave --send out")
-        _require_open(filed.document.get("explanation_gate", "") if filed else "")
+        _require_open(entry.readings[strongest.reading].explanation_gate)
     return store.explanations.ask(study_id, finding, method, destination=send)
 
 
@@ -67,7 +69,7 @@ class ExplainJobs:
         self,
         store: Store,
         settings: Settings,
-        room: RememberingReader,
+        reader: RememberingReader,
         runner: ExplainChild,
         *,
         holder: str,
@@ -76,7 +78,7 @@ class ExplainJobs:
         self._store = store
         self._jobs = store.explanations
         self._settings = settings
-        self._room = room
+        self._reader = reader
         self._runner = runner
         self._holder = holder
         self._on_filed = on_filed
@@ -105,7 +107,7 @@ class ExplainJobs:
         _log.info("explanation.ended", study=job.study_id, finding_name=job.finding, status=state.value)
 
     def _to_its_end(self, job: ExplanationJob) -> JobState:
-        """How the job ended. One that was given up meanwhile stays so: nobody is told of what came of it after all."""
+        """How the job ended. One that was given up meanwhile stays so: what came of it after all is dropped."""
         state, reason, document, picture_key = JobState.DONE, "", None, ""
         try:
             document, picture_key = self._explain(job)
@@ -113,7 +115,7 @@ class ExplainJobs:
             state, reason = JobState.CANCELLED, str(error)
             if self._stopping.is_set():
                 state, reason = JobState.INTERRUPTED, INTERRUPTED
-        except Exception as error:  # noqa: BLE001 - the boundary of a job: whoever asked must hear how it ended
+        except Exception as error:  # noqa: BLE001 - the boundary of a job: the person who asked must hear how it ended
             state, reason = JobState.FAILED, describe(error)
         if self._jobs.end(job.job_id, state, reason=reason, document=document, picture_key=picture_key):
             return state
@@ -125,17 +127,16 @@ class ExplainJobs:
         filed = self._store.reports.current(job.study_id)
         if filed is None:
             raise Unsupported("this study has no report")
-        study = self._store.studies.load(filed.revision)
-        choice = self._choice(study, filed)
+        study, entry = self._store.studies.load(filed.revision), StudyEntry.model_validate(filed.document)
+        number, choice = self._choice(study, entry, job.finding)
         gate = withheld_reason(choice.package)
         if job.destination:
             _require_open(gate)
-        report = self._report(job, study, filed, choice)
+        report = self._report(job, study, entry, choice)
         (finding,) = report.findings
         explanation = self._runner.explain(
-            choice.package,
-            self._store.objects.get(choice.instance.object_key),
-            choice.instance.sop_instance_uid,
+            choice.package.model,
+            choice.what,
             finding,
             job.method,
             lambda _what, done, expected, _note="": self._require_wanted(job, done, expected),
@@ -143,10 +144,10 @@ class ExplainJobs:
         )
         self._require_wanted(job, *_both(explanation))
         if explanation.first is not None:
-            (first,) = trusted(with_figures((explanation.first,), figures_of(filed.document)), gate)
+            (first,) = withhold(with_figures((explanation.first,), entry.faithfulness_of(number)), gate)
             explanation = dataclasses.replace(explanation, first=first)
         if job.destination:
-            self._send(job, filed, report, choice, explanation)
+            self._send(job, filed, report, explanation)
         return _document(finding, choice, explanation), self._store.objects.put(explanation.picture).object_key
 
     def _require_wanted(self, job: ExplanationJob, done: int, expected: int) -> None:
@@ -154,37 +155,56 @@ class ExplainJobs:
         if not self._jobs.progress(job.job_id, done, expected) or self._stopping.is_set():
             raise Cancelled("the explanation was cancelled")
 
-    def _send(
-        self, job: ExplanationJob, filed: FiledReport, report: Report, choice: Choice, explanation: Explanation
-    ) -> None:
-        """File the pictures of the second map beside the report's, under UIDs of their own, for one destination."""
+    def _send(self, job: ExplanationJob, filed: FiledReport, report: Report, explanation: Explanation) -> None:
+        """File the pictures of the second map besides the report's, under UIDs of their own, for one destination."""
         kinds = frozenset(self._settings.destination(job.destination).objects) - {ObjectKind.SR}
-        report = dataclasses.replace(report, saliencies=(explanation.second,))
-        objects = self._room.encode(report, choice.instance, kinds)
+        readings = tuple(
+            dataclasses.replace(reading, saliencies=(explanation.second,) if reading.findings else ())
+            for reading in report.readings
+        )
+        objects = self._reader.encode(dataclasses.replace(report, readings=readings), kinds)
         self._require_wanted(job, *_both(explanation))  # drawing takes a while, and what is in the outbox leaves
         self._store.reports.append(filed.revision, objects, {job.destination: kinds})
         self._on_filed()
 
-    def _choice(self, study: Study, filed: FiledReport) -> Choice:
-        """The version that reported and the image it read; Unsupported when there is no such version any more."""
-        packages = self._room.packages_of(filed.document)
-        if not packages:
-            raise Unsupported("the version that reported is not live any more")
-        choice = select(study, packages)
-        if not isinstance(choice, Choice):
-            raise Unsupported(f"no model takes this study any more, because {choice.reason}")
-        return choice
+    def _choice(self, study: Study, entry: StudyEntry, finding: str) -> tuple[int, Choice]:
+        """The reading in which a finding is strongest, by its number and as the model version and the input it read.
 
-    def _report(self, job: ExplanationJob, study: Study, filed: FiledReport, choice: Choice) -> Report:
-        """The report as it would be about this finding alone."""
+        Unsupported when there is no such version any more, or it does not take the input any more.
+        """
+        strongest = entry.strongest(finding)
+        packages = self._reader.packages_of(entry)
+        if strongest is None or entry.readings[strongest.reading].model not in [
+            ModelEntry.of(package.model) for package in packages
+        ]:
+            raise Unsupported("the version that reported is not live any more")
+        selection = select(study, packages)
+        for choice in selection.choices:
+            if entry.number_of(choice.package.model, choice.what) == strongest.reading:
+                return strongest.reading, choice
+        raise Unsupported(f"no model takes this study any more, because {selection.most_telling.reason}")
+
+    def _report(self, job: ExplanationJob, study: Study, entry: StudyEntry, choice: Choice) -> Report:
+        """The report as it would be about this finding alone; its other readings stay, without findings."""
         at = datetime.fromtimestamp(job.asked_at, UTC)
-        reader = self._room.as_filed(filed.document)
-        whole = read_study(study, (choice.package,), reader, self._audits, predecessor=Predecessor(), at=at)
-        findings = tuple(finding for finding in whole.findings if finding.name == job.finding)
-        if not findings:
+        reader, packages = self._reader.as_filed(entry), self._reader.packages_of(entry)
+        whole = read_study(study, packages, reader, self._audits, predecessor=Predecessor(), at=at)
+        readings = tuple(_about(reading, choice, job.finding) for reading in whole.readings)
+        report = dataclasses.replace(whole, explanation=job.method, readings=readings)
+        if not report.findings:
             raise Unsupported("the model that reads this study now does not know this finding")
-        cohorts = tuple(metric for metric in whole.cohorts if metric.finding_name == job.finding)
-        return dataclasses.replace(whole, explanation=job.method, findings=findings, cohorts=cohorts)
+        return report
+
+
+def _about(reading: Reading, choice: Choice, finding: str) -> Reading:
+    """A reading with this finding alone where it is that of `choice`, else with none."""
+    is_asked = reading.model == choice.package.model and reading.what.key == choice.what.key
+    return dataclasses.replace(
+        reading,
+        findings=tuple(found for found in reading.findings if is_asked and found.name == finding),
+        saliencies=tuple(s for s in reading.saliencies if is_asked and s.finding_name == finding),
+        cohorts=tuple(metric for metric in reading.cohorts if is_asked and metric.finding_name == finding),
+    )
 
 
 def _require_open(gate: str) -> None:
@@ -200,7 +220,7 @@ def _both(explanation: Explanation) -> tuple[int, int]:
 
 
 def _document(finding: Finding, choice: Choice, explanation: Explanation) -> dict[str, Any]:
-    """What is told of the job in JSON: figures and names, no person and no pixel."""
+    """What is said of the job in JSON: figures and names, no person and no pixel."""
     model = choice.package.model
     return {
         "finding": finding.name,

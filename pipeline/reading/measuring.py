@@ -1,6 +1,6 @@
-"""How far to trust each map, measured once per image and model version, and never at the cost of those who wait.
+"""How far to trust each map, measured once per input and model version, and never at the cost of those who wait.
 
-In the quiet period a study's figures cost nobody time (pipeline.assemble reads ahead). A report that comes to its turn
+In the quiet period a study's figures delay no report (pipeline.assemble reads ahead). A report that comes to its turn
 without them is measured then, unless more studies wait than can be read at once: in such a burst, and on a machine
 that is set to `sampled`, a tenth of the studies is measured, drawn by a hash, and their figures say so.
 """
@@ -23,7 +23,7 @@ from core.settings import Settings
 from core.store.store import Store
 from explain.faithfulness import BUDGETS, Budget
 from inference.select import Choice
-from pipeline.reading.children import Runner
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 
 LONGEST_WAIT_SECONDS = 5.0
@@ -46,43 +46,43 @@ def with_figures(saliencies: tuple[Saliency, ...], figures: dict[str, Faithfulne
 
 
 class MapMeasurer:
-    """Measures maps in the model runner and remembers the figures."""
+    """Measures maps in the child that has the models, and remembers the figures."""
 
-    def __init__(self, store: Store, runner: Runner, turns: Turns, settings: Settings) -> None:
+    def __init__(self, store: Store, models: LocalModels, turns: Turns, settings: Settings) -> None:
         self._store = store
-        self._runner = runner
+        self._models = models
         self._turns = turns
         self._mode = settings.faithfulness
         self._one_at_a_time = threading.Lock()
         self._budget = budget_within(settings.faithfulness_passes)
 
-    def measured(
+    def add_figures(
         self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
     ) -> tuple[Saliency, ...]:
-        """The maps of a report with their figures, measured now where nothing is known; without any when this study is
-        not drawn, or when the time for it is over.
+        """The maps of a reading with their figures, measured now where nothing is known; without any when this input
+        is not drawn, or when the time for it is over.
         """
-        names = [saliency.finding_name for saliency in saliencies if saliency.shown]
+        names = dict.fromkeys(saliency.finding_name for saliency in saliencies if saliency.shown)
         self.measure(choice, prediction, names, within_seconds=LONGEST_WAIT_SECONDS)
         return with_figures(saliencies, self._known(choice))
 
     def measure(
         self, choice: Choice, prediction: Prediction, finding_names: Iterable[str], *, within_seconds: float = math.inf
     ) -> None:
-        """Measure and remember what is not known yet, if it is this image's turn; start nothing after the time given.
+        """Measure and remember what is not known yet, if it is this input's turn; start nothing after the time given.
 
         Figures are a service: what goes wrong while measuring is logged and leaves the report without them.
         """
         until = time.monotonic() + within_seconds
         try:
             for name in finding_names if prediction.maps is not None else ():
-                if (budget := self._budget_for(choice)) is not None:  # asked anew: others may have come meanwhile
+                if (budget := self._budget_for(choice)) is not None:  # asked each time: others may have come meanwhile
                     self._measure_once(choice, prediction, name, budget, until)
         except CandorError as error:
             _log.warning("faithfulness.failed", error=type(error).__name__)
 
     def _measure_once(self, choice: Choice, prediction: Prediction, name: str, budget: Budget, until: float) -> None:
-        """One map at a time; whoever comes second finds the figures of the first."""
+        """One map at a time; the second caller reuses the figures of the first."""
         patience = max(0.0, until - time.monotonic())
         if name in self._known(choice) or not self._one_at_a_time.acquire(timeout=min(patience, threading.TIMEOUT_MAX)):
             return
@@ -93,24 +93,23 @@ class MapMeasurer:
             self._one_at_a_time.release()
 
     def _known(self, choice: Choice) -> dict[str, Faithfulness]:
-        return self._store.faithfulness.of(choice.instance.sop_instance_uid, choice.package.model)
+        return self._store.faithfulness.of(choice.what.key, choice.package.model)
 
     def _measure(self, choice: Choice, prediction: Prediction, finding_name: str, budget: Budget) -> None:
-        part10 = self._store.objects.get(choice.instance.object_key)
-        figures: Faithfulness = self._runner.measure(choice.package, part10, prediction, finding_name, budget)
-        uid, model = choice.instance.sop_instance_uid, choice.package.model
-        self._store.faithfulness.remember(uid, model, {finding_name: figures})
+        model = choice.package.model
+        figures = self._models.measure(model, choice.what, prediction, finding_name, budget)
+        self._store.faithfulness.remember(choice.what.key, model, {finding_name: figures})
 
     def _budget_for(self, choice: Choice) -> Budget | None:
-        """How finely to measure the maps of this image; None when it is not its turn."""
+        """How finely to measure the maps of this input; None when it is not its turn."""
         if self._mode == "off":
             return None
         if self._mode == "every" and not self._turns.is_crowded:
             return self._budget
-        return dataclasses.replace(self._budget, sampled=True) if is_drawn(choice.instance.sop_instance_uid) else None
+        return dataclasses.replace(self._budget, sampled=True) if is_drawn(choice.what.key) else None
 
 
-def is_drawn(sop_instance_uid: str) -> bool:
-    """Whether an image is in the sample: always or never, whoever asks and however often."""
-    digest = hashlib.sha256(sop_instance_uid.encode()).digest()
+def is_drawn(input_key: str) -> bool:
+    """Whether an input is in the sample: always or never, however often that is asked."""
+    digest = hashlib.sha256(input_key.encode()).digest()
     return int.from_bytes(digest[:8]) % SAMPLE_OF == 0

@@ -1,6 +1,6 @@
-"""Where studies are read: the runner with its memory.
+"""Where studies are read: the models with their memory.
 
-`infer` asks the memory first, so a model runs once per image and version however often a workflow is replayed, a
+`infer` asks the memory first, so a model runs once per input and version however often a workflow is replayed, a
 study is sent again, or a destination is away. `read_ahead` uses the quiet period: while the study may still grow, the
 images that are there are already read, so that the report only waits for the rule, not for the model.
 """
@@ -8,17 +8,17 @@ images that are there are already read, so that the report only waits for the ru
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import structlog
 
 from core.domain.explanation import Saliency
 from core.domain.model import Prediction
-from core.domain.report import ObjectKind, Report, ResultObject
+from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Patient, Series, Study
-from core.errors import CandorError
+from core.errors import CandorError, InvalidStudy, RunnerDied
 from core.settings import Settings
 from core.store.store import Store
 from explain.gate.result import withheld_reason
@@ -26,12 +26,14 @@ from inference.findings import to_findings
 from inference.quality import judge_remembered, refuse_faulty
 from inference.select import Choice, select
 from models.package.format import ModelPackage
-from pipeline.reading.children import Runner
 from pipeline.reading.measuring import MapMeasurer, with_figures
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
-from pipeline.results_json import figures_of, is_by
+from pipeline.results_json import StudyEntry
 from pipeline.story import Reader
 
+MOST_DEATHS = 3
+"""After so many deaths of the model runner on one input this reading has failed; the others of the study go on."""
 _log = structlog.get_logger()
 
 
@@ -39,65 +41,79 @@ class RememberingReader:
     """The models of this installation, ready to read."""
 
     def __init__(
-        self, store: Store, packages: Sequence[ModelPackage], runner: Runner, turns: Turns, settings: Settings
+        self, store: Store, packages: Sequence[ModelPackage], models: LocalModels, turns: Turns, settings: Settings
     ) -> None:
         self._store = store
-        self._runner = runner
-        self._maps = MapMeasurer(store, runner, turns, settings)
+        self._models = models
+        self._maps = MapMeasurer(store, models, turns, settings)
         self.turns = turns
         self._one_at_a_time = threading.Lock()
+        self._deaths: Counter[tuple[str, str]] = Counter()
         self.packages = tuple(packages)
 
     def infer(self, choice: Choice) -> Prediction:
-        """What the chosen model says of the chosen image.
+        """What the chosen model says of the chosen input.
 
-        Raises InvalidStudy when the image cannot be decoded, or has a fault for which it is not scored.
+        Raises InvalidStudy when the input cannot be decoded, or has a fault for which it is not scored; RunnerDied
+        while there is hope, CandorError when there is none left.
         """
         prediction = self._remembered(choice)
-        refuse_faulty(prediction.quality, choice.instance)
+        refuse_faulty(prediction.quality, choice.what.instances[0])
         return prediction
 
     def _remembered(self, choice: Choice) -> Prediction:
         if (known := self._find(choice)) is not None:
             return known
-        uid = choice.instance.sop_instance_uid
-        with self._one_at_a_time:  # whoever comes second finds the answer of the first
+        with self._one_at_a_time:  # the second caller reuses the first result
             if (known := self._find(choice)) is not None:
                 return known
-            part10 = self._store.objects.get(choice.instance.object_key)
-            prediction = self._runner.predict(choice.package, part10, uid)
+            prediction = self._predict(choice)
             self._store.predictions.remember(prediction)
             return prediction
+
+    def _predict(self, choice: Choice) -> Prediction:
+        this = (choice.package.model.device_uid, choice.what.key)
+        if self._deaths[this] >= MOST_DEATHS:
+            del self._deaths[this]  # a person may start the study again
+            raise CandorError(f"the model runner died {MOST_DEATHS} times, or was too slow, on this image")
+        try:
+            prediction = self._models.predict(choice.package.model, choice.what)
+        except RunnerDied:
+            self._deaths[this] += 1
+            raise
+        self._deaths.pop(this, None)
+        return prediction
 
     def _find(self, choice: Choice) -> Prediction | None:
         """The remembered prediction, unless the package has a quality check by now that did not look at it.
 
-        It is remembered by the weights; two versions may share them, be calibrated differently, and refuse differently.
+        It is remembered by the weights and by how the input is prepared; two versions may share both, name their
+        findings or be calibrated differently, and refuse differently.
         """
-        known = self._store.predictions.find(choice.instance.sop_instance_uid, choice.package.model)
+        known = self._store.predictions.find(choice.what.key, choice.package.model)
         if known is None:
             return None
         try:
             quality = judge_remembered(choice.package.quality, known.quality)
+            calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
         except LookupError:
             return None
-        calibrated = {name: choice.package.calibrate(name, score) for name, score in known.scores.items()}
         return replace(known, probabilities=calibrated, quality=quality)
 
-    def measured(
-        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as it is known or can be measured now."""
-        return self._maps.measured(choice, prediction, saliencies)
+        return self._maps.add_figures(choice, prediction, saliencies)
 
-    def encode(self, report: Report, analysed: Instance, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
-        """The DICOM objects of a report, of the kinds wanted; made in the runner, where pixels are decoded."""
-        return self._runner.encode(report, self._store.objects.get(analysed.object_key), kinds)
+    def encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
+        """The DICOM objects of a report, of the kinds wanted; made in a child, where pixels are decoded."""
+        return self._models.encode(report, kinds)
 
     def read_ahead(self, instance: Instance) -> None:
-        """Read an image before its study is complete; what goes wrong now is met again, and told, by the workflow."""
-        choice = select(_alone(instance), self.packages)
-        if isinstance(choice, Choice):
+        """Read an image before its study is complete; what goes wrong now is met again, and said, by the workflow.
+
+        A volume is read when it is complete, which only the complete study tells.
+        """
+        for choice in self._choices_ahead(instance):
             try:
                 self.infer(choice)
             except CandorError as error:
@@ -105,45 +121,64 @@ class RememberingReader:
 
     def measure_ahead(self, instance: Instance) -> None:
         """Measure the maps of an image that was read ahead, while its study is still quiet."""
-        choice = select(_alone(instance), self.packages)
-        if not isinstance(choice, Choice) or withheld_reason(choice.package):
-            return
-        try:
-            prediction = self.infer(choice)
-        except CandorError:
-            return  # the report will say why
-        positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
-        self._maps.measure(choice, prediction, positive)
+        for choice in self._choices_ahead(instance):
+            if withheld_reason(choice.package):
+                continue
+            try:
+                prediction = self.infer(choice)
+            except CandorError:
+                continue  # the report will say why
+            positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
+            self._maps.measure(choice, prediction, positive)
 
-    def packages_of(self, document: Mapping[str, Any]) -> tuple[ModelPackage, ...]:
-        """The package that made a report, by what its document says; none when that version is not live any more.
+    def _choices_ahead(self, instance: Instance) -> tuple[Choice, ...]:
+        of_images = [package for package in self.packages if not package.reads.is_volume]
+        return select(_alone(instance), of_images).choices
 
-        Whatever is drawn or told of a report later is drawn by it: another version's map under these figures, or
+    def packages_of(self, entry: StudyEntry) -> tuple[ModelPackage, ...]:
+        """The packages that made a report, by what its entry says; without those whose version is not live any more.
+
+        What is drawn or said of a report later is drawn by them: another version's map under these figures, or
         these figures under another version's map, would be false.
         """
-        return tuple(package for package in self.packages if is_by(document, package.model))
+        return tuple(package for package in self.packages if entry.is_by(package.model))
 
-    def as_filed(self, document: Mapping[str, Any]) -> Reader:
-        """This room for whoever repeats what a report says; `document`: that report's entry of results.json."""
-        return _AsFiled(self, document)
+    def as_filed(self, entry: StudyEntry) -> Reader:
+        """This reader for what repeats a report; `entry`: that report's entry of results.json."""
+        return _AsFiled(self, entry)
 
 
 class _AsFiled:
-    """The room, with the figures that are in the report: what is drawn says what the SR says."""
+    """The reader, with the readings and the figures that are in the report: what is drawn says what the SR says."""
 
-    def __init__(self, room: RememberingReader, document: Mapping[str, Any]) -> None:
-        self._room = room
-        self._figures = figures_of(document)
+    def __init__(self, reader: RememberingReader, entry: StudyEntry) -> None:
+        self._reader = reader
+        self._entry = entry
+        self._unnamed = ""  # key of the one input that an entry of an older version is of: the preferred one
 
     def infer(self, choice: Choice) -> Prediction:
-        """As the room does."""
-        return self._room.infer(choice)
+        """As the reader does, of what the report has findings of; InvalidStudy for the rest."""
+        number = self._number_of(choice)
+        if number is None:
+            raise InvalidStudy("this image was not read when the report was made")
+        filed = self._entry.readings[number]
+        if filed.status != ReportStatus.REPORTED:
+            raise InvalidStudy(filed.reason)
+        return self._reader.infer(choice)
 
-    def measured(
-        self, _choice: Choice, _prediction: Prediction, saliencies: tuple[Saliency, ...]
+    def measure(
+        self, choice: Choice, _prediction: Prediction, saliencies: tuple[Saliency, ...]
     ) -> tuple[Saliency, ...]:
         """The figures of the report; none is measured for a drawing."""
-        return with_figures(saliencies, self._figures)
+        number = self._number_of(choice)
+        return with_figures(saliencies, {} if number is None else self._entry.faithfulness_of(number))
+
+    def _number_of(self, choice: Choice) -> int | None:
+        number = self._entry.number_of(choice.package.model, choice.what)
+        if number is None or self._entry.readings[number].instances:
+            return number
+        self._unnamed = self._unnamed or choice.what.key
+        return number if choice.what.key == self._unnamed else None
 
 
 def _alone(instance: Instance) -> Study:

@@ -13,16 +13,17 @@ from datetime import datetime
 
 import structlog
 
-from core.domain.report import ReportStatus
+from core.domain.report import Finding, ReportStatus
 from core.errors import CandorError, InvalidStudy, RunnerDied, Unavailable
 from core.store.models.shadows import ShadowReading
 from core.store.store import Store
 from core.store.studies.revisions import Revision
 from inference.findings import to_findings
 from inference.quality import refuse_faulty
-from inference.select import Declined, select
+from inference.select import select
 from models.package.format import ModelPackage
-from pipeline.reading.children import ShadowRunner
+from pipeline.reading.service import ModelService
+from pipeline.watch.facts import any_above, highest
 
 _log = structlog.get_logger()
 
@@ -38,10 +39,10 @@ class Shadow:
 class ShadowLoop:
     """Reads one study after the other for each shadow version."""
 
-    def __init__(self, store: Store, shadows: Sequence[Shadow], child: ShadowRunner) -> None:
+    def __init__(self, store: Store, shadows: Sequence[Shadow], models: ModelService) -> None:
         self._store = store
         self._shadows = shadows
-        self._child = child
+        self._models = models
 
     def tick(self) -> bool:
         """Read one study, if nothing else is to be read; True when there was work."""
@@ -61,33 +62,38 @@ class ShadowLoop:
         except Unavailable as error:
             if not isinstance(error, RunnerDied):
                 return False
-            made = _reading_of(package, revision, ReportStatus.FAILED, str(error))
+            made = _unread(package, revision, ReportStatus.FAILED, str(error))
         except CandorError as error:
-            made = _reading_of(package, revision, ReportStatus.FAILED, str(error))
+            made = _unread(package, revision, ReportStatus.FAILED, str(error))
         self._store.shadows.record(made)
         version = f"{package.model.name} {package.model.version}"
         _log.info("shadow.read", study=revision.study_id, model=version, status=made.status.value)
         return True
 
     def _reading(self, package: ModelPackage, revision: Revision) -> ShadowReading:
+        """What the shadow says of a study, over all the inputs that it takes."""
         study = self._store.studies.load(revision)
-        choice = select(study, [package])
-        if isinstance(choice, Declined):
-            return _reading_of(package, revision, choice.status, choice.reason)
-        part10 = self._store.objects.get(choice.instance.object_key)
-        try:
-            prediction = self._child.predict(package, part10, choice.instance.sop_instance_uid)
-            refuse_faulty(prediction.quality, choice.instance)
-        except InvalidStudy as error:
-            return _reading_of(package, revision, ReportStatus.NOT_ANALYSED, str(error))
-        findings = to_findings(prediction, {})
+        selection = select(study, [package])
+        if not selection.choices:
+            return _unread(package, revision, selection.most_telling.status, selection.most_telling.reason)
+        findings: list[Finding] = []
+        reasons: list[str] = []
+        for choice in selection.choices:
+            try:
+                prediction = self._models.predict(package.model, choice.what)
+                refuse_faulty(prediction.quality, choice.what.instances[0])
+                findings += to_findings(prediction, {})
+            except InvalidStudy as error:
+                reasons.append(str(error))
+        if not findings:
+            return _unread(package, revision, ReportStatus.NOT_ANALYSED, reasons[0])
         return ShadowReading(
             revision=revision,
             name=package.model.name,
             version=package.model.version,
             status=ReportStatus.REPORTED,
-            probabilities={finding.name: finding.probability for finding in findings},
-            flags={finding.name: finding.is_positive for finding in findings},
+            probabilities=highest(findings),
+            above=any_above(findings),
         )
 
 
@@ -96,7 +102,7 @@ def since_of(state_changed_at: str) -> float:
     return datetime.fromisoformat(state_changed_at).timestamp() if state_changed_at else 0.0
 
 
-def _reading_of(package: ModelPackage, revision: Revision, status: ReportStatus, reason: str) -> ShadowReading:
+def _unread(package: ModelPackage, revision: Revision, status: ReportStatus, reason: str) -> ShadowReading:
     return ShadowReading(
         revision=revision, name=package.model.name, version=package.model.version, status=status, reason=reason
     )

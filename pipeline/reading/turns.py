@@ -13,11 +13,11 @@ from contextlib import contextmanager
 
 PATIENCE_SECONDS = 10.0
 LULL_SECONDS = 0.25
-"""Nobody must have reported for so long: in a burst the next study follows within milliseconds."""
+"""No study must have been reported for so long: in a burst the next study follows within milliseconds."""
 
 
 class Turns:
-    """At most `places` studies are reported at the same time; one is drawn, when nobody reports."""
+    """At most `places` studies are reported at the same time; one is drawn, when none is reported."""
 
     def __init__(self, places: int) -> None:
         self._number_of_places = places
@@ -42,7 +42,7 @@ class Turns:
 
     @property
     def is_crowded(self) -> bool:
-        """Whether studies wait for a place: nobody should do now what can be left out."""
+        """Whether studies wait for a place: what can be left out should not be done now."""
         with self._counting:
             return self._reporting > self._number_of_places
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, Prediction
-from core.domain.report import Finding, ObjectKind, Report, ReportStatus
+from core.domain.report import Finding, ObjectKind, Reading, Report, ReportStatus
 from core.domain.study import Image, Instance, Patient, Series, Study
 from core.geometry import SquareFrame
 from dicom_node.encode import encode
@@ -28,25 +29,26 @@ def warm_up_encoders(model: ModelVersion) -> None:
 
 def _report(model: ModelVersion) -> Report:
     name = model.findings[0].name
+    study = _study()
+    what = ModelInput.of(study.instances[0])
     prediction = Prediction(
         model=model,
-        sop_instance_uid=_UID,
+        input_key=what.key,
         scores={name: 0.0},
         probabilities={name: 1.0},
         frame=SquareFrame.of(_SIDE, _SIDE),
         maps=np.eye(8, dtype=np.float32)[np.newaxis].repeat(len(model.findings), 0),
     )
-    saliency = explain(prediction, name)
     point = model.findings[0].operating_point
-    return Report(
-        study=_study(),
-        status=ReportStatus.REPORTED,
-        created_at=datetime(2000, 1, 1, tzinfo=UTC),
+    reading = Reading(
         model=model,
+        what=what,
+        status=ReportStatus.REPORTED,
         findings=(Finding(name=name, code=model.findings[0].code, probability=1.0, score=0.0, operating_point=point),),
-        saliencies=(saliency,) if saliency else (),
-        analysed_sop_instance_uid=_UID,
+        saliencies=explain(prediction, what, name),
     )
+    created_at = datetime(2000, 1, 1, tzinfo=UTC)
+    return Report(study=study, status=ReportStatus.REPORTED, created_at=created_at, readings=(reading,))
 
 
 def _study() -> Study:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from core.documents.reading import read_file, write_file
 from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
@@ -26,8 +26,12 @@ from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
 from models import evaluation
+from models.documents.evaluation import EvaluatedModel, Evaluation, FindingEvaluation, LocalisationFigures, Speed
+from models.documents.training import TrainingRecord
 from models.evaluation import Scored, truths_of
-from models.package.format import ModelPackage, load_package, point_as_json
+from models.localisation import localisation_gain, localise
+from models.package.description import CalibrationSection, PublishedPoint
+from models.package.format import ModelPackage, load_package
 from models.registry import Registry
 from models.runtimes.onnx import OnnxModel
 from models.training.chest.findings import WORDS
@@ -35,7 +39,6 @@ from pipeline.registration.audit_of_file import Question, audit_of
 
 EVALUATION, PREDICTIONS, TRAINING = "evaluation.json", "predictions.csv", "training.json"
 AUDITED_BY = ("view", "sex", "age_band")
-OPACITY = "lung_opacity"  # the finding with enough boxes
 _THREADS = 2
 _SMALLEST_ROWS = 128  # smaller images were only trained on
 
@@ -48,7 +51,7 @@ def find_package(model: str, registry: Registry) -> ModelPackage:
     return registry.find(name, version or None)
 
 
-def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, progress: Progress) -> dict[str, Any]:
+def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, progress: Progress) -> Evaluation:
     """Run `package` on the held-out patients of `data`, write the files into `out`; returns `evaluation.json`.
 
     Raises ConfigurationError when the
@@ -62,12 +65,11 @@ def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, prog
     began = time.monotonic()
     scored = score_held_out(model, held_out, progress)
     seconds = (time.monotonic() - began) / len(held_out)
-    figures = _figures(package, scored) | {
-        "runtime": {"provider": model.provider, "threads": threads, "images_per_second": round(1 / seconds, 2)},
-        **_localisation(scored, examples, package, progress),
-    }
+    runtime = Speed(provider=model.provider, threads=threads, images_per_second=round(1 / seconds, 2))
+    pointing = _localisation(scored, examples, package, progress)
+    figures = _figures(package, scored).model_copy(update={"runtime": runtime, **pointing})
     out.mkdir(parents=True, exist_ok=True)
-    _write_json(out / EVALUATION, figures)
+    write_file(out / EVALUATION, figures)
     write_predictions(out / PREDICTIONS, package, scored.only(scored.primary))
     return figures
 
@@ -109,45 +111,37 @@ def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], pro
     return Scored(examples, findings, np.stack(logits), np.stack(maps))
 
 
-def _figures(package: ModelPackage, scored: Scored) -> dict[str, Any]:
-    model = package.model
-    training = _training(package)
+def _figures(package: ModelPackage, scored: Scored) -> Evaluation:
+    model, training = package.model, _training(package)
     labelled = [finding for finding in model.findings if evaluation.is_labelled(scored, finding.name)]
     if not labelled:
         raise ConfigurationError(
             f"none of the findings of {model.name} is labelled on adults' test images of "
             f"{evaluation.PRIMARY_ROWS} px or more in this data, so nothing can be evaluated on it"
         )
-    return {
-        "model": {
-            "name": model.name,
-            "version": model.version,
-            "sha256": model.sha256,
-            "opset": training.pop("opset", None),
-        },
-        **training,
-        "shipped": [finding.name for finding in labelled],
-        "not_labelled": [finding.name for finding in model.findings if finding not in labelled],
-        "findings": {finding.name: _finding(package, finding, scored) for finding in labelled},
-    }
+    return Evaluation(
+        model=EvaluatedModel(name=model.name, version=model.version, sha256=model.sha256, opset=training.opset),
+        **{name: value for name, value in training if name in Evaluation.model_fields and name != "shipped"},
+        shipped=tuple(finding.name for finding in labelled),
+        not_labelled=tuple(finding.name for finding in model.findings if finding not in labelled),
+        findings={finding.name: _finding(package, finding, scored) for finding in labelled},
+    )
 
 
-def _training(package: ModelPackage) -> dict[str, Any]:
-    """What training left behind: recipe, counts, differences from torch, what did not ship; {} if it left nothing."""
-    path = package.folder / "docs" / TRAINING
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.exists() else {}
+def _training(package: ModelPackage) -> TrainingRecord:
+    """What training left behind: recipe, counts, differences from torch, what did not ship; empty without a record."""
+    return read_file(TrainingRecord, package.folder / "docs" / TRAINING) or TrainingRecord()
 
 
-def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> dict[str, Any]:
-    calibration = package.calibrations[finding.name]
-    return {
-        "words": WORDS.get(finding.name, finding.name),
-        "calibration": {"scale": calibration.scale, "shift": calibration.shift},
-        "operating_point": point_as_json(finding.operating_point),
-        **evaluation.evaluate(
-            scored, finding.name, _probabilities(package, finding, scored), finding.operating_point.threshold
-        ),
-    }
+def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> FindingEvaluation:
+    calibration, point = package.calibrations[finding.name], finding.operating_point
+    figures = evaluation.evaluate(scored, finding.name, _probabilities(package, finding, scored), point.threshold)
+    return FindingEvaluation(
+        words=WORDS.get(finding.name, finding.name),
+        calibration=CalibrationSection(scale=calibration.scale, shift=calibration.shift),
+        operating_point=PublishedPoint.of(point),
+        **dict(figures),
+    )
 
 
 def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> evaluation.Probabilities:
@@ -156,30 +150,36 @@ def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Sc
 
 def _localisation(
     scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, progress: Progress
-) -> dict[str, Any]:
+) -> dict[str, dict[str, LocalisationFigures] | LocalisationFigures]:
     """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
-    if OPACITY not in scored.findings or not any(example.boxes for example in scored.examples):
+    boxed = _most_boxed(scored)
+    if boxed is None:
         return {"localisation": {}}
-    tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
-    figures = {
-        f"lung opacity, test, {words}": evaluation.localisation(scored, OPACITY, scored.at(*rows))
-        for words, rows in tiers.items()
-    }
-    control = _control(scored, examples, package, progress)
+    figures = _by_tiers(boxed.replace("_", " "), scored, boxed)
+    control = _control(scored, boxed, examples, package, progress)
     if control is None:
         return {"localisation": figures}
-    figures |= {
-        f"control: frozen ImageNet features, test, {words}": evaluation.localisation(
-            control, OPACITY, control.at(*rows)
-        )
-        for words, rows in tiers.items()
+    gain = localisation_gain(scored, control, boxed, scored.at(512, 1024))
+    return {
+        "localisation": figures | _by_tiers("control: frozen ImageNet features", control, boxed),
+        "localisation_gain": gain,
     }
-    gain = evaluation.localisation_gain(scored, control, OPACITY, scored.at(512, 1024))
-    return {"localisation": figures, "localisation_gain": gain}
+
+
+def _by_tiers(words: str, scored: Scored, finding: str) -> dict[str, LocalisationFigures]:
+    tiers = {"512 px": (512, 1024), "512 and 128 px": (512, 1024, 128)}
+    return {f"{words}, test, {tier}": localise(scored, finding, scored.at(*rows)) for tier, rows in tiers.items()}
+
+
+def _most_boxed(scored: Scored) -> str | None:
+    """The finding of the model that readers boxed on the most images; None without boxes."""
+    counts = Counter(name for example in scored.examples for name in {box.finding for box in example.boxes})
+    known = [name for name in scored.findings if counts[name]]
+    return max(known, key=lambda name: counts[name], default=None)
 
 
 def _control(
-    scored: Scored, examples: Sequence[LabelledRadiograph], package: ModelPackage, progress: Progress
+    scored: Scored, finding: str, examples: Sequence[LabelledRadiograph], package: ModelPackage, progress: Progress
 ) -> Scored | None:
     """The control needs torch and training images; without either there is none."""
     training = [example for example in examples if example.split == "train"]
@@ -190,10 +190,11 @@ def _control(
         return None
     if not training:
         return None
-    size = _training(package).get("recipe", {}).get("network_size", 224)
+    recipe = _training(package).recipe
+    size = recipe.network_size if recipe and recipe.network_size else 224
     progress("fitting the control", 0, 1)
-    network = frozen_control(training, OPACITY, size)
-    boxed = score(network, [OPACITY], [example for example in scored.examples if example.boxes], size)
+    network = frozen_control(training, finding, size)
+    boxed = score(network, [finding], [example for example in scored.examples if example.boxes], size)
     progress("fitting the control", 1, 1)
     return boxed
 
@@ -209,11 +210,13 @@ def write_predictions(path: Path, package: ModelPackage, scored: Scored) -> None
         writer.writerow(["study_id", "patient_id", "age", "sex", "view", *names])
         for row, example in enumerate(scored.examples):
             if example.age_years >= evaluation.ADULT_YEARS:
-                cells: list[Any] = [example.name, example.patient, example.age_years, example.sex, example.view]
+                cells: list[str | int | float] = [
+                    example.name,
+                    example.patient,
+                    example.age_years,
+                    example.sex,
+                    example.view,
+                ]
                 for (truth, known), said in zip(truths, probabilities, strict=True):
                     cells += [f"{said[row]:.6f}", int(truth[row]) if known[row] else ""]
                 writer.writerow(cells)
-
-
-def _write_json(path: Path, document: dict[str, Any]) -> None:
-    path.write_text(json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")

@@ -6,15 +6,15 @@ it with the package. The page is drawn by `api.pages.explanations`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from core.documents.model import Nothing
+from core.documents.reading import write_file
 from core.domain.study import Image
 from core.errors import ConfigurationError
 from core.geometry import FloatMap
@@ -22,9 +22,10 @@ from core.progress import Progress
 from datasets.chest import any_set
 from datasets.chest.nih_chest import LabelledRadiograph
 from explain.comparison import Boxed, compare
-from explain.gate.result import RESULT
-from explain.gate.run import GateResult, run, write_result
-from explain.maps.class_activation import saliency_of
+from explain.gate.document import Comparison
+from explain.gate.result import RESULT, GateResult, write_result
+from explain.gate.run import run
+from explain.maps.class_activation import saliencies_of
 from explain.maps.methods import CLASS_ACTIVATION
 from explain.subject import Subject
 from models.evaluation import truths_of
@@ -76,8 +77,7 @@ def make_reports(
     """
     out.mkdir(parents=True, exist_ok=True)
     for report in _reports(package, data, scope, threads, progress):
-        text = json.dumps(report.result.document(), indent=1, ensure_ascii=False, allow_nan=False)
-        (out / RESULT.name).write_text(text + "\n", encoding="utf-8")
+        write_file(out / RESULT.name, report.result.document())
         if store:
             write_result(report.result, package.folder)
         yield report
@@ -109,13 +109,13 @@ def _finest(examples: Sequence[LabelledRadiograph], split: str) -> list[Labelled
 
 def _comparison(
     model: OnnxModel, examples: Sequence[LabelledRadiograph], most: int, progress: Progress
-) -> dict[str, Any]:
+) -> Comparison | Nothing:
     """On test patients, whom neither training nor the gate has seen."""
     side = side_of(model.package)
     boxed = [e for e in _finest(examples, "test") if any(box.finding == _BOXED for box in e.boxes)][:most]
     names = [finding.name for finding in model.package.model.findings]
     if not boxed or _BOXED not in names:
-        return {}
+        return Nothing()
     subjects = [
         Boxed(
             subject=Subject.of(model, Image(pixels=square_of(example, side))),
@@ -167,4 +167,4 @@ def _chosen(
 
 def _mask(values: NDArray[np.float32], side: int) -> NDArray[np.bool_]:
     fine: FloatMap = Image(pixels=np.zeros((side, side), np.float32)).frame.to_source(values)
-    return saliency_of(fine, "", "", CLASS_ACTIVATION).mask
+    return saliencies_of([fine], "", ("",), CLASS_ACTIVATION)[0].mask

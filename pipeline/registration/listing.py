@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -60,7 +61,7 @@ def describe_version(entry: Entry, store: Store | None) -> dict[str, Any]:
         "findings": [asdict(finding) for finding in entry.package.model.findings],
         "files": entry.package.files,
         "card": card_of(entry.package),
-        "record": record.document if record else None,
+        "record": json.loads(record.text) if record else None,
         "record_signature": record.signature if record else None,
         "site_public_key": base64.b64encode(store.models.public_key).decode("ascii") if store else None,
     }

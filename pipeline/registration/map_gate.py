@@ -18,7 +18,8 @@ from datasets.demo.studies import demo_studies
 from datasets.demo.synthesis import drawn_opacity, planted
 from dicom_node.pixels.decode import decode
 from explain.gate.nouns import GateCase, GateSet
-from explain.gate.run import GateResult, run
+from explain.gate.result import GateResult
+from explain.gate.run import run
 from explain.subject import WORKING_SIDE
 from models.package.format import ModelPackage
 
@@ -100,4 +101,4 @@ def drawn_set(side: int) -> GateSet:
                     boxes={_OPACITY: resized(mask, side, side) >= 0.5},
                 )
             )
-    return GateSet(cases=cases, images=f"{len(cases)} demo and drawn images of nobody", weaker=WEAKER)
+    return GateSet(cases=cases, images=f"{len(cases)} demo and drawn images of no patient", weaker=WEAKER)

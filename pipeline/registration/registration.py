@@ -1,4 +1,4 @@
-"""Registering a model package: verify it, copy it, run its gates, sign what was found, and let it in, or not.
+"""Registering a model package: verify it, copy it, run its checks, sign what was found, and let it in, or not.
 
 The copy is what is verified and recorded, so that the original can change without consequence. Nothing is in the
 models folder under its final name, and nothing in the database, until all of it is there and durable.
@@ -14,13 +14,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from core.domain.registration import ModelState, Registration
+from core.domain.registration import ModelState, Registration, SecondReader
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.files import sync_folders
 from core.settings import Settings
 from core.store.store import Store
 from fairness.policy import Level
+from inference.select import takes_the_same
 from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
 from models.registry import load_registry
@@ -37,42 +38,60 @@ def register(
     state: ModelState | None = None,
     data: Path | None = None,
     may_run_checks: bool = True,
+    second_reader: SecondReader | None = None,
 ) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
-    `state`: live or shadow; by default live when no version of its name is live, else shadow, so that a new version
-    never begins to read for people by itself. Registering the same bytes again changes nothing. `data`: a labelled set
-    to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
+    `state`: live or shadow; by default live unless a version of its name is live, or another model of the site that
+    takes the same images: then shadow, so that it never begins to read for people by itself. Live together with such a
+    model needs the signature of a `second_reader`. Registering the same bytes again changes nothing. `data`: a
+    labelled set to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
     """
     load_package(folder, settings.trusted_model_keys)  # before anything is copied
-    with _copied(folder, settings) as copy:
+    with _copy_for_now(folder, settings) as copy:
         package = load_package(copy, settings.trusted_model_keys)
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
         OnnxModel.load(package, threads=1)
-        record = _record(package, state or _first_state(package, settings, store))
+        state = state or _first_state(package, settings, store)
+        if state is ModelState.LIVE:
+            _require_signature(package, settings, store, second_reader)
+        is_second = bool(_first_readers(package, settings, store))
+        record = _signed(_record(package, state), second_reader if is_second else None)
         _refuse_other_bytes(record, store)
         if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
             if data:
                 raise ConfigurationError(
-                    f"{record.title} is registered, and its gates were judged then; --images is for a new version"
+                    f"{record.title} is registered, and its checks were made then; --images is for a new version"
                 )
             _move(copy, settings.models_folder / record.name / record.version, package)
             return store.models.add(record)
-        gates = run_checks(package, settings, data, may_run=may_run_checks)
-        record = _judged(record, gates, store)
+        checks = run_checks(package, settings, data, may_run=may_run_checks)
+        record = _refuse_blocked(record, checks, store)
         _move(copy, settings.models_folder / record.name / record.version, package)
     return store.models.add(record)
 
 
-def change_state(name: str, version: str, state: ModelState, settings: Settings, store: Store) -> Registration:
+def change_state(
+    name: str,
+    version: str,
+    state: ModelState,
+    settings: Settings,
+    store: Store,
+    *,
+    second_reader: SecondReader | None = None,
+) -> Registration:
     """Make a version live, shadow or retired; a shipped version gets its record now.
 
-    Raises ConfigurationError when there is no such version, IntegrityError when it does not verify but is to run.
+    Raises ConfigurationError when there is no such version, or when another live model of the site takes the same
+    images and no `second_reader` signed; IntegrityError when it does not verify but is to run.
     """
+    if state is ModelState.LIVE:
+        package = site_registry(settings, store).find(name, version)
+        _require_signature(package, settings, store, second_reader)
     known = [record.title for record in store.models.records()]
     if f"{name} {version}" not in known:
         load_registry().find(name, version)  # raises when it does not ship
@@ -80,7 +99,7 @@ def change_state(name: str, version: str, state: ModelState, settings: Settings,
         store.models.add(_record(entry.package, entry.state, origin="shipped"))
     elif state is not ModelState.RETIRED:
         site_registry(settings, store).find(name, version)  # raises when it does not verify
-    return store.models.change_state(name, version, state, by=account())
+    return store.models.change_state(name, version, state, by=account(), second_reader=second_reader)
 
 
 def account() -> str:
@@ -92,7 +111,7 @@ def account() -> str:
 
 
 @contextmanager
-def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
+def _copy_for_now(folder: Path, settings: Settings) -> Iterator[Path]:
     """A durable copy under a temporary name in the models folder; what is left of it at the end is removed."""
     copy = settings.models_folder / f".incoming-{secrets.token_hex(8)}"
     try:
@@ -107,7 +126,7 @@ def _copied(folder: Path, settings: Settings) -> Iterator[Path]:
 
 
 def _move(copy: Path, target: Path, package: ModelPackage) -> None:
-    """To the final name. What lies there without a record, or no longer as recorded, is replaced."""
+    """To the final name. What is there without a record, or no longer as recorded, is replaced."""
     target.parent.mkdir(exist_ok=True)
     if target.exists():
         if not differences(package.files, files_of(target)):
@@ -119,7 +138,11 @@ def _move(copy: Path, target: Path, package: ModelPackage) -> None:
 
 def _refuse_other_bytes(record: Registration, store: Store) -> None:
     for kept in store.models.records():
-        if kept.title == record.title and kept.document.get("files") != record.files:
+        if kept.title != record.title:
+            continue
+        if kept.registration is None:
+            raise IntegrityError(f"the record of {kept.title} was changed outside Candor; restore the database")
+        if kept.registration.files != record.files:
             raise IntegrityError(
                 f"{record.title} is registered with other bytes; a version never changes: give this one another version"
             )
@@ -129,23 +152,54 @@ def _refuse_other_bytes(record: Registration, store: Store) -> None:
             raise ConfigurationError(f"{record.title} ships with Candor; there is nothing to register")
 
 
-def _judged(record: Registration, gates: Checks, store: Store) -> Registration:
-    """The record with what the gates found; ConfigurationError, and a trail event, when they block it."""
-    verdict = worst(gates)
+def _refuse_blocked(record: Registration, checks: Checks, store: Store) -> Registration:
+    """The record with what the checks found; ConfigurationError, and a trail event, when they block it."""
+    verdict = worst(checks)
     if verdict is Level.BLOCK:
-        why = "; ".join(reasons(gates, Level.BLOCK))
+        why = "; ".join(reasons(checks, Level.BLOCK))
         store.trail.record(
             TrailEvent(
                 action="model.blocked", actor=account(), outcome="refused", subject=record.title[:64], reason=why
             )
         )
         raise ConfigurationError(f"{record.title} is not registered, because the policy blocks it: {why}")
-    return replace(record, gates=gates, verdict=verdict.value)
+    return replace(record, gates=checks, verdict=verdict.value)
 
 
 def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:
     live = {other.model.name for other in site_registry(settings, store).packages}
-    return ModelState.SHADOW if package.model.name in live else ModelState.LIVE
+    is_second = package.model.name in live or _first_readers(package, settings, store)
+    return ModelState.SHADOW if is_second else ModelState.LIVE
+
+
+def _first_readers(package: ModelPackage, settings: Settings, store: Store) -> list[str]:
+    """The live models of the site, of other names, that take images that `package` takes; a shipped one gives way."""
+    return [
+        entry.registration.title
+        for entry in site_registry(settings, store).entries
+        if entry.registration is not None
+        and entry.registration.origin == "site"
+        and entry.state is ModelState.LIVE
+        and entry.package.model.name != package.model.name
+        and takes_the_same(entry.package.accepts, package.accepts)
+    ]
+
+
+def _require_signature(
+    package: ModelPackage, settings: Settings, store: Store, second_reader: SecondReader | None
+) -> None:
+    if second_reader is None and (others := _first_readers(package, settings, store)):
+        title = f"{package.model.name} {package.model.version}"
+        raise ConfigurationError(
+            f"{title} takes images that {others[0]} reads; for both to read them, sign it: "
+            f'candor models live {title} --as NAME --because "..."'
+        )
+
+
+def _signed(record: Registration, second_reader: SecondReader | None) -> Registration:
+    if second_reader is None:
+        return record
+    return replace(record, second_reader_signed_by=second_reader.by, second_reader_because=second_reader.because)
 
 
 def _record(package: ModelPackage, state: ModelState, *, origin: str = "site") -> Registration:

@@ -7,7 +7,6 @@ brings none, the figures that its operating point was chosen for. Each line says
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from core.documents.reading import read_document, read_stored
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric
 from core.domain.study import Study
@@ -22,6 +22,7 @@ from core.errors import CandorError
 from core.settings import Settings
 from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
+from fairness.audit.document import AuditDocument
 from fairness.cohorts import ALL, attributes_of, load_definition
 from fairness.service.lines import METRICS, Evidence, Figure, cohort_lines, figures_of
 from inference.select import Choice
@@ -61,7 +62,7 @@ class Audits:
         return points_in_force(self._policies, choice.package.model, self._attributes(study, choice), at)
 
     def _attributes(self, study: Study, choice: Choice) -> dict[str, str]:
-        return attributes_of(facts_of(study, choice.instance), self._definition)
+        return attributes_of(facts_of(study, choice.what.instances[0]), self._definition)
 
     def _evidence(self, package: ModelPackage, at: datetime) -> Iterator[Evidence]:
         until, sha256 = at.timestamp(), package.model.sha256
@@ -85,7 +86,8 @@ def cohorts_file(settings: Settings) -> Path:
 
 def _of_site(audit: SiteAudit) -> Evidence:
     until = datetime.fromtimestamp(audit.made_at, UTC).date().isoformat()
-    return Evidence(figures_of(audit.document), f"local reads to {until}, audit {audit.audit_id}")
+    rows = read_stored(AuditDocument, audit.document, f"audit {audit.audit_id}").rows
+    return Evidence(figures_of(rows), f"local reads to {until}, audit {audit.audit_id}")
 
 
 def _of_validation(package: ModelPackage) -> Evidence | None:
@@ -93,12 +95,12 @@ def _of_validation(package: ModelPackage) -> Evidence | None:
     if AUDIT not in package.files:
         return None
     try:
-        document = json.loads(package.read(AUDIT))
-        if document["provenance"]["model_sha256"] == package.model.sha256:
-            return Evidence(figures_of(document), VALIDATION)
-    except (CandorError, ValueError, KeyError, TypeError) as error:
+        document = read_document(AuditDocument, package.read(AUDIT), AUDIT)
+    except CandorError as error:
         _log.warning("audit.unreadable", model=package.model.name, error=type(error).__name__)
         return None
+    if document.provenance.model_sha256 == package.model.sha256:
+        return Evidence(figures_of(document.rows), VALIDATION)
     _log.warning("audit.of_other_weights", model=package.model.name)
     return None
 

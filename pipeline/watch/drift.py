@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from core.clock import month_of
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.settings import Settings
 from core.store.fairness.site_audits import Alarm
 from core.store.store import Store
@@ -41,7 +41,7 @@ def watch_cohorts(store: Store, settings: Settings, *, now: float) -> list[Alarm
     for sha256 in sorted({made.model_sha256 for made in rows if made.model_sha256}):
         mine = [made for made in rows if made.model_sha256 == sha256]
         for drift in _drifts(mine, truth, definition, now):
-            found += _alarms(drift, sha256, floor.bound if floor else None)
+            found += _alarms(drift, sha256, floor.lower_bound if floor else None)
     new = store.site_audits.raise_alarms(found)
     for alarm in new:
         _log.warning(
@@ -68,7 +68,7 @@ def months_to_look_at(now: float) -> list[str]:
     return sorted({month_of(now), (today - timedelta(days=GRACE_DAYS)).strftime("%Y-%m")})
 
 
-def _drifts(rows: Sequence[Reading], truth: Settled, definition: Definition, now: float) -> Iterator[Drift]:
+def _drifts(rows: Sequence[ReadingRecord], truth: Settled, definition: Definition, now: float) -> Iterator[Drift]:
     attributes = {made.study_id: attributes_of(made.facts, definition) for made in rows}
     for month in months_to_look_at(now):
         yield from drift_of_month(rows, truth, month, attributes, definition.names)

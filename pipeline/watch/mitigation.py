@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from core.domain.model import ModelVersion
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.fairness.operating_policies import StoredPolicy
@@ -42,11 +42,11 @@ def propose_from_reads(
         raise ConfigurationError(
             f"no cohort of {by} has enough verified reads (60 with and 60 without a finding); nothing is proposed"
         )
-    return store.operating_policies.propose(model.sha256, policy.as_document()), policy
+    return store.operating_policies.propose(model.sha256, policy.model_dump(mode="json")), policy
 
 
 def _verified(
-    rows: Sequence[Reading], truth: Settled, cohorts: Mapping[str, str], finding: str, threshold: float
+    rows: Sequence[ReadingRecord], truth: Settled, cohorts: Mapping[str, str], finding: str, threshold: float
 ) -> Verified:
     known = [made for made in rows if finding in made.probabilities and (made.study_id, finding) in truth]
     return Verified(

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from core.documents.reading import read_stored
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric
 from core.store.fairness.operating_policies import OperatingPolicyStore, StoredPolicy
-from fairness.mitigation_policy import Effect, policy_from
+from fairness.mitigation_policy import Effect, OperatingPolicy
 
 
 def points_in_force(
@@ -19,7 +20,7 @@ def points_in_force(
     stored = policies.in_force(model.sha256, at=at.timestamp())
     if stored is None:
         return {}
-    policy = policy_from(stored.document)
+    policy = read_stored(OperatingPolicy, stored.document, f"operating policy {stored.policy_id}")
     effects = {finding.name: policy.effect_for(finding.name, attributes) for finding in model.findings}
     return {
         finding.name: _point(finding.operating_point, effect, stored)

@@ -1,7 +1,7 @@
 """The audit of this site: what its own readings and ground truth say of a model, cohort by cohort.
 
 Figures with truth are those of `fairness.audit.run`; what is known without truth (failures, turnaround, overrides, the
-last 30 days) stands beside them. An audit that is kept gets a number, and from then on reports quote it.
+last 30 days) is added to them. An audit that is kept gets a number, and from then on reports quote it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import numpy as np
 import structlog
 
 from core.domain.model import ModelVersion
-from core.domain.reading import Reading
+from core.domain.reading import ReadingRecord
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.progress import Progress, silent
@@ -28,7 +28,7 @@ from core.store.fairness.site_audits import SiteAudit
 from core.store.store import Store
 from fairness.audit.nouns import SUPPRESSED, Audit, Provenance, Row, Threshold
 from fairness.audit.run import GAPS, WITH_TRUTH, Request, run_audit
-from fairness.audit.signature import Signer, signed
+from fairness.audit.signature import Signer, sign
 from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Scores, ScoresInMemory
 from fairness.cohorts import Definition, attributes_of, load_definition
 from fairness.grouping import Grouping
@@ -40,7 +40,7 @@ from pipeline.watch.cohort_lines import cohorts_file
 BY = ("sex", "age_band", "view", "portable", "kvp_band", "manufacturer", "institution", "calling_ae_title")
 SOURCE = "what this site read and verified"
 DRAWS = 1000
-DRAWS_DAILY = 200  # beside the work of the day
+DRAWS_DAILY = 200  # during the work of the day
 _log = structlog.get_logger()
 
 
@@ -48,7 +48,7 @@ _log = structlog.get_logger()
 class _Site:
     """The newest readings that concern a model, their attributes by study, and the answers that count."""
 
-    readings: Sequence[Reading]
+    readings: Sequence[ReadingRecord]
     attributes: Mapping[str, Mapping[str, str]]
     definition: Definition
     truth: Settled
@@ -58,7 +58,7 @@ class _Site:
         return self.definition.names
 
     @property
-    def reported(self) -> list[Reading]:
+    def reported(self) -> list[ReadingRecord]:
         return [made for made in self.readings if made.status is ReportStatus.REPORTED]
 
 
@@ -98,7 +98,7 @@ def audit_site(
 def keep_audit(store: Store, model: ModelVersion, audit: Audit) -> SiteAudit:
     """Sign an audit with the site's key, number it and keep it: reports quote the newest one."""
     signer = Signer.site(store.key.fairness_signing_seed)
-    return store.site_audits.add(model.sha256, signed(audit, signer))
+    return store.site_audits.add(model.sha256, sign(audit, signer).model_dump(mode="json"))
 
 
 def refresh_audits(store: Store, settings: Settings, models: Sequence[ModelVersion], *, now: float) -> None:
@@ -126,14 +126,14 @@ def _dividing(groupings: Mapping[str, Grouping], names: Sequence[str]) -> tuple[
 
 
 def _table(
-    reported: Sequence[Reading], groupings: Mapping[str, Grouping], truth: Settled, model: ModelVersion
+    reported: Sequence[ReadingRecord], groupings: Mapping[str, Grouping], truth: Settled, model: ModelVersion
 ) -> AuditTable:
     _, patients = np.unique([made.patient for made in reported], return_inverse=True)
     scores = {finding.name: _scores(reported, truth, finding.name) for finding in model.findings}
     return AuditTable(patients=patients.astype(np.int32), attributes=groupings, source=ScoresInMemory(scores))
 
 
-def _scores(reported: Sequence[Reading], truth: Settled, finding: str) -> Scores:
+def _scores(reported: Sequence[ReadingRecord], truth: Settled, finding: str) -> Scores:
     answers = [truth.get((made.study_id, finding)) for made in reported]
     return Scores(
         probabilities=np.array([made.probabilities.get(finding, np.nan) for made in reported], np.float64),

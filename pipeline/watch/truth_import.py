@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from core.domain.reading import GroundTruth, Reading, TruthSource
+from core.domain.reading import GroundTruth, ReadingRecord, TruthSource
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.store.store import Store
 from fairness.service.truth import settled, to_be_read_blind
+from pipeline.watch.facts import whole_studies
 
 IDS = ("accession_number", "study_instance_uid")
 COLUMNS = (*IDS, "finding", "truth", "reader", "ai_seen", "at")
@@ -61,7 +62,7 @@ def import_truth(path: Path, store: Store, *, now: float) -> Imported:
     lines = [line for line in _lines(path) if any(line.cells.values())]
     answered = [line for line in lines if line["truth"]]
     studies = _studies_of(answered, store)
-    readings = {made.study_id: made for made in store.readings.newest()}
+    readings = {made.study_id: made for made in whole_studies(store.readings.newest())}
     answers, elsewhere, wrong = [], [], []
     for line in answered:
         try:
@@ -83,7 +84,7 @@ def import_truth(path: Path, store: Store, *, now: float) -> Imported:
 def write_blind_list(path: Path, store: Store, rate: float) -> int:
     """Write the studies to be read blind as a file to fill in (mode 0600: it holds identity); returns how many."""
     key = store.key.pseudonym_key
-    waiting = to_be_read_blind(store.readings.newest(), settled(store.truths.all()), key, rate)
+    waiting = to_be_read_blind(whole_studies(store.readings.newest()), settled(store.truths.all()), key, rate)
     names = store.studies.names_of([made.study_id for made in waiting])
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -91,7 +92,7 @@ def write_blind_list(path: Path, store: Store, rate: float) -> int:
             writer = csv.writer(file)
             writer.writerow(COLUMNS)
             for made in waiting:
-                writer.writerows((*names[made.study_id], finding, "", "", "no", "") for finding in made.flags)
+                writer.writerows((*names[made.study_id], finding, "", "", "no", "") for finding in made.above)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written ({error.strerror}); choose another --out") from error
     return len(waiting)
@@ -141,10 +142,10 @@ def _studies_of(lines: Sequence[_Line], store: Store) -> Callable[[_Line], str]:
     return study_of
 
 
-def _answer(line: _Line, made: Reading, key: bytes, now: float) -> GroundTruth:
+def _answer(line: _Line, made: ReadingRecord, key: bytes, now: float) -> GroundTruth:
     finding, truth, ai_seen, reader = (line[name] for name in ("finding", "truth", "ai_seen", "reader"))
-    if finding not in made.flags:
-        known = ", ".join(made.flags) or "nothing, it was not analysed"
+    if finding not in made.above:
+        known = ", ".join(made.above) or "nothing, it was not analysed"
         raise _Wrong(f"finding is none that the study was read for ({known})")
     if truth not in _TRUTHS:
         raise _Wrong("truth is neither 0 nor 1")

@@ -1,10 +1,9 @@
 """One clock for all: what reads the wall clock by itself cannot be tested with a clock that a test sets."""
 
 import ast
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-ROOMS = ("core", "models", "dicom_node", "inference", "explain", "fairness", "ehr", "pipeline", "api", "datasets")
+from tests.architecture.sources import ROOMS, files, nodes, place
+
 DIRECT = {"time.time", "datetime.now", "datetime.utcnow", "datetime.today", "date.today"}
 WITH_A_REASON = {
     "core/clock.py",  # the clock itself
@@ -14,10 +13,9 @@ WITH_A_REASON = {
 
 def test_only_the_clock_reads_the_wall_clock():
     found = {
-        path.relative_to(ROOT).as_posix()
-        for room in ROOMS
-        for path in (ROOT / room).rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        place(path)
+        for path in files(".py", tops=ROOMS)
+        for node in nodes(path)
         if isinstance(node, ast.Attribute) and ast.unparse(node) in DIRECT
     }
     assert found == WITH_A_REASON

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 
 from api.pages.explanations import report_page
-from explain.gate.result import GateResult, GateTest
+from explain.gate.document import GateTest
+from explain.gate.result import GateResult
 from pipeline.registration.explain_report import Pictured
 from tests.e2e.house import environment
 

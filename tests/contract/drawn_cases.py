@@ -5,7 +5,6 @@ For the tests of where things are drawn: `drawn` decodes, infers, explains and e
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
@@ -19,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.domain.explanation import Saliency
+from core.domain.input import ModelInput
 from core.domain.model import OperatingPoint, Prediction
-from core.domain.report import Finding, ObjectKind, Report, ResultObject
+from core.domain.report import Finding, ObjectKind, ResultObject
 from core.geometry import FloatMap
 from dicom_node.encode import encode
 from dicom_node.pixels.decode import decode
@@ -28,7 +28,7 @@ from explain.maps.class_activation import explain
 from inference.run import infer
 from models.package.format import load_package
 from models.runtimes.onnx import OnnxModel
-from tests.contract.encode_cases import IMAGE_UID, dx_source, report
+from tests.contract.encode_cases import IMAGE_UID, dx_source, report, study
 from tests.known_model import make_known_model
 
 WHITE = 4095
@@ -121,15 +121,13 @@ class Drawn:
 def drawn(shown: Picture, kinds: tuple[ObjectKind, ...]) -> Drawn:
     """Decode, infer, explain, encode."""
     part10 = shown.part10
-    prediction = infer(_model(), decode(part10), IMAGE_UID)
+    what = ModelInput.of(study().instances[0])
+    prediction = infer(_model(), what, [decode(part10)])
     (definition,) = prediction.model.findings
-    saliency = explain(prediction, definition.name)
-    assert saliency is not None
+    (saliency,) = explain(prediction, what, definition.name)
     point = OperatingPoint(threshold=0.5, sensitivity=1.0, specificity=1.0)
     finding = Finding(name=definition.name, code=definition.code, probability=0.9, score=1.0, operating_point=point)
-    of = dataclasses.replace(
-        _plain_report(), model=prediction.model, findings=(finding,), saliencies=(saliency,), cohorts=()
-    )
+    of = report(model=prediction.model, findings=(finding,), saliencies=(saliency,), cohorts=())
     results = encode(of, {IMAGE_UID: part10}, {IMAGE_UID: decode(part10)}, kinds)
     return Drawn(part10, prediction, saliency, {result.kind: result for result in results})
 
@@ -147,10 +145,6 @@ def where_the_map_says(prediction: Prediction) -> tuple[FloatMap, Mask]:
     values = ndimage.map_coordinates(grid, at, order=1, mode="nearest")
     scaled = ((values - values.min()) / np.ptp(values)).astype(np.float32)
     return scaled, scaled >= 0.5
-
-
-def _plain_report() -> Report:
-    return report()
 
 
 @cache

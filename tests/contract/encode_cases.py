@@ -14,8 +14,9 @@ from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittle
 
 from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Region, Saliency
+from core.domain.input import ModelInput
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint
-from core.domain.report import CohortMetric, Finding, Report, ReportStatus
+from core.domain.report import CohortMetric, Finding, Reading, Report, ReportStatus
 from core.domain.study import Image, Instance, Patient, Series, Study
 
 STUDY_UID, SERIES_UID, IMAGE_UID = "1.2.826.0.1.1.1", "1.2.826.0.1.1.2", "1.2.826.0.1.1.3"
@@ -186,19 +187,38 @@ def study(revision: int = 1) -> Study:
 
 
 def report(**changes: object) -> Report:
-    """A report with one positive finding with a map, one negative finding and a cohort statement."""
-    facts: dict[str, object] = {
+    """A report of one reading, with a positive finding with a map, a negative one and a cohort statement.
+
+    `changes`: of the report, or of its reading; `model` None for a report without one.
+    """
+    facts: dict[str, Any] = {
         "study": study(),
         "status": ReportStatus.REPORTED,
         "created_at": datetime(2026, 3, 1, 9, 30, 15, 250000, UTC),
+        "limitations": ("PatientID is empty: not linked with any other study",),
+    }
+    of_reading = {name: value for name, value in changes.items() if name in _OF_READING}
+    whole = facts | {name: value for name, value in changes.items() if name not in _OF_READING}
+    if of_reading.get("model", MODEL) is None:
+        return Report(**whole)
+    made = reading(whole["study"].instances[0], **{"status": whole["status"], **of_reading})
+    return Report(**{"readings": (made,), **whole})
+
+
+_OF_READING = {"model", "findings", "saliencies", "cohorts", "map_gate"}
+
+
+def reading(of: Instance, **changes: Any) -> Reading:
+    """What the model says of one image."""
+    facts: dict[str, Any] = {
         "model": MODEL,
+        "what": ModelInput.of(of),
+        "status": ReportStatus.REPORTED,
         "findings": (finding(), finding("effusion", 0.12, EFFUSION)),
         "saliencies": (saliency(),),
         "cohorts": (COHORT, SCARCE_COHORT),
-        "limitations": ("PatientID is empty: not linked with any other study",),
-        "analysed_sop_instance_uid": IMAGE_UID,
     }
-    return Report(**{**facts, **changes})  # type: ignore[arg-type]
+    return Reading(**{**facts, **changes})
 
 
 def image(rows: int = 64, columns: int = 48, row_spacing_mm: float = 1.0, column_spacing_mm: float = 1.0) -> Image:
@@ -229,7 +249,7 @@ class Case:
 def cases() -> list[Case]:
     """One of each kind of report that the encoder must write cleanly."""
     negative = (finding(probability=0.2), finding("effusion", 0.12, EFFUSION))
-    silent: dict[str, object] = {"findings": (), "saliencies": (), "cohorts": (), "analysed_sop_instance_uid": ""}
+    silent: dict[str, object] = {"findings": (), "saliencies": (), "cohorts": ()}
     not_analysed = report(status=ReportStatus.NOT_ANALYSED, reason="the pixel data is truncated", **silent)
     refused = report(status=ReportStatus.REFUSED, reason="no model takes a hip", model=None, **silent)
     failed = report(status=ReportStatus.FAILED, reason="the model's process ended", model=None, **silent)
@@ -252,5 +272,5 @@ def cases() -> list[Case]:
         Case("monochrome1", report(), inverse, seen),
         Case("non_square", report(), oblong, image(row_spacing_mm=0.4, column_spacing_mm=0.2)),
         Case("ct", report(), dx_source(**CT), image(row_spacing_mm=0.5, column_spacing_mm=0.25)),
-        Case("map gate", report(saliencies=(withheld(),), explanation_gate="the maps failed a test"), plain, seen),
+        Case("map gate", report(saliencies=(withheld(),), map_gate="the maps failed a test"), plain, seen),
     ]

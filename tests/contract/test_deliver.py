@@ -5,9 +5,9 @@ from pynetdicom import AE, evt
 
 import pipeline.deliver
 from core.clock import SettableClock
-from core.destinations import DicomDestination
 from core.domain.report import ObjectKind
 from core.settings import Settings
+from core.settings.destinations import DicomDestination
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.deliver import DeliveryLoop
 from tests.contract.encode_cases import report

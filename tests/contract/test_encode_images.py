@@ -43,7 +43,7 @@ def test_the_binary_segmentation_is_the_mask() -> None:
     pixels = segmentation.get_pixels_by_source_instance([IMAGE_UID], segment_numbers=[1])
     np.testing.assert_array_equal(pixels[0, ..., 0].astype(bool), saliency().mask)
     description = segmentation.get_segment_description(1)
-    assert description.tracking_uid == tracking_uid(report(), "lung_opacity")
+    assert description.tracking_uid == tracking_uid(report(), report().readings[0], "lung_opacity")
     assert description.segmented_property_type.meaning == "Region that influenced the model"
     assert segmentation.PatientOrientation == ["L", "F"]
 

@@ -15,6 +15,7 @@ import pytest
 from pydicom.dataset import Dataset
 
 from core.domain.report import ObjectKind
+from core.domain.study import Study
 from dicom_node.encode import encode
 from dicom_node.encode.source import read_source
 from tests.contract.encode_cases import IMAGE_UID, dx_source, image, report, saliency, study
@@ -131,6 +132,12 @@ def test_text_of_ours_in_any_script_survives() -> None:
     assert "naïve déjà vu" in text
 
 
+def of_image(study_instance_uid: str, sop_instance_uid: str) -> Study:
+    instance = dataclasses.replace(study().instances[0], sop_instance_uid=sop_instance_uid)
+    series = dataclasses.replace(study().series[0], instances=(instance,))
+    return dataclasses.replace(study(), study_instance_uid=study_instance_uid, series=(series,))
+
+
 @pytest.mark.parametrize("name", ["RG1_JLSN", "RG2_RLE", "RG3_JPLY", "nih_chest_1024"])
 def test_real_radiographs_are_sources(name: str) -> None:
     file = REAL_FILES / f"{name}.dcm"
@@ -140,9 +147,8 @@ def test_real_radiographs_are_sources(name: str) -> None:
     header = read_source(part10)
     rows, columns = header.Rows, header.Columns
     of = report(
-        study=dataclasses.replace(study(), study_instance_uid=header.StudyInstanceUID),
-        saliencies=(saliency(rows, columns),),
-        analysed_sop_instance_uid=header.SOPInstanceUID,
+        study=of_image(header.StudyInstanceUID, header.SOPInstanceUID),
+        saliencies=(saliency(rows, columns, sop_instance_uid=header.SOPInstanceUID),),
     )
     seen = image(rows, columns)
     with warnings.catch_warnings():

@@ -118,7 +118,8 @@ def test_the_algorithm_is_contributing_equipment() -> None:
 def test_a_positive_finding_is_a_planar_group_with_probability_and_region() -> None:
     (group,) = content(report()).get_planar_roi_measurement_groups()
     assert group.finding_type == Concept(OPACITY.value, OPACITY.scheme, OPACITY.meaning)
-    assert (group.tracking_identifier, group.tracking_uid) == ("lung_opacity", tracking_uid(report(), "lung_opacity"))
+    assert group.tracking_identifier == "lung_opacity"
+    assert group.tracking_uid == tracking_uid(report(), report().readings[0], "lung_opacity")
     assert [site.value.value for site in group.finding_sites] == ["51185008"]
     (probability,) = group.get_measurements(name=Concept("122157", "DCM", "Probability"))
     assert probability.value == pytest.approx(0.8712345, abs=1e-12)
@@ -192,7 +193,7 @@ def test_a_map_that_was_not_measured_has_no_figures() -> None:
 
 def test_a_report_whose_model_failed_the_gate_says_so_once_for_all() -> None:
     words = "the model's maps failed the map gate: weight randomisation"
-    closed = report(explanation_gate=words, saliencies=(withheld(),))
+    closed = report(map_gate=words, saliencies=(withheld(),))
     assert items(overall(closed), "MAP_WITHHELD")[0].TextValue == f"No map is shown, because {words}"
     assert not items(overall(report()), "MAP_WITHHELD")
 

@@ -147,11 +147,13 @@ def test_an_object_arrives_over_tls(certificates: tuple[TlsFiles, TlsFiles, TlsF
         destination = to_node(node, port=node.tls_port, tls=certificates[1])
         with open_association(destination, [DX]) as sender:
             assert sender.send(part10(ds)).sent
-        assert answers_echo(node)  # the plain listener beside it
+        assert answers_echo(node)  # the plain listener next to it
     assert list(intake.kept) == [str(ds.SOPInstanceUID)]
 
 
-def test_a_stranger_is_not_let_in_over_tls(certificates: tuple[TlsFiles, TlsFiles, TlsFiles]) -> None:
+def test_a_peer_with_another_certificate_is_not_let_in(
+    certificates: tuple[TlsFiles, TlsFiles, TlsFiles],
+) -> None:
     intake = MemoryIntake()
     with Node(secured(certificates), intake) as node:
         destination = to_node(node, port=node.tls_port, tls=certificates[2])
@@ -208,7 +210,7 @@ def test_old_tls_versions_are_refused(
 
 
 @pytest.mark.alone
-def test_peers_that_never_finish_the_handshake_keep_nobody_out(
+def test_peers_that_never_finish_the_handshake_keep_no_other_out(
     certificates: tuple[TlsFiles, TlsFiles, TlsFiles],
 ) -> None:
     with Node(secured(certificates), MemoryIntake()) as node:

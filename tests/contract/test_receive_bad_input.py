@@ -131,7 +131,7 @@ def test_an_empty_patient_id_is_kept_and_flagged(node: Node, intake: MemoryIntak
     ds = dx_dataset(PatientID="")
     with association(node) as opened:
         assert store_bytes(opened, encoded(ds), sop_instance=str(ds.SOPInstanceUID))[0] == 0
-    assert EMPTY_PATIENT_ID in intake.kept[str(ds.SOPInstanceUID)].instance.flags
+    assert EMPTY_PATIENT_ID in intake.kept[str(ds.SOPInstanceUID)].instance.header_flags
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
@@ -265,7 +265,7 @@ def test_malformed_values_are_kept_and_flagged_by_keyword(node: Node, intake: Me
         assert store_bytes(opened, raw, sop_instance=str(ds.SOPInstanceUID)) == (0, "")
     kept = intake.kept[str(ds.SOPInstanceUID)]
     assert (kept.instance.kvp, kept.instance.patient_age_years, kept.patient.patient_birth_date) == (None, None, None)
-    assert set(kept.instance.flags) == {
+    assert set(kept.instance.header_flags) == {
         "PatientAge is not a valid AS",
         "PatientBirthDate is not a valid DA",
         "KVP is not a valid DS",

@@ -39,7 +39,7 @@ from tests.contract.dicom_peers import (
 )
 
 REAL_FILES = sorted(SHARED_DICOM.glob("*.dcm"))
-real_files = pytest.mark.skipif(not REAL_FILES, reason="no DICOM files beside the repository (../shared/data/dicom)")
+real_files = pytest.mark.skipif(not REAL_FILES, reason="no DICOM files next to the repository (../shared/data/dicom)")
 
 
 def dcmtk(name: str) -> str:
@@ -127,7 +127,7 @@ def test_dcmtk_echoscu_is_answered(node: Node) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_dcmtk_is_told_when_the_called_ae_title_is_wrong(node: Node) -> None:
+def test_dcmtk_hears_when_the_called_ae_title_is_wrong(node: Node) -> None:
     done = _run([dcmtk("echoscu"), "-aec", "WRONG", "127.0.0.1", str(node.port)])
     assert done.returncode != 0
     assert "Called AE Title Not Recognized" in done.stdout

@@ -46,7 +46,7 @@ def test_a_header_is_read_alike_in_every_encoding(syntax: str) -> None:
     assert (instance.rows, instance.columns, instance.number_of_frames, instance.instance_number) == (8, 6, 1, 7)
     assert (instance.image_type, instance.kvp, instance.software_versions) == (("ORIGINAL", "PRIMARY"), 120.5, "1, 2")
     assert (instance.patient_age_years, instance.transfer_syntax_uid) == (70.0, syntax)
-    assert (instance.object_key, instance.size_bytes, instance.flags) == ("k", 5, ())
+    assert (instance.object_key, instance.size_bytes, instance.header_flags) == ("k", 5, ())
     assert (patient.patient_name, patient.patient_birth_date, patient.patient_sex) == (
         "Canary^Name",
         date(1950, 1, 1),
@@ -96,7 +96,7 @@ def test_a_japanese_name_with_code_extensions() -> None:
 def test_bytes_outside_the_character_set_are_flagged() -> None:
     data = part10(dx_dataset(SpecificCharacterSet="ISO_IR 192")).replace(b"Canary^Name", b"Can\xe4ry^Name")
     instance = to_instance(read_header(data))
-    assert instance.flags == ("PatientName does not fit its SpecificCharacterSet",)
+    assert instance.header_flags == ("PatientName does not fit its SpecificCharacterSet",)
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,14 @@ def test_when_an_image_was_acquired(changes: dict[str, object], moment: datetime
     "element", [explicit(0x0008, 0x1155, b"UI", b"1\0"), explicit(0x0009, 0x0010, b"LO", b"PRIVATE ")]
 )
 def test_other_elements_do_no_harm(element: bytes) -> None:
-    assert to_instance(with_element(element)).flags == ()
+    assert to_instance(with_element(element)).header_flags == ()
 
 
 def test_an_unknown_sex_is_flagged_without_its_value() -> None:
     ds = header(PatientSex="X7")
     assert to_patient(ds).patient_sex == ""
-    assert "X7" not in " ".join(to_instance(ds).flags)
-    assert any("PatientSex" in flag for flag in to_instance(ds).flags)
+    assert "X7" not in " ".join(to_instance(ds).header_flags)
+    assert any("PatientSex" in flag for flag in to_instance(ds).header_flags)
 
 
 @pytest.mark.parametrize("data", [b"", b"short", b"\0" * 400, b"\0" * 128 + b"DICM", b"\0" * 128 + b"DICM" + b"x" * 50])
@@ -178,7 +178,7 @@ def test_no_mutation_of_a_file_raises_anything_but_invalid_study(
     instance = to_instance(ds)
     to_patient(ds)
     to_study_attributes(ds)
-    assert "Canary" not in " ".join(instance.flags)
+    assert "Canary" not in " ".join(instance.header_flags)
 
 
 def test_the_libraries_are_silent_once_the_package_is_imported() -> None:

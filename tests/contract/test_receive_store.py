@@ -95,7 +95,7 @@ def test_values_that_a_database_would_refuse_are_cut_and_flagged(node: Node, sto
     assert len(study.patient.patient_name) == 324
     instance = study.series[0].instances[0]
     assert (instance.modality, instance.kvp) == ("DX", None)
-    assert set(instance.flags) == {
+    assert set(instance.header_flags) == {
         "AccessionNumber is not a valid SH",
         "PatientID is not a valid LO",
         "PatientName is not a valid PN",
@@ -117,7 +117,7 @@ def test_many_values_are_not_all_kept(node: Node, store: Store) -> None:
     study = assembled(store, str(ds.StudyInstanceUID))
     instance = study.series[0].instances[0]
     assert instance.image_type == ("ORIGINAL",) * 100
-    assert instance.flags == ("ImageType is not a valid CS",)
+    assert instance.header_flags == ("ImageType is not a valid CS",)
 
 
 def with_raw(data: bytes, keyword: str, vr: bytes, value: bytes) -> bytes:

@@ -39,7 +39,7 @@ def archive(tmp_path: Path) -> Iterator[Archive]:
 
 
 class Scp:
-    """A foreign SCP on pynetdicom as it comes, that answers with the status it is told to."""
+    """A foreign SCP on pynetdicom as it comes, that answers with the status it is given."""
 
     def __init__(self, status: int, syntaxes: list[str]) -> None:
         self.received: list[bytes] = []
@@ -159,13 +159,13 @@ def test_something_that_is_no_dicom_file_is_not_sent(archive: Archive) -> None:
         assert sender.is_open
 
 
-def test_nobody_there_is_told_with_the_name_and_what_to_check() -> None:
-    nobody = Destination(name="east-pacs", ae_title="EAST", host="127.0.0.1", port=free_port())
-    with pytest.raises(Unavailable, match=rf"east-pacs \(EAST at 127.0.0.1:{nobody.port}\) does not answer: check"):
-        echo(nobody)
+def test_a_destination_that_is_away_is_named_with_what_to_check() -> None:
+    absent = Destination(name="east-pacs", ae_title="EAST", host="127.0.0.1", port=free_port())
+    with pytest.raises(Unavailable, match=rf"east-pacs \(EAST at 127.0.0.1:{absent.port}\) does not answer: check"):
+        echo(absent)
 
 
-def test_a_host_without_an_address_is_told_the_same_way() -> None:
+def test_a_host_without_an_address_is_named_the_same_way() -> None:
     with pytest.raises(Unavailable, match="east-pacs"):
         echo(Destination(name="east-pacs", ae_title="EAST", host="no-such-host.invalid", port=104))
 

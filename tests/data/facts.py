@@ -134,13 +134,13 @@ def _outbox(database: Database) -> dict[str, dict[str, int]]:
 
 def _trail(database: Database, key: SiteKey) -> dict[str, Any]:
     """How long the audit trail is, its last hash, and whether its chain holds."""
-    query = f"SELECT seq, at, previous, hash, {', '.join(_EVENT)} FROM audit_events ORDER BY seq"
+    query = f"SELECT seq, at, previous, hash, {', '.join(_EVENT)} FROM trail_events ORDER BY seq"
     links = [
         SealedEvent(
             seq=seq, at=at, previous=previous, hash=seal, event=TrailEvent(**dict(zip(_EVENT, said, strict=True)))
         )
         for seq, at, previous, seal, *said in database.rows(query)
     ]
-    ((seq, last, seal),) = database.rows("SELECT seq, hash, seal FROM audit_head")
-    problems = list(problems_of_chain(key.audit_key, links, Head(seq=seq, hash=last, seal=seal)))
+    ((seq, last, seal),) = database.rows("SELECT seq, hash, seal FROM trail_head")
+    problems = list(problems_of_chain(key.trail_key, links, Head(seq=seq, hash=last, seal=seal)))
     return {"events": len(links), "last_hash": last, "verifies": not problems}

@@ -220,7 +220,7 @@ def judge_the_model(house: House) -> None:
         (sha256,) = {record.document["sha256"] for record in store.models.records()}
         store.site_audits.raise_alarms([alarm(sha256)])
         for threshold in (0.05, 0.1):
-            store.operating_policies.propose(sha256, policy(threshold).as_document())
+            store.operating_policies.propose(sha256, policy(threshold).model_dump(mode="json"))
     house.run("mitigation", "sign-off", "1", "--as", "Dr. Synthetic", "--because", "a test", "--yes")
 
 

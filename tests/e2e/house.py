@@ -16,7 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from core.domain.registration import ModelState, Registration
+from core.domain.registration import ModelState, Registration, SecondReader
 from core.settings import Settings, load_settings
 from core.store.store import Store, open_store
 from dicom_node.archive import Archive
@@ -111,7 +111,9 @@ class House:
         settings = self.data / "candor.toml"
         settings.write_text(settings.read_text().replace("trusted_model_keys = [", f'trusted_model_keys = ["{key}", '))
 
-    def register(self, package: Path, *, state: ModelState | None = None) -> Registration:
+    def register(
+        self, package: Path, *, state: ModelState | None = None, second_reader: SecondReader | None = None
+    ) -> Registration:
         """Take a model package into the registry of this house, as `candor models register` does.
 
         One that nobody signed is signed by the maker of this house, so that what it says of its maps is believed.
@@ -120,7 +122,7 @@ class House:
             copy = Path(shutil.copytree(package, Path(folder) / package.name))
             if not (copy / SIGNATURE).exists():
                 sign_package(copy, self._maker)
-            return register(copy, self.settings, store, state=state)
+            return register(copy, self.settings, store, state=state, second_reader=second_reader)
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one `candor` command on this data folder; it must succeed."""

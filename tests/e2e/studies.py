@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydicom import dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 from core.errors import CandorError
 from dicom_node.network.peers import Destination
@@ -40,6 +40,43 @@ def radiograph(
         top, bottom, left, right = PATCH
         pixels[top:bottom, left:right] = 250
     return radiograph_of(number, pixels, bright=bright, study_instance_uid=study_instance_uid, change=change)
+
+
+def ct_series(number: int, *, slices: int = 8, bright_slice: int = 5) -> list[Radiograph]:
+    """A synthetic CT series, lowest slice first, a bright block in one slice; instance numbers give another order."""
+    study_instance_uid, series_instance_uid, frame_of_reference_uid = (generate_uid(None) for _ in range(3))
+
+    def slice_at(place: int) -> Radiograph:
+        values = np.random.default_rng(place).integers(-950, -850, (SIDE // 4, SIDE // 4)).astype(np.int16)
+        if place == bright_slice:
+            top, bottom, left, right = (at // 4 for at in PATCH)
+            values[top:bottom, left:right] = 980
+
+        def to_ct(dataset: Dataset) -> None:
+            dataset.SOPClassUID, dataset.Modality, dataset.ViewPosition = CTImageStorage, "CT", ""
+            dataset.BitsAllocated = dataset.BitsStored = 16
+            dataset.HighBit, dataset.PixelRepresentation = 15, 0
+            dataset.PixelData = (values + 1024).astype(np.uint16).tobytes()
+            dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, -1024, "HU"
+            dataset.SeriesInstanceUID, dataset.FrameOfReferenceUID = series_instance_uid, frame_of_reference_uid
+            dataset.ImageOrientationPatient, dataset.ImagePositionPatient = [1, 0, 0, 0, 1, 0], [-20, -30, 5 * place]
+            dataset.PixelSpacing, dataset.SliceThickness = [1, 1], 5
+            dataset.InstanceNumber = (place * 5) % slices + 1
+            dataset.PatientName = f"Canary^Name{number}"
+            dataset.PatientID = f"CANARYID{number}"
+            dataset.AccessionNumber = f"CANARYACC{number}"
+            del dataset.PresentationIntentType, dataset.PatientOrientation, dataset.ViewPosition
+
+        pixels = np.zeros(values.shape, np.uint8)
+        return radiograph_of(
+            100 * number + place,
+            pixels,
+            bright=place == bright_slice,
+            study_instance_uid=study_instance_uid,
+            change=to_ct,
+        )
+
+    return [slice_at(place) for place in range(slices)]
 
 
 def radiograph_of(
@@ -88,12 +125,18 @@ def send(images: Sequence[Radiograph], port: int, *, associations: int = 1, pati
         list(pool.map(lambda image: send_until_kept(image, port, patience_seconds=patience_seconds), images))
 
 
+def send_together(images: Sequence[Radiograph], port: int) -> None:
+    """C-STORE all images over one association, as a modality sends a study."""
+    with open_association(candor(port), [DigitalXRayImageStorageForPresentation, CTImageStorage]) as sender:
+        assert [sender.send(image.part10).status for image in images] == [0] * len(images)
+
+
 def send_until_kept(image: Radiograph, port: int, *, patience_seconds: float = 60.0) -> float:
     """Send one image as a patient modality does; returns when it was answered, seconds since the epoch."""
     deadline = time.monotonic() + patience_seconds
     while True:
         try:
-            with open_association(candor(port), [DigitalXRayImageStorageForPresentation]) as sender:
+            with open_association(candor(port), [DigitalXRayImageStorageForPresentation, CTImageStorage]) as sender:
                 result = sender.send(image.part10)
                 if result.status == 0:
                     return time.time()

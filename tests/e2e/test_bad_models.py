@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from core.domain.registration import ModelState
+from core.domain.registration import ModelState, SecondReader
 from models.package.signatures import new_key, sign_package
 from tests.e2e.house import environment, wait_until
 from tests.e2e.studies import radiograph, send
@@ -46,7 +46,8 @@ def test_a_bad_model_beside_a_good_one_is_refused_and_the_study_is_read(house, a
     house.trust(key)
     package = make_known_model(house.folder / "bad", name=NAME)
     sign_package(package, house.folder / "maker.key")
-    house.register(package, state=ModelState.LIVE)
+    signature = SecondReader(by="Dr. A", because="it takes the images of the good model")
+    house.register(package, state=ModelState.LIVE, second_reader=signature)
     if attack is hide_a_pickle:
         (house.data / "models" / NAME / "1.0.0" / "signature.json").unlink()
     attack(house.data / "models" / NAME / "1.0.0")

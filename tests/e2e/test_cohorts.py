@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from io import BytesIO
 
@@ -11,7 +10,9 @@ from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.uid import generate_uid
 
 from core.clock import SettableClock
+from core.documents.reading import text_of
 from dicom_node.send import open_association
+from fairness.audit.document import AuditDocument
 from fairness.mitigation_policy import Effect, OperatingPolicy, Rates
 from models.package.format import load_package
 from pipeline.watch.site_audit import audit_site, keep_audit
@@ -60,7 +61,7 @@ def test_without_an_audit_the_report_gives_the_figures_of_the_operating_point_an
     with house.store() as store:
         (row,) = store.readings.newest()
     assert (row.facts.patient_sex, row.facts.patient_age_years, row.facts.view_position) == ("F", 51.0, "PA")
-    assert row.flags == {"bright_patch": True}
+    assert row.above == {"bright_patch": True}
     assert row.turnaround_seconds is not None
     assert 0 < row.turnaround_seconds < 60
     assert "CANARY" not in str(row).upper()
@@ -76,7 +77,7 @@ def audited_house(tmp_path, archive):
     audit = audit_site(store, store_settings(tmp_path, minimum_free_bytes=0), model, now=NOW, draws=50)
     store.close()
     (package / "docs").mkdir(exist_ok=True)
-    (package / "docs" / "audit.json").write_text(json.dumps(audit.as_document()))
+    (package / "docs" / "audit.json").write_text(text_of(AuditDocument.of(audit)))
     folder = tmp_path / "house"
     folder.mkdir()
     there = destination("ARCHIVE", archive.port)
@@ -190,9 +191,10 @@ def test_a_cohorts_operating_point_counts_once_it_is_signed_and_the_report_says_
         positives=70,
         negatives=80,
         changes=True,
+        note="",
     )
     with house.store() as store:
-        document = OperatingPolicy(by="sex", effects=(effect,)).as_document()
+        document = OperatingPolicy(by="sex", effects=(effect,)).model_dump(mode="json")
         number = store.operating_policies.propose(model.sha256, document)
         store.operating_policies.sign_off(number, by="Dr. A", reason="test")
     report = report_of(house, archive, radiograph(1, bright=False))

@@ -14,8 +14,8 @@ from datasets.demo.studies import FOLDER
 from tests.e2e.house import House, destination, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import SIDE, Radiograph, radiograph, radiograph_of, send
-from tests.known_check import add_known_quality_check
 from tests.known_model import make_known_model
+from tests.known_quality_check import add_known_quality_check
 
 
 def items_of(report):

@@ -36,7 +36,7 @@ def test_a_shadow_reads_after_the_report_and_is_compared_but_never_reported(hous
         )
         made = store.shadows.all("bright_patch", "2.0.0")
         assert {one.status for one in made} == {ReportStatus.REPORTED}
-        assert not any(one.flags["bright_patch"] for one in made)
+        assert not any(one.above["bright_patch"] for one in made)
         assert store.studies.counts()[StudyState.REPORTED] == len(images)
         assert store.predictions.runs() == len(images)  # of the live version only
         for one in made:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import astuple
 from pathlib import Path
-from typing import Any
 
 from api.pages.audit.page import render
+from core.documents.reading import text_of
 from core.errors import ConfigurationError
+from fairness.audit.document import AuditDocument
 from fairness.audit.nouns import COLUMNS, Audit
-from fairness.audit.signature import Signer, Verified, signed, verify
+from fairness.audit.signature import Signer, Verified, sign, verify
 
 METRICS, DOCUMENT, PAGE = "metrics.csv", "audit.json", "audit.html"
 _MOST_BYTES = 512 * 1024 * 1024
 
 
-def write_audit(audit: Audit, out: Path, signer: Signer, *, command: str = "") -> dict[str, Any]:
+def write_audit(audit: Audit, out: Path, signer: Signer, *, command: str = "") -> AuditDocument:
     """Write the three files into the folder `out`; returns the document of audit.json."""
-    document = signed(audit, signer)
+    document = sign(audit, signer)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _write_metrics(audit, out / METRICS)
-        (out / DOCUMENT).write_text(json.dumps(document, indent=1), encoding="utf-8")
+        (out / DOCUMENT).write_text(text_of(document), encoding="utf-8")
         page = render(audit, command=command, signed_by=f"{signer.public_key} ({signer.whose} key)")
         (out / PAGE).write_text(page, encoding="utf-8")
     except OSError as error:
@@ -43,9 +43,7 @@ def read_audit(path: Path, *, public_key: str = "") -> Verified:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ConfigurationError(f"{path} is too large to be an audit.json")
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        text = path.read_bytes()
+    except OSError as error:
         raise ConfigurationError(f"{path} cannot be read as the audit.json of an audit") from error
-    if not isinstance(document, dict):
-        raise ConfigurationError(f"{path} is not the audit.json of an audit")
-    return verify(document, public_key=public_key)
+    return verify(text, public_key=public_key, what=str(path))

@@ -137,8 +137,8 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
     if not audit.tests:
         return callout(
             "insufficient",
-            "Nobody can say yet for whom it fails.",
-            "No cohort has enough cases with known truth to be held against the others.",
+            "It is not known yet for whom it fails.",
+            "No cohort has enough cases with known truth to be compared with the others.",
         )
     known = f"{comparisons(audit):,} comparisons were made and none survives Holm's correction. "
     if better := next((gap for gap in gaps if gap.test.is_alarm), None):
@@ -152,8 +152,8 @@ def _without_alarm(audit: Audit, gaps: Sequence[Gap]) -> Markup:
     if suspect is None and _is_mostly_unknown(audit):
         return callout(
             "insufficient",
-            "For most cohorts nobody can say yet whether it fails.",
-            known + "Most cohorts have too few cases to be held against the others: see what is not known yet.",
+            "For most cohorts it is not known yet whether it fails.",
+            known + "Most cohorts have too few cases to be compared with the others: see what is not known yet.",
             word="Mostly not known",
         )
     if suspect is None:
@@ -181,7 +181,7 @@ def _cautions(audit: Audit) -> list[Markup]:
     return [
         callout(
             "warn",
-            "Nobody chose the thresholds.",
+            "No thresholds were chosen.",
             f"For {len(unchosen)} of {len(audit.provenance.thresholds)} findings the audit judged by a default; what "
             "is missed and flagged there says little. AUROC does not depend on it.",
         )

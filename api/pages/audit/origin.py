@@ -63,7 +63,7 @@ def reading_help(audit: Audit) -> list[Markup]:
         "BH": "It survives Benjamini-Hochberg's: of all gaps so marked, one in twenty is chance. Worth a look.",
         "not enough data": "Fewer than 30 diseased (sensitivity) or healthy (specificity): too few to say anything.",
         "withheld": f"A cell of fewer than {smallest}, or one from which such a cell could be found by subtraction.",
-        "not given": "Nobody said; a cohort of its own, because those who are not described are not average.",
+        "not given": "It was not given; a cohort of its own, because those who are not described are not average.",
         "AUROC": "The chance that a diseased patient gets the higher score than a healthy one; 0.5 is a coin.",
         "ECE": "How far the probabilities are from what happened, on average. It leans upwards in small cohorts.",
     }
@@ -94,9 +94,9 @@ def _facts(origin: Provenance, command: str, signed_by: str) -> dict[str, str | 
         "Code version": _code(origin.code_version),
         "Made at": origin.made_at,
         "Signed by": _code(signed_by),
-        "Figures": "metrics.csv and audit.json beside this page; audit.json is what is signed"
+        "Figures": "metrics.csv and audit.json in the same folder; audit.json is what is signed"
         if signed_by
-        else "metrics.csv and audit.json beside this page",
+        else "metrics.csv and audit.json in the same folder",
     }
 
 

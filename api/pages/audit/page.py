@@ -64,7 +64,7 @@ def _subtitle(audit: Audit) -> str:
 def _worst(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
     worse = [gap for gap in gaps if gap.gap > 0]
     if not audit.tests:
-        return [callout("insufficient", "No cohort could be held against the others.", "See what is not known yet.")]
+        return [callout("insufficient", "No cohort could be compared with the others.", "See what is not known yet.")]
     if not worse:
         return [paragraph("In no cohort are the figures worse than in everybody else.")]
     intro = paragraph(

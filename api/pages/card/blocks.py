@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from core.wording import with_interval
+from explain.gate.document import Explanation
+from fairness.audit.nouns import Audit
+from models.documents.evaluation import Evaluation
+from models.documents.quality import QualityFigures
+from models.package.description import Description, Prose
 
 Estimate = Sequence[float | None]  # [value, low, high]
 
@@ -101,7 +105,7 @@ Block = Text | Bullets | Grid | Curves | Forest | Picture | Gallery
 
 @dataclass(frozen=True, slots=True)
 class CardSection:
-    """A heading and what stands under it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: Sequence[Block]
@@ -109,15 +113,15 @@ class CardSection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What a card is made from: the documents of a package's docs folder, {} for one that is not there."""
+    """What a card is made from: candor.json and the documents of a package's docs folder; None: there is none."""
 
     folder: Path
-    description: dict[str, Any]  # candor.json
-    prose: dict[str, Any]
-    evaluation: dict[str, Any]
-    audit: dict[str, Any]
-    explanation: dict[str, Any]
-    quality: dict[str, Any]
+    description: Description
+    prose: Prose
+    evaluation: Evaluation | None = None
+    audit: Audit | None = None
+    explanation: Explanation | None = None
+    quality: QualityFigures | None = None
 
 
 def interval(estimate: Estimate | None, digits: int = 2) -> str:

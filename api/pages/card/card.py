@@ -7,18 +7,22 @@ by hand, so after a change of any of them one call of `write_card` makes the car
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from api.pages.card import evaluation as card_evaluation
 from api.pages.card import gates as card_gates
 from api.pages.card.blocks import Block, Bullets, CardSection, Material, Text
 from api.pages.card.html import html
 from api.pages.card.markdown import markdown
+from core.documents.reading import read_file
 from core.errors import ConfigurationError
 from core.wording import number
+from explain.gate.document import Explanation
+from fairness.audit.document import AuditDocument
+from models.documents.evaluation import Evaluation
+from models.documents.quality import QualityFigures
+from models.package.description import AcceptsSection, Description, Prose
 from models.package.format import CARD, DESCRIPTION
 
 README = Path("docs/README.md")
@@ -45,19 +49,21 @@ def write_card(folder: Path) -> tuple[Path, Path]:
 
 def read_material(folder: Path) -> Material:
     """The documents that a card is made from."""
+    docs = folder / "docs"
+    description = read_file(Description, folder / DESCRIPTION)
+    if description is None:
+        raise ConfigurationError(f"{folder} is not a model package: it has no candor.json")
+    audit = read_file(AuditDocument, docs / "audit.json")
     material = Material(
         folder=folder,
-        description=_document(folder / DESCRIPTION),
-        prose=_document(folder / "docs" / "prose.json"),
-        evaluation=_document(folder / "docs" / "evaluation.json"),
-        audit=_document(folder / "docs" / "audit.json"),
-        explanation=_document(folder / "docs" / "explanation.json"),
-        quality=_document(folder / "docs" / "quality.json"),
+        description=description,
+        prose=read_file(Prose, docs / "prose.json") or Prose(),
+        evaluation=read_file(Evaluation, docs / "evaluation.json"),
+        audit=audit.audit() if audit else None,
+        explanation=read_file(Explanation, docs / "explanation.json"),
+        quality=read_file(QualityFigures, docs / "quality.json"),
     )
-    if not material.description:
-        raise ConfigurationError(f"{folder} is not a model package: it has no candor.json")
-    evaluated = material.evaluation.get("model", {}).get("sha256", material.description["sha256"])
-    if evaluated != material.description["sha256"]:
+    if material.evaluation and material.evaluation.model.sha256 != description.sha256:
         raise ConfigurationError(f"docs/evaluation.json of {folder.name} is of other weights; evaluate it again")
     return material
 
@@ -73,7 +79,7 @@ def html_of(material: Material) -> str:
 
 
 def _title(material: Material) -> str:
-    return f"{material.description['name']} {material.description['version']}"
+    return f"{material.description.name} {material.description.version}"
 
 
 def _sections(material: Material) -> Iterator[CardSection]:
@@ -86,62 +92,49 @@ def _sections(material: Material) -> Iterator[CardSection]:
         yield training
     if data := list(_data(material)):
         yield CardSection("Data", data)
-    if limits := [*_words(material, "not_for"), *material.prose.get("limits", ())]:
+    not_for = material.prose.not_for or material.description.not_for or ()
+    if limits := [*not_for, *material.prose.limits]:
         yield CardSection("Limits, and what it is not for", [Bullets(limits)])
 
 
 def _lead(material: Material) -> Iterator[Block]:
     description, figures = material.description, material.evaluation
-    yield Text(description["intended_use"], strong=True)
-    opset = figures.get("model", {}).get("opset")
-    said = [f"ONNX{f', opset {opset}' if opset else ''}, SHA-256 of the weights `{description['sha256']}`."]
-    if architecture := material.prose.get("architecture"):
-        size = figures.get("recipe", {}).get("network_size")
+    yield Text(description.intended_use, strong=True)
+    opset = figures and figures.model.opset
+    said = [f"ONNX{f', opset {opset}' if opset else ''}, SHA-256 of the weights `{description.sha256}`."]
+    if architecture := material.prose.architecture:
+        size = figures and figures.recipe and figures.recipe.network_size
         said.append(f"{architecture}{f' at {size} px' if size else ''}.")
-    if outputs := material.prose.get("outputs"):
-        said.append(str(outputs))
+    if outputs := material.prose.outputs:
+        said.append(outputs)
     yield Text(" ".join(said))
-    if found := figures.get("largest_differences_from_torch"):
+    if figures and (found := figures.largest_differences_from_torch):
         differences = "; ".join(f"{name.replace('_', ', ')}: {value:.1e}" for name, value in found.items())
         yield Text(f"Largest difference of ONNX Runtime from torch: {differences}.")
     yield Text(
         "This card is made from the documents beside it; brackets hold 95 % intervals (that of ECE, a bootstrap over "
         "patients, leans upwards in small samples)."
     )
-    yield Text(_accepts(description["accepts"]))
+    yield Text(_accepts(description.accepts))
 
 
-def _accepts(accepts: dict[str, Any]) -> str:
-    def some(key: str) -> str:
-        return ", ".join(value or "not given" for value in accepts[key])
+def _accepts(accepts: AcceptsSection) -> str:
+    def some(values: tuple[str, ...]) -> str:
+        return ", ".join(value or "not given" for value in values)
 
-    oldest = accepts.get("maximum_age_years")
-    ages = f"from {number(accepts['minimum_age_years'], 0)}" + (f" to {number(oldest, 0)}" if oldest else "")
+    oldest = accepts.maximum_age_years
+    ages = f"from {number(accepts.minimum_age_years, 0)}" + (f" to {number(oldest, 0)}" if oldest else "")
     return (
-        f"Accepted: {some('modalities')} of {some('body_parts')}, views {some('views')}, "
-        f"{some('photometric_interpretations')}, patients {ages} years, at least {accepts['minimum_columns']} x "
-        f"{accepts['minimum_rows']} pixels."
+        f"Accepted: {some(accepts.modalities)} of {some(accepts.body_parts)}, views {some(accepts.views)}, "
+        f"{some(accepts.photometric_interpretations)}, patients {ages} years, at least {accepts.minimum_columns} x "
+        f"{accepts.minimum_rows} pixels."
     )
 
 
 def _data(material: Material) -> Iterator[Block]:
-    if source := material.prose.get("data_source"):
+    if source := material.prose.data_source:
         yield Text(f"{source}.")
     if (table := card_evaluation.data_table(material.evaluation)) is not None:
         yield table
-    attribution = [*material.prose.get("attribution", ()), *material.quality.get("attribution", ())]
-    if attribution:
+    if attribution := [*material.prose.attribution, *(material.quality.attribution if material.quality else ())]:
         yield Bullets(attribution)
-
-
-def _words(material: Material, key: str) -> list[str]:
-    return list(material.prose.get(key) or material.description.get(key) or ())
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, TypeError) as error:
-        raise ConfigurationError(f"{path} cannot be read ({type(error).__name__})") from error

@@ -5,7 +5,7 @@ A page is a title and sections; a section is a heading and blocks (text, tables,
     page("Audit", [Section(title="AUROC by view", blocks=(paragraph("..."), forest(rows, caption="...")))])
 
 Whatever is handed in as `str` is escaped; only what these functions made (`Markup`) is taken as HTML. No chart needs
-its colours: series differ in shape and dash too, and every figure stands in a table.
+its colours: series differ in shape and dash too, and every figure is in a table too.
 """
 
 from api.pages.kit.blocks import callout, facts, figure, folded, gallery, grid, paragraph, table

@@ -1,4 +1,4 @@
-"""What stands in a section: text, tables, facts, callouts, pictures, and folds."""
+"""What a section is made of: text, tables, facts, callouts, pictures, and folds."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def callout(kind: Kind, title: str, *parts: Cell, word: str | None = None) -> Ma
 
 
 def facts(pairs: Mapping[str, Cell]) -> Markup:
-    """Names and values, one beside the other: provenance, sizes, versions."""
+    """Names and values side by side: provenance, sizes, versions."""
     return tag("dl", *(tag("div", tag("dt", name), tag("dd", value)) for name, value in pairs.items()))
 
 

@@ -25,7 +25,7 @@ _OVER = 14  # lines reach into the next row, so that they run through the whole 
 class Row:
     """One line of a chart: a value with its interval, or (value None) the reason why there is none, as `note`.
 
-    `counts` says how much stands behind it; `is_reference` marks the row that the others are held against;
+    `counts` says how many cases it rests on; `is_reference` marks the row that the others are compared with;
     `detail` is a second, quieter line under the label;
     `mark` is a short word at the number ("Holm"), which also draws the row's marker as a diamond.
     """
@@ -51,7 +51,7 @@ def forest(
     bounds: tuple[float, float] | None = None,
     digits: int = 2,
 ) -> Markup:
-    """Values with intervals, one row each, in the order given; an upright line stands at `reference`."""
+    """Values with intervals, one row each, in the order given; an upright line marks `reference`."""
     axis = _axis(rows, reference, bounds)
     drawn = [_strip(row, axis, reference, digits) for row in rows]
     return _chart(rows, drawn, axis, caption, (value_label, counts_label), digits)
@@ -195,7 +195,7 @@ def _whisker(row: Row, axis: Scale) -> list[Markup]:
 
 
 def _marker(row: Row, axis: Scale) -> Markup:
-    """A circle; a square for the reference, a diamond where a mark stands: told apart without colour."""
+    """A circle; a square for the reference, a diamond for a marked row: seen without colour too."""
     assert row.value is not None  # its caller asked
     shape = "M-5-5H5V5H-5z" if row.is_reference else "M0-7 7 0 0 7-7 0z" if row.mark else ""
     kind = "marker warn" if row.mark else "marker"

@@ -19,7 +19,7 @@ _CONTENTS_FROM = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading and its blocks."""
 
     title: str
     blocks: Sequence[Markup]
@@ -33,7 +33,7 @@ def page(
     lead: Sequence[Markup] = (),
     notice: str = RESEARCH_ONLY,
 ) -> str:
-    """A whole HTML document; `lead` stands above the first heading, where everybody looks.
+    """A whole HTML document; `lead` is above the first heading, where everybody looks.
 
     The policy in its head forbids scripts and every request, so that a page says the same on a machine without a
     network, and cannot tell anybody that it was opened.
@@ -64,7 +64,7 @@ def _template() -> Template:
 
 @cache
 def _style() -> str:
-    """The style sheet, as it stands in every page; a closing tag in it would end the element early."""
+    """The style sheet, as every page holds it; a closing tag in it would end the element early."""
     text = (_FOLDER / "page.css").read_text(encoding="utf-8")
     if "</" in text:
         raise ValueError("page.css must not contain </")

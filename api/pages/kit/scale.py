@@ -1,4 +1,4 @@
-"""Axes: round ticks, and where a value lies between two ends."""
+"""Axes: round ticks, and where a value is between two ends."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Scale:
     ticks: tuple[float, ...]
 
     def share(self, value: float) -> float:
-        """Where `value` lies: 0 at the low end, 1 at the high end; what lies outside is drawn at the end."""
+        """Where `value` is: 0 at the low end, 1 at the high end; what is outside is drawn at the end."""
         return min(1.0, max(0.0, (value - self.low) / (self.high - self.low)))
 
 

@@ -1,7 +1,7 @@
 """Explanations on demand over HTTP: ask for one, see how far it is and what came of it, cancel it.
 
 The figures are given, the picture is not: it shows a patient's image, and there are no accounts yet that could say
-who may see it. `candor explain` writes it for whoever has the site key.
+who may see it. `candor explain` writes it for a person who has the site key.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def ask_for_explanation(
     job = ask(store, request.app.state.settings, study_id, finding, method)
     response.status_code = HTTPStatus.ACCEPTED
     response.headers["Location"] = f"/api/studies/{study_id}/explanations/{job.job_id}"
-    return _told(job)
+    return _entry(job)
 
 
 def list_explanations(request: Request, study_id: str) -> dict[str, Any]:
@@ -54,14 +54,14 @@ def list_explanations(request: Request, study_id: str) -> dict[str, Any]:
     _require_study(request, study_id)
     store: Store = request.app.state.store
     store.explanations.interrupt()
-    return {"explanations": [_told(job) for job in store.explanations.of_study(study_id)]}
+    return {"explanations": [_entry(job) for job in store.explanations.of_study(study_id)]}
 
 
 def see_explanation(request: Request, study_id: str, job_id: str) -> dict[str, Any]:
     """One explanation: how far it is, and its figures when it is done."""
     store: Store = request.app.state.store
     store.explanations.interrupt()
-    return _told(_job(request, study_id, job_id))
+    return _entry(_job(request, study_id, job_id))
 
 
 def cancel_explanation(request: Request, study_id: str, job_id: str) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def cancel_explanation(request: Request, study_id: str, job_id: str) -> dict[str
     job = store.explanations.cancel(job_id)
     if job is None:
         raise HTTPException(HTTPStatus.NOT_FOUND)
-    return _told(job)
+    return _entry(job)
 
 
 def _require_study(request: Request, study_id: str) -> None:
@@ -86,7 +86,7 @@ def _job(request: Request, study_id: str, job_id: str) -> ExplanationJob:
     return job  # type: ignore[no-any-return]
 
 
-def _told(job: ExplanationJob) -> dict[str, Any]:
+def _entry(job: ExplanationJob) -> dict[str, Any]:
     return {
         "job_id": job.job_id,
         "study_id": job.study_id,

@@ -1,6 +1,6 @@
 """Operating points per cohort, as proposed and as signed off: nothing is in force without a name and a reason.
 
-Who signed, when and why stands in the trail, in the same transaction that puts the policy in force. A policy
+Who signed, when and why is in the trail, in the same transaction that puts the policy in force. A policy
 belongs to one model version by the SHA-256 of its weights: a new version begins without one.
 """
 
@@ -87,7 +87,7 @@ class OperatingPolicyStore:
         """Put a proposal in force in the place of what was; ConfigurationError unless it is a proposal."""
         policy = self.find(policy_id)
         if policy.state != "proposed":
-            raise ConfigurationError(f"policy {policy_id} is {policy.state}; propose it anew")
+            raise ConfigurationError(f"policy {policy_id} is {policy.state}; propose a new one")
         with self._engine.begin() as connection:
             self._end(connection, policy.model_sha256)
             this = operating_policies.c.policy_id == policy_id

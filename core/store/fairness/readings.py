@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Engine, Row, func, select
 
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.store.engine import read_only
 from core.store.statements import insert_if_absent
@@ -23,27 +23,35 @@ class ReadingStore:
         self._reader = read_only(engine)
         self._now = now
 
-    def record(self, made: Reading) -> None:
-        """Keep a reading; the same revision a second time changes nothing."""
+    def record(self, made: ReadingRecord) -> None:
+        """Keep a reading; the same revision by the same model version a second time changes nothing."""
         row = dataclasses.asdict(made)
         row |= {"report_id": f"{made.study_id}.{made.revision}", "read_at": made.read_at or self._now()}
         with self._engine.begin() as connection:
             insert_if_absent(connection, readings, row)
 
-    def newest(self, *, since: float = 0.0, until: float = float("inf")) -> list[Reading]:
-        """The newest reading of each study read in `since` <= read_at < `until` (seconds since the epoch)."""
+    def newest(self, *, since: float = 0.0, until: float = float("inf")) -> list[ReadingRecord]:
+        """The newest revision of each study read in `since` <= read_at < `until` (seconds since the epoch).
+
+        One record for each model version that read it; that a study failed before any model came to it is said only
+        while none did.
+        """
         query = select(readings).where(readings.c.read_at >= since).order_by(readings.c.read_at, readings.c.revision)
         if until != float("inf"):
             query = query.where(readings.c.read_at < until)
         with self._reader.connect() as connection:
-            found = {row.study_id: _reading(row) for row in connection.execute(query)}
-        return list(found.values())
+            found: dict[str, list[ReadingRecord]] = {}
+            for made in map(_reading, connection.execute(query)):
+                before = found.get(made.study_id, [])
+                is_same = bool(before) and before[0].revision == made.revision
+                found[made.study_id] = [*before, made] if is_same else [made]
+        return [made for of_study in found.values() for made in _by_models(of_study)]
 
     def findings_of(self, study_id: str) -> frozenset[str]:
         """The findings that a study was read for."""
-        query = select(readings.c.flags).where(readings.c.study_id == study_id)
+        query = select(readings.c.above).where(readings.c.study_id == study_id)
         with self._reader.connect() as connection:
-            return frozenset(name for flags in connection.scalars(query) for name in flags)
+            return frozenset(name for above in connection.scalars(query) for name in above)
 
 
 class TruthStore:
@@ -74,10 +82,15 @@ class TruthStore:
             return [_truth(row) for row in connection.execute(select(truths).order_by(truths.c.truth_id))]
 
 
-def _reading(row: Row[Any]) -> Reading:
+def _by_models(of_study: list[ReadingRecord]) -> list[ReadingRecord]:
+    """Without what failed before any model came to it, where a later attempt succeeded."""
+    return [made for made in of_study if made.model_name] or of_study
+
+
+def _reading(row: Row[Any]) -> ReadingRecord:
     values = {**row._asdict(), "status": ReportStatus(row.status), "facts": CohortFacts(**row.facts)}
     del values["report_id"]
-    return Reading(**values)
+    return ReadingRecord(**values)
 
 
 def _truth(row: Row[Any]) -> GroundTruth:

@@ -1,4 +1,4 @@
-"""What models said, remembered: a model runs once per image and model version, whatever crashes or is sent again."""
+"""What models said, remembered: a model runs once per input and model version, whatever crashes or is sent again."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from core.store.tables.models import predictions
 
 
 class PredictionStore:
-    """Predictions by image and model version."""
+    """Predictions by input and by the weights of the model."""
 
     def __init__(self, engine: Engine, *, now: Callable[[], float]) -> None:
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now
 
-    def find(self, sop_instance_uid: str, model: ModelVersion) -> Prediction | None:
-        """The remembered prediction of this model for this image, if it ran."""
+    def find(self, input_key: str, model: ModelVersion) -> Prediction | None:
+        """The remembered prediction of this model for this input, if it ran."""
         query = select(predictions).where(
-            predictions.c.sop_instance_uid == sop_instance_uid, predictions.c.model_sha256 == model.sha256
+            predictions.c.input_key == input_key, predictions.c.model_sha256 == model.sha256
         )
         with self._reader.connect() as connection:
             row = connection.execute(query).one_or_none()
@@ -35,7 +35,7 @@ class PredictionStore:
         maps = None if row.maps is None else np.frombuffer(row.maps, np.float32).reshape(row.maps_shape)
         return Prediction(
             model=model,
-            sop_instance_uid=sop_instance_uid,
+            input_key=input_key,
             scores=row.document["scores"],
             probabilities=row.document["probabilities"],
             frame=SquareFrame(**row.document["frame"]),
@@ -44,15 +44,15 @@ class PredictionStore:
         )
 
     def remember(self, prediction: Prediction) -> None:
-        """Keep a prediction; a second run of the same model on the same image is counted, and its result is the one
+        """Keep a prediction; a second run of the same model on the same input is counted, and its result is the one
         that counts: a quality check may have joined the package since.
         """
-        mine = (predictions.c.sop_instance_uid == prediction.sop_instance_uid) & (
+        mine = (predictions.c.input_key == prediction.input_key) & (
             predictions.c.model_sha256 == prediction.model.sha256
         )
         maps = None if prediction.maps is None else np.ascontiguousarray(prediction.maps, np.float32)
         row = {
-            "sop_instance_uid": prediction.sop_instance_uid,
+            "input_key": prediction.input_key,
             "model_sha256": prediction.model.sha256,
             "document": {
                 "scores": prediction.scores,

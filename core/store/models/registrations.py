@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +10,15 @@ from typing import Any
 from sqlalchemy import Connection, Engine, select, update
 
 from core.clock import Clock
-from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic, read_record, signed
+from core.domain.registration import (
+    ModelState,
+    Registration,
+    SecondReader,
+    SignedRegistration,
+    is_authentic,
+    read_record,
+    sign,
+)
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.store.engine import read_only
@@ -49,8 +58,13 @@ class ModelStore:
         """
         now = self._timestamp()
         new = replace(registration, registered_at=now, state_changed_at=now)
-        record = signed(self._seed, new)
-        row = {"name": new.name, "version": new.version, "record": record.document, "signature": record.signature}
+        record = sign(self._seed, new)
+        row = {
+            "name": new.name,
+            "version": new.version,
+            "record": json.loads(record.text),
+            "signature": record.signature,
+        }
         with self._engine.begin() as connection:
             if not insert_if_absent(connection, model_versions, row):
                 return self._same_bytes(connection, new)
@@ -59,21 +73,39 @@ class ModelStore:
             self._trail.record_in(connection, _event("model.registered", new, f"{new.state}; gates: {new.verdict}"))
         return new
 
-    def change_state(self, name: str, version: str, state: ModelState, by: str) -> Registration:
+    def change_state(
+        self, name: str, version: str, state: ModelState, by: str, second_reader: SecondReader | None = None
+    ) -> Registration:
         """Make a version live, shadow or retired; the version of that name that was live is retired when another is.
+
+        `second_reader`: who signed that it reads what another live model reads too; it holds until the next change.
 
         ConfigurationError when it is not registered, IntegrityError when its record was changed outside Candor.
         """
         with self._engine.begin() as connection:
             before = self._find(connection, name, version)
-            return self._change(connection, before, state, by)
+            return self._change(connection, before, state, by, second_reader)
 
-    def _change(self, connection: Connection, before: Registration, state: ModelState, by: str) -> Registration:
-        after = replace(before, state=state, state_changed_at=self._timestamp(), state_changed_by=by)
-        record = signed(self._seed, after)
+    def _change(
+        self,
+        connection: Connection,
+        before: Registration,
+        state: ModelState,
+        by: str,
+        second_reader: SecondReader | None = None,
+    ) -> Registration:
+        after = replace(
+            before,
+            state=state,
+            state_changed_at=self._timestamp(),
+            state_changed_by=by,
+            second_reader_signed_by=second_reader.by if second_reader else "",
+            second_reader_because=second_reader.because if second_reader else "",
+        )
+        record = sign(self._seed, after)
         mine = (model_versions.c.name == after.name) & (model_versions.c.version == after.version)
         connection.execute(
-            update(model_versions).where(mine).values(record=record.document, signature=record.signature)
+            update(model_versions).where(mine).values(record=json.loads(record.text), signature=record.signature)
         )
         if state is ModelState.LIVE:
             self._retire_others(connection, after)
@@ -112,7 +144,14 @@ class ModelStore:
 
 
 def _record(row: Any) -> SignedRegistration:
-    return read_record(f"{row.name} {row.version}", row.record, row.signature)
+    return read_record(f"{row.name} {row.version}", json.dumps(row.record), row.signature)
+
+
+def _signed_words(registration: Registration) -> str:
+    if not registration.second_reader_signed_by:
+        return ""
+    signed_by, because = registration.second_reader_signed_by, registration.second_reader_because
+    return f"; second reader, signed by {signed_by}, because {because}"
 
 
 def _event(action: str, registration: Registration, reason: str) -> TrailEvent:
@@ -121,5 +160,5 @@ def _event(action: str, registration: Registration, reason: str) -> TrailEvent:
         actor=registration.state_changed_by or registration.registered_by or "unknown",
         outcome="success",
         subject=registration.title[:64],
-        reason=f"{reason}; sha256 of the weights {registration.sha256}",
+        reason=f"{reason}{_signed_words(registration)}; sha256 of the weights {registration.sha256}",
     )

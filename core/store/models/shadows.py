@@ -20,7 +20,8 @@ from core.store.tables.studies import studies
 class ShadowReading:
     """One revision of one study as a shadow version read it; `status` and `reason` as if it had been reported.
 
-    `probabilities` 0..1 and `flags` (at or above its own operating point) by finding; empty unless reported.
+    `probabilities` 0..1, the highest among the images, and `above` (at or above its own operating point, on any of
+    them) by finding; empty unless reported.
     """
 
     revision: Revision
@@ -29,7 +30,7 @@ class ShadowReading:
     status: ReportStatus
     reason: str = ""
     probabilities: dict[str, float] = field(default_factory=dict)
-    flags: dict[str, bool] = field(default_factory=dict)
+    above: dict[str, bool] = field(default_factory=dict)
 
 
 class ShadowStore:
@@ -73,7 +74,7 @@ class ShadowStore:
             "name": made.name,
             "version": made.version,
             "status": made.status,
-            "document": {"reason": made.reason, "probabilities": made.probabilities, "flags": made.flags},
+            "document": {"reason": made.reason, "probabilities": made.probabilities, "flags": made.above},
             "read_at": self._now(),
         }
         with self._engine.begin() as connection:
@@ -96,7 +97,7 @@ class ShadowStore:
                     status=ReportStatus(row.status),
                     reason=row.document["reason"],
                     probabilities=row.document["probabilities"],
-                    flags=row.document["flags"],
+                    above=row.document["flags"],
                 )
                 for row in connection.execute(query)
             ]

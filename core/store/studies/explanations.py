@@ -22,7 +22,7 @@ _FIELDS = tuple(explanation_jobs.c[field.name] for field in dataclasses.fields(E
 
 
 class FaithfulnessStore:
-    """Figures by image, model version and finding, so that no retry and no drawing measures again.
+    """Figures by input, model version and finding, so that no retry and no drawing measures again.
 
     By version, not by weights: the figures are of probabilities, and versions may be calibrated differently.
     """
@@ -32,20 +32,20 @@ class FaithfulnessStore:
         self._reader = read_only(engine)
         self._now = now
 
-    def of(self, sop_instance_uid: str, model: ModelVersion) -> dict[str, Faithfulness]:
-        """The figures that are known of an image's maps, by finding."""
+    def of(self, input_key: str, model: ModelVersion) -> dict[str, Faithfulness]:
+        """The figures that are known of an input's maps, by finding."""
         query = select(faithfulness).where(
-            faithfulness.c.sop_instance_uid == sop_instance_uid, faithfulness.c.device_uid == model.device_uid
+            faithfulness.c.input_key == input_key, faithfulness.c.device_uid == model.device_uid
         )
         with self._reader.connect() as connection:
             return {row.finding: Faithfulness(**row.document) for row in connection.execute(query)}
 
-    def remember(self, sop_instance_uid: str, model: ModelVersion, figures: dict[str, Faithfulness]) -> None:
+    def remember(self, input_key: str, model: ModelVersion, figures: dict[str, Faithfulness]) -> None:
         """Keep figures; those that are known already stay as they were, so that a drawing repeats its report."""
         with self._engine.begin() as connection:
             for finding, measured in figures.items():
                 row = {
-                    "sop_instance_uid": sop_instance_uid,
+                    "input_key": input_key,
                     "device_uid": model.device_uid,
                     "finding": finding,
                     "document": dataclasses.asdict(measured),

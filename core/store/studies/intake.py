@@ -90,7 +90,7 @@ class IntakeStore:
             connection.execute(insert(associations).values(row))
 
     def close_association(self, association_id: str) -> None:
-        """The sender has gone, politely or not."""
+        """The sender has gone, by release, abort or silence."""
         self._close(associations.c.association_id == association_id)
 
     def close_associations_of(self, node: str) -> None:

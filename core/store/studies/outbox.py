@@ -64,7 +64,7 @@ class Outbox:
                 return []
             return [_delivery(row) for row in connection.execute(query)]
 
-    def sent(self, delivered: Sequence[Delivery], *, commitment_transaction_uid: str | None = None) -> None:
+    def mark_sent(self, delivered: Sequence[Delivery], *, commitment_transaction_uid: str | None = None) -> None:
         """The destination has taken these payloads."""
         now = self._now()
         ids = [d.delivery_id for d in delivered]
@@ -80,20 +80,20 @@ class Outbox:
                     commitment_transaction_uid=commitment_transaction_uid,
                 )
             )
-            self._recovered(connection, delivered[0].destination, now)
+            self._end_pause(connection, delivered[0].destination, now)
             for study_id, destination in {(d.study_id, d.destination) for d in delivered}:
                 event = TrailEvent(
                     action="report.delivered", actor="worker", outcome="success", subject=study_id, source=destination
                 )
                 self._trail.record_in(connection, event)
 
-    def tried(self, delivery: Delivery) -> None:
+    def count_attempt(self, delivery: Delivery) -> None:
         """Count an attempt that the destination answered, and failed on for now."""
         statement = update(deliveries).where(deliveries.c.delivery_id == delivery.delivery_id)
         with self._engine.begin() as connection:
             connection.execute(statement.values(attempts=deliveries.c.attempts + 1))
 
-    def refused(self, delivery: Delivery, error: str) -> None:
+    def set_aside(self, delivery: Delivery, error: str) -> None:
         """The destination will never take this payload; the operator sees why."""
         with self._engine.begin() as connection:
             connection.execute(
@@ -111,7 +111,7 @@ class Outbox:
             )
             self._trail.record_in(connection, event)
 
-    def away(self, destination: str, error: str, *, backoff: Backoff) -> float:
+    def pause(self, destination: str, error: str, *, backoff: Backoff) -> float:
         """Pause a destination that could not be reached or is out of resources; returns the pause in seconds."""
         with self._engine.begin() as connection:
             failures = (
@@ -136,7 +136,7 @@ class Outbox:
             connection.execute(statement.values(next_attempt_at=0.0, failures=0))
 
     def redeliver_refused(self, destination: str) -> int:
-        """Put refused payloads back in line, once the destination's setting is mended; returns how many."""
+        """Put refused payloads back in line, once the destination's setting is right; returns how many."""
         statement = (
             update(deliveries)
             .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.REFUSED)
@@ -145,7 +145,7 @@ class Outbox:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
+    def mark_committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
         """The destination confirmed that it keeps these payloads; returns how many."""
         statement = (
             update(deliveries)
@@ -158,7 +158,7 @@ class Outbox:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def not_committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
+    def send_again(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
         """The destination does not keep these payloads: send them again, a few times; returns how many."""
         mine = update(deliveries).where(
             deliveries.c.commitment_transaction_uid == transaction_uid,
@@ -181,7 +181,7 @@ class Outbox:
             rows = {row.destination: row for row in connection.execute(select(destinations))}
         return [_state(name, found, rows.get(name)) for name in names]
 
-    def _recovered(self, connection: Connection, destination: str, now: float) -> None:
+    def _end_pause(self, connection: Connection, destination: str, now: float) -> None:
         upsert(
             connection,
             destinations,

@@ -8,7 +8,14 @@ from typing import Any
 
 from core.domain.study import Instance, Patient
 
-_TUPLES = ("patient_orientation", "image_type", "flags")
+_TUPLES = (
+    "patient_orientation",
+    "image_type",
+    "header_flags",
+    "image_position_patient",
+    "image_orientation_patient",
+    "pixel_spacing",
+)
 
 
 def instance_to_json(instance: Instance) -> dict[str, Any]:
@@ -21,7 +28,9 @@ def instance_to_json(instance: Instance) -> dict[str, Any]:
 
 def instance_from_json(record: dict[str, Any], *, object_key: str, size_bytes: int) -> Instance:
     """The inverse of `instance_to_json`."""
-    values = {**record, **{name: tuple(record[name]) for name in _TUPLES}}
+    if "flags" in record:  # as versions before 0.2 wrote it
+        record = {"header_flags": record["flags"], **{name: value for name, value in record.items() if name != "flags"}}
+    values = {**record, **{name: tuple(record.get(name, ())) for name in _TUPLES}}
     values["acquired_at"] = datetime.fromisoformat(record["acquired_at"]) if record["acquired_at"] else None
     return Instance(**values, object_key=object_key, size_bytes=size_bytes)
 

@@ -15,9 +15,9 @@ from itertools import groupby
 from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
 
 from core.clock import Clock
+from core.domain.states import check_transition
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
-from core.states import check_transition
 from core.store.engine import read_only
 from core.store.studies.intake import InstanceRole
 from core.store.studies.records import instance_from_json, patient_from_json
@@ -244,7 +244,7 @@ class StudyStore:
             return [_study_row(row) for row in connection.execute(query)]
 
     def counts(self) -> dict[StudyState, int]:
-        """How many studies stand in each state."""
+        """How many studies are in each state."""
         query = select(studies.c.state, func.count()).group_by(studies.c.state)
         with self._reader.connect() as connection:
             found = {StudyState(state): int(n) for state, n in connection.execute(query)}

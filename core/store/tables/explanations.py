@@ -9,12 +9,12 @@ from core.store.tables.metadata import metadata
 faithfulness = Table(
     "faithfulness",
     metadata,
-    Column("sop_instance_uid", String(64), nullable=False),
+    Column("input_key", String(64), nullable=False),  # core.domain.input.ModelInput
     Column("device_uid", String(64), nullable=False),  # of the model version: its name, number and weights
     Column("finding", String(64), nullable=False),
     Column("document", JSON, nullable=False),  # core.domain.explanation.Faithfulness
     Column("measured_at", Float, nullable=False),
-    PrimaryKeyConstraint("sop_instance_uid", "device_uid", "finding"),
+    PrimaryKeyConstraint("input_key", "device_uid", "finding"),
 )
 
 explanation_jobs = Table(

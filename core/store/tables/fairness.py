@@ -6,14 +6,26 @@ station): it stays in this encrypted database and never enters a log, a metric o
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Float, Index, Integer, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 from core.store.tables.metadata import metadata
 
 readings = Table(
     "readings",
     metadata,
-    Column("report_id", String(48), primary_key=True),  # study_id.revision
+    Column("report_id", String(48), nullable=False),  # study_id.revision
     Column("study_id", String(32), nullable=False, index=True),
     Column("revision", Integer, nullable=False),
     Column("patient", String(32), nullable=False),  # keyed hash
@@ -23,9 +35,10 @@ readings = Table(
     Column("model_sha256", String(64), nullable=False),
     Column("facts", JSON, nullable=False),  # core.domain.reading.CohortFacts
     Column("probabilities", JSON, nullable=False),
-    Column("flags", JSON, nullable=False),
+    Column("above", JSON, nullable=False),  # finding -> at or above its operating point
     Column("turnaround_seconds", Float, nullable=True),
     Column("read_at", Float, nullable=False),
+    PrimaryKeyConstraint("report_id", "model_name", "model_version"),
 )
 Index("ix_readings_model", readings.c.model_sha256, readings.c.read_at)
 

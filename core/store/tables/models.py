@@ -9,7 +9,7 @@ from core.store.tables.metadata import metadata
 predictions = Table(
     "predictions",
     metadata,
-    Column("sop_instance_uid", String(64), nullable=False),
+    Column("input_key", String(64), nullable=False),  # core.domain.input.ModelInput
     Column("model_sha256", String(64), nullable=False),
     Column("document", JSON, nullable=False),  # scores, probabilities, timings
     Column("maps", LargeBinary, nullable=True),  # float32, C order
@@ -18,7 +18,7 @@ predictions = Table(
         "runs", Integer, nullable=False, default=1
     ),  # how often the model really ran: 1, unless a crash came between
     Column("predicted_at", Float, nullable=False),
-    PrimaryKeyConstraint("sop_instance_uid", "model_sha256"),
+    PrimaryKeyConstraint("input_key", "model_sha256"),
 )
 
 model_versions = Table(

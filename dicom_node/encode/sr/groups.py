@@ -17,10 +17,11 @@ from pydicom.dataset import Dataset
 from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.model import ModelVersion, OperatingPoint
-from core.domain.report import CohortMetric, Finding, Report
+from core.domain.report import CohortMetric, Reading, Report
 from core.wording import point_in_words
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import REGION_WORDS
+from dicom_node.encode.sources import Subject
 from dicom_node.encode.sr.content import (
     HAS_PROPERTIES,
     Interval,
@@ -35,23 +36,28 @@ from dicom_node.encode.sr.content import (
 from dicom_node.encode.uids import derive_uid, tracking_uid
 from dicom_node.encode.writing import encoded_items, put_children
 
+Placed = tuple[Outline, Dataset]
+"""An outline and the header of the image that it is on."""
 
-def finding_group(report: Report, model: ModelVersion, finding: Finding, source: Dataset) -> hd.ContentItem:
+
+def finding_group(subject: Subject, images: list[hd.ContentItem]) -> hd.ContentItem:
     """One finding: what, how probable, against which operating point, by which algorithm, where (TID 1410 / 1501).
 
+    `images`: references to what was read, for a group without a region; empty where the report speaks of one image.
     The children are put in as bytes: what is the same in every report of a model version is encoded once.
     """
-    outlines = _outlines(shown_saliency(report, finding), source)
+    finding, saliency = subject.finding, subject.saliency
+    outlines = _outlines(subject)
     measured = [
-        number(concepts.PROBABILITY, finding.probability, children=inferred_from(outlines[1:], source)),
+        number(concepts.PROBABILITY, finding.probability, children=inferred_from(outlines[1:])),
         number(concepts.SCORE, finding.score),
     ]
-    saliency = saliency_of(report, finding)
+    where = region(outlines[:1]) or images
     children = (
-        encoded_items(hd.TrackingIdentifier(tracking_uid(report, finding.name), finding.name)),
+        encoded_items(hd.TrackingIdentifier(tracking_uid(subject.report, subject.reading, finding.name), finding.name)),
         _finding_code(finding.code),
-        encoded_items([*region(outlines[:1], source), *finding_sites(source)]),
-        _algorithm(model),
+        encoded_items([*where, *finding_sites(subject.source)]),
+        _algorithm(subject.reading.model),
         encoded_items(measured),
         _operating_point(finding.operating_point),
         _result(finding.is_positive),
@@ -85,31 +91,36 @@ def _result(is_positive: bool) -> bytes:
     return encoded_items([code(concepts.RESULT, concepts.ABOVE if is_positive else concepts.BELOW)])
 
 
-def region(outlines: list[Outline], source: Dataset) -> list[hd.ContentItem]:
+def unread_group(report: Report, reading: Reading, images: list[hd.ContentItem]) -> hd.ContentItem:
+    """A reading without a result among others: which model, of which images, and why (TID 1501)."""
+    tracking = derive_uid(tracking_uid(report, reading, ""), "not analysed")
+    children: list[hd.ContentItem] = [
+        *hd.TrackingIdentifier(tracking, "not analysed"),
+        code(concepts.FINDING, concepts.NOT_ANALYSED),
+        *images,
+        *algorithm(reading.model),
+        text(concepts.REASON, reading.reason or "no reason was given"),
+    ]
+    return container(concepts.MEASUREMENT_GROUP, children, template="1501")
+
+
+def region(outlines: list[Placed]) -> list[hd.ContentItem]:
     """The group's own region (TID 1410 has room for one)."""
     return [
         hd.ImageRegion(
             hd.GraphicTypeValues.POLYLINE, points, hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
         )
-        for points in outlines
+        for points, source in outlines
     ]
 
 
-def saliency_of(report: Report, finding: Finding) -> Saliency | None:
-    """The saliency that the report holds for a finding, shown or withheld."""
-    return next((s for s in report.saliencies if s.finding_name == finding.name), None)
-
-
-def shown_saliency(report: Report, finding: Finding) -> Saliency | None:
-    """The saliency that a carrier may show: the finding is positive and the map passed the map gate; else None."""
-    saliency = saliency_of(report, finding)
-    return saliency if finding.is_positive and saliency is not None and saliency.shown else None
-
-
-def _outlines(saliency: Saliency | None, source: Dataset) -> list[Outline]:
-    """The outlines that are shown, the largest first."""
-    regions = saliency.regions if saliency else ()
-    return [outline(region, source) for region in sorted(regions, key=lambda region: -region.area_pixels)]
+def _outlines(subject: Subject) -> list[Placed]:
+    """The outlines that are shown with the image they are on: of the main image first, the largest first."""
+    return [
+        (outline(region, located.source), located.source)
+        for located in subject.shown
+        for region in sorted(located.saliency.regions, key=lambda region: -region.area_pixels)
+    ]
 
 
 def finding_sites(source: Dataset) -> list[hd.ContentItem]:
@@ -144,12 +155,14 @@ def parameters_of(model: ModelVersion) -> list[str]:
     return parameters
 
 
-def inferred_from(outlines: list[Outline], source: Dataset) -> list[hd.ContentItem]:
+def inferred_from(outlines: list[Placed]) -> list[hd.ContentItem]:
     """Further regions, as coordinates that the probability is inferred from (TID 320)."""
-    if not outlines:
-        return []
-    image = hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
-    return [hd.CoordinatesForMeasurement(hd.GraphicTypeValues.POLYLINE, points, image) for points in outlines]
+    return [
+        hd.CoordinatesForMeasurement(
+            hd.GraphicTypeValues.POLYLINE, points, hd.SourceImageForRegion(source.SOPClassUID, source.SOPInstanceUID)
+        )
+        for points, source in outlines
+    ]
 
 
 def operating_point(point: OperatingPoint) -> hd.ContentItem:
@@ -189,10 +202,10 @@ def faithfulness(measured: Faithfulness) -> list[hd.ContentItem]:
     return [*figures, code(concepts.EXTENT, extent)]
 
 
-def cohort_group(report: Report, metric: CohortMetric) -> hd.ContentItem:
+def cohort_group(report: Report, reading: Reading, metric: CohortMetric) -> hd.ContentItem:
     """How well the model does for patients like this one, for one finding (TID 1501)."""
-    about = next((f for f in report.findings if f.name == metric.finding_name), None)
-    tracking = derive_uid(tracking_uid(report, metric.finding_name), "cohort", metric.cohort)
+    about = next((f for f in reading.findings if f.name == metric.finding_name), None)
+    tracking = derive_uid(tracking_uid(report, reading, metric.finding_name), "cohort", metric.cohort)
     children: list[hd.ContentItem] = [
         *hd.TrackingIdentifier(tracking, f"{metric.finding_name}: {metric.cohort}"),
         code(concepts.FINDING, concepts.COHORT_PERFORMANCE),

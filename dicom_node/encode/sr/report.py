@@ -8,14 +8,17 @@ times from the clock and the same report must give the same bytes.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ComprehensiveSRStorage
 
-from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.report import CohortMetric, ObjectKind, Reading, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
+from dicom_node.encode.sources import Sources
 from dicom_node.encode.sr.content import (
     CONTAINS,
     HAS_ACQ_CONTEXT,
@@ -25,8 +28,8 @@ from dicom_node.encode.sr.content import (
     container,
     text,
 )
-from dicom_node.encode.sr.groups import cohort_group, finding_group
-from dicom_node.encode.uids import device_uid
+from dicom_node.encode.sr.groups import cohort_group, finding_group, unread_group
+from dicom_node.encode.uids import device_uid, sr_uid
 from dicom_node.encode.writing import settle
 from dicom_node.header.part10 import MANUFACTURER
 
@@ -35,61 +38,63 @@ _OBSERVER_TYPE = hd.CodedConcept("121005", "DCM", "Observer Type")
 _DEVICE = hd.CodedConcept("121007", "DCM", "Device")
 
 
-def encode_sr(report: Report, source: Dataset) -> ResultObject:
-    """Write the report as a Comprehensive SR (PS3.3 A.35.3, PS3.16 TID 1500).
-
-    `source` is the cleaned header of the analysed image, or of any image of the study when none was analysed.
-    """
-    document = new_object(report, source, ObjectKind.SR, ComprehensiveSRStorage)
+def encode_sr(report: Report, sources: Sources) -> ResultObject:
+    """Write the report as a Comprehensive SR (PS3.3 A.35.3, PS3.16 TID 1500)."""
+    document = new_object(report, sources.study, ObjectKind.SR, ComprehensiveSRStorage, models=report.models)
     document.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     document.CompletionFlag = "COMPLETE"
     document.PreliminaryFlag = "PRELIMINARY"
     document.VerificationFlag = "UNVERIFIED"
     document.PerformedProcedureCodeSequence = Sequence()
     document.ReferencedPerformedProcedureStepSequence = Sequence()
-    if "SOPInstanceUID" in source:
-        document.CurrentRequestedProcedureEvidenceSequence = [
-            _evidence(report, source.SeriesInstanceUID, reference(source))
-        ]
+    if images := sources.images:
+        by_series: dict[str, list[Dataset]] = {}
+        for image in images:
+            by_series.setdefault(image.SeriesInstanceUID, []).append(reference(image))
+        document.CurrentRequestedProcedureEvidenceSequence = [_evidence(report, by_series)]
     if report.predecessor_sop_instance_uid:
         document.PredecessorDocumentsSequence = [_predecessor(report)]
-    document.update(_tree(report, source))
+    document.update(_tree(report, sources))
     settle(document)
-    return to_result(report, ObjectKind.SR, document)
+    return to_result(ObjectKind.SR, document, sr_uid(report))
 
 
-def _evidence(report: Report, series_instance_uid: str, instance: Dataset) -> Dataset:
-    series = Dataset()
-    series.SeriesInstanceUID = series_instance_uid
-    series.ReferencedSOPSequence = [instance]
+def _evidence(report: Report, by_series: Mapping[str, list[Dataset]]) -> Dataset:
     study = Dataset()
     study.StudyInstanceUID = report.study.study_instance_uid
-    study.ReferencedSeriesSequence = [series]
+    study.ReferencedSeriesSequence = [_series(uid, instances) for uid, instances in by_series.items()]
     return study
+
+
+def _series(series_instance_uid: str, instances: list[Dataset]) -> Dataset:
+    series = Dataset()
+    series.SeriesInstanceUID = series_instance_uid
+    series.ReferencedSOPSequence = instances
+    return series
 
 
 def _predecessor(report: Report) -> Dataset:
     instance = Dataset()
     instance.ReferencedSOPClassUID = ComprehensiveSRStorage
     instance.ReferencedSOPInstanceUID = report.predecessor_sop_instance_uid
-    return _evidence(report, report.predecessor_series_instance_uid, instance)
+    return _evidence(report, {report.predecessor_series_instance_uid: [instance]})
 
 
-def _tree(report: Report, source: Dataset) -> hd.ContainerContentItem:
+def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
     children: list[hd.ContentItem] = [*hd.LanguageOfContentItemAndDescendants(_LANGUAGE), *_observer(report)]
-    procedure = concepts.PROCEDURES.get(source.get("Modality", ""), concepts.ANY_PROCEDURE)
+    procedure = concepts.PROCEDURES.get(sources.study.get("Modality", ""), concepts.ANY_PROCEDURE)
     children.append(code(concepts.PROCEDURE_REPORTED, procedure, HAS_CONCEPT_MOD))
-    if "SOPInstanceUID" in source:
-        children.append(_image_library(source))
-    if groups := _groups(report, source):
+    if images := sources.images:
+        children.append(_image_library(images))
+    if groups := _groups(report, sources):
         children.append(container(concepts.IMAGING_MEASUREMENTS, groups))
     children.append(container(concepts.QUALITATIVE_EVALUATIONS, _overall(report)))
     return container(concepts.IMAGING_MEASUREMENT_REPORT, children, relationship=None, template="1500")
 
 
 def _observer(report: Report) -> list[hd.ContentItem]:
-    """The observer is the model version (TID 1004); Candor itself where no model speaks."""
-    model = report.model
+    """The observer is the model version (TID 1004); Candor itself where none or several read: groups name theirs."""
+    model = report.models[0] if len(report.models) == 1 else None
     identity = hd.DeviceObserverIdentifyingAttributes(
         uid=device_uid(model),
         name=f"{model.name} {model.version}" if model else MANUFACTURER,
@@ -100,25 +105,52 @@ def _observer(report: Report) -> list[hd.ContentItem]:
     return [code(_OBSERVER_TYPE, _DEVICE, HAS_OBS_CONTEXT), *identity]
 
 
-def _image_library(source: Dataset) -> hd.ContentItem:
-    """The image that the report speaks of (TID 1600)."""
+def _image_library(images: list[Dataset]) -> hd.ContentItem:
+    """The images that the report speaks of (TID 1600)."""
+    children = [_library_entry(image) for image in images]
+    return container(concepts.IMAGE_LIBRARY, [container(concepts.IMAGE_LIBRARY_GROUP, children)])
+
+
+def _library_entry(source: Dataset) -> hd.ContentItem:
     image = hd.ImageContentItem(
         name=hd.CodedConcept("260753009", "SCT", "Source"),
         referenced_sop_class_uid=source.SOPClassUID,
         referenced_sop_instance_uid=source.SOPInstanceUID,
         relationship_type=CONTAINS,
     )
-    children: list[hd.ContentItem] = [image]
     if modality := concepts.MODALITIES.get(source.get("Modality", "")):
         image.ContentSequence = Sequence([code(concepts.MODALITY, modality, HAS_ACQ_CONTEXT)])
-    return container(concepts.IMAGE_LIBRARY, [container(concepts.IMAGE_LIBRARY_GROUP, children)])
+    return image
 
 
-def _groups(report: Report, source: Dataset) -> list[hd.ContentItem]:
-    if report.model is None:
+def _groups(report: Report, sources: Sources) -> list[hd.ContentItem]:
+    """The findings of all readings, what could not be read besides, and how well the models do for this patient."""
+    groups = [finding_group(subject, _read_images(report, subject.reading, sources)) for subject in sources.subjects()]
+    if len(report.readings) > 1:
+        groups += [
+            unread_group(report, reading, _read_images(report, reading, sources))
+            for reading in report.readings
+            if reading.status is not ReportStatus.REPORTED
+        ]
+    return groups + list(_cohort_groups(report))
+
+
+def _read_images(report: Report, reading: Reading, sources: Sources) -> list[hd.ContentItem]:
+    """References to what a reading is of; none where the image library has nothing else."""
+    if len(report.inputs) == 1:
         return []
-    findings = [finding_group(report, report.model, finding, source) for finding in report.findings]
-    return findings + [cohort_group(report, metric) for metric in report.cohorts]
+    headers = [sources.of(instance) for instance in reading.what.instances]
+    return [hd.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID) for header in headers]
+
+
+def _cohort_groups(report: Report) -> Iterator[hd.ContentItem]:
+    """Each statement once, although several images of a patient lead to it."""
+    said: set[tuple[str, CohortMetric]] = set()
+    for reading in report.readings:
+        for metric in reading.cohorts:
+            if (reading.model.device_uid, metric) not in said:
+                said.add((reading.model.device_uid, metric))
+                yield cohort_group(report, reading, metric)
 
 
 def _overall(report: Report) -> list[hd.ContentItem]:
@@ -129,11 +161,10 @@ def _overall(report: Report) -> list[hd.ContentItem]:
     ]
     if report.reason:
         items.append(text(concepts.REASON, report.reason))
-    if report.explanation_gate and any(finding.is_positive for finding in report.findings):
-        items.append(text(concepts.MAP_WITHHELD, f"No map is shown, because {report.explanation_gate}"))
-    items += [text(concepts.LIMITATION, limitation) for limitation in report.limitations if limitation]
-    if report.model and report.model.intended_use:
-        items.append(text(concepts.INTENDED_USE, report.model.intended_use))
+    items += [text(concepts.REASON, failure) for failure in _failures(report)]
+    items += [text(concepts.MAP_WITHHELD, f"No map is shown, because {gate}") for gate in _gates(report)]
+    items += [text(concepts.LIMITATION, limitation) for limitation in report.all_limitations if limitation]
+    items += [text(concepts.INTENDED_USE, model.intended_use) for model in report.models if model.intended_use]
     items.append(text(concepts.DISCLAIMER_TEXT, f"{DISCLAIMER} Not verified by a person."))
     return items
 
@@ -142,7 +173,32 @@ def _summary(report: Report) -> hd.CodedConcept:
     if report.status is not ReportStatus.REPORTED:
         return concepts.NONE_SUCCEEDED
     positive = any(finding.is_positive for finding in report.findings)
+    if any(reading.status is not ReportStatus.REPORTED for reading in report.readings):
+        return concepts.SOME_FAILED_WITH_FINDINGS if positive else concepts.SOME_FAILED_WITHOUT_FINDINGS
     return concepts.SUCCEEDED_WITH_FINDINGS if positive else concepts.SUCCEEDED_WITHOUT_FINDINGS
+
+
+def _gates(report: Report) -> list[str]:
+    """Why no map of a model is shown although it has a finding that could have one."""
+    positive = [reading for reading in report.readings if any(finding.is_positive for finding in reading.findings)]
+    return list(dict.fromkeys(reading.map_gate for reading in positive if reading.map_gate))
+
+
+def _failures(report: Report) -> list[str]:
+    """Which readings have no result although others may have one, each in a sentence."""
+    if len(report.readings) == 1:
+        return []
+    return [
+        f"Could not analyse {_which(report, reading)}, because: {reading.reason.rstrip('.') or 'no reason was given'}."
+        for reading in report.readings
+        if reading.status is not ReportStatus.REPORTED
+    ]
+
+
+def _which(report: Report, reading: Reading) -> str:
+    """Which input and which model a reading is of, as far as the report has more than one."""
+    model = f"{reading.model.name} {reading.model.version}" if len(report.models) > 1 else ""
+    return ", ".join(part for part in (report.name_of(reading), model) if part)
 
 
 def statement(report: Report) -> str:
@@ -154,7 +210,12 @@ def statement(report: Report) -> str:
         return f"No model takes this study, because: {reason}."
     if report.status is ReportStatus.FAILED:
         return f"The analysis failed, because: {reason}."
-    positive = [finding.code.meaning for finding in report.findings if finding.is_positive]
+    positive = [
+        f"{finding.code.meaning} ({which})" if (which := _which(report, reading)) else finding.code.meaning
+        for reading in report.readings
+        for finding in reading.findings
+        if finding.is_positive
+    ]
     if not positive:
         return "No finding above the operating point."
     return f"Above the operating point: {', '.join(positive)}."

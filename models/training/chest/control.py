@@ -21,16 +21,16 @@ def frozen_control(examples: Sequence[Example], finding: str, size: int) -> Ches
     """A network with frozen ImageNet features whose head is fitted (logistic regression) to radiologists' labels."""
     network = ChestNetwork(1).eval()
     spoken = [example for example in examples if example.targets[finding].source == "radiologists"]
-    features = _pooled(network, spoken, size)
+    features = _pool(network, spoken, size)
     truths = torch.tensor([[example.targets[finding].value] for example in spoken])
     spread, mean = features.std(0) + 1e-6, features.mean(0)
-    weight, bias = _fitted((features - mean) / spread, truths)
+    weight, bias = _fit((features - mean) / spread, truths)
     network.head.weight.data = (weight / spread).reshape(1, -1, 1, 1)
     network.head.bias.data = bias - (weight * mean / spread).sum(1)  # type: ignore[union-attr]
     return network
 
 
-def _pooled(network: ChestNetwork, examples: Sequence[Example], size: int) -> Tensor:
+def _pool(network: ChestNetwork, examples: Sequence[Example], size: int) -> Tensor:
     pooled = []
     with torch.inference_mode():
         for start in range(0, len(examples), 16):
@@ -39,7 +39,7 @@ def _pooled(network: ChestNetwork, examples: Sequence[Example], size: int) -> Te
     return torch.cat(pooled).clone()
 
 
-def _fitted(features: Tensor, truths: Tensor, penalty: float = 0.01) -> tuple[Tensor, Tensor]:
+def _fit(features: Tensor, truths: Tensor, penalty: float = 0.01) -> tuple[Tensor, Tensor]:
     weight = torch.zeros(1, features.shape[1], requires_grad=True)
     bias = torch.zeros(1, requires_grad=True)
     optimiser = torch.optim.LBFGS([weight, bias], max_iter=100)

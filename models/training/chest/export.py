@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from core.errors import IntegrityError
-from core.statistics import Floats
+from core.statistics.estimate import Floats
 from models.training.chest.network import ChestNetwork, Shipped
 
 OPSET = 18  # the first in which Resize can average down (antialias)

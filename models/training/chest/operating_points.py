@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.domain.model import OperatingPoint
-from core.statistics import fit_platt, wilson
+from core.statistics.calibration import fit_platt
+from core.statistics.proportions import wilson
 from models.evaluation import Scored, truths_of
 
 _LOWEST_SPECIFICITY = 0.80

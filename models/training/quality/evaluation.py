@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,8 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from core.geometry import FloatMap
-from core.statistics import wilson
+from core.statistics.proportions import wilson
+from models.documents.quality import Caught, CheckEvaluation, Control, Refusals
 from models.evaluation import cohorts
 from models.examples import Example, read_pixels
 from models.quality import QualityModel
@@ -31,8 +31,7 @@ TIERS = (512, 128)
 _SPOILT_IMAGES = 60  # each is spoilt in some thirty ways
 _NAMES = {"stranger": {"stranger", "unlike_features", "unlike_thumbnail"}}  # what is as good as the fault's own name
 _CHILD_BANDS = ((0, 5), (6, 11), (12, 17))
-Maker = Callable[[Tensor, Generator], Tensor]
-Figures = dict[str, Any]
+Spoil = Callable[[Tensor, Generator], Tensor]
 
 
 def evaluate(
@@ -40,21 +39,21 @@ def evaluate(
     examples: Sequence[Example],
     children: Sequence[ChildLike],
     unrelated: Mapping[str, Sequence[FloatMap]],
-) -> Figures:
+) -> CheckEvaluation:
     """False refusals per tier and cohort, catch rate per fault and severity, controls, and what is not measured."""
     test = _one_each([e for e in adults(examples, "test") if e.tier == 512])
     rows = [*_spoilt(model, test), *_children(model, examples, children, test), *_unrelated(model, unrelated)]
-    return {
-        "false_refusals": {str(tier): _false_refusals(model, examples, tier) for tier in TIERS},
-        "caught": rows,
-        "controls": _controls(model, test, children),
-        "not_measured": [
+    return CheckEvaluation(
+        false_refusals={str(tier): _false_refusals(model, examples, tier) for tier in TIERS},
+        caught=tuple(rows),
+        controls=tuple(_controls(model, test, children)),
+        not_measured=(
             "Lateral and oblique views: the data hold none. They are left to the header (view, orientation, series "
             "description) and to the check's distances, whose effect on them is unknown.",
             "Photographs of real screens and films: all were simulated.",
             "Adults of another hospital: all sound images here come from one.",
-        ],
-    }
+        ),
+    )
 
 
 def adults(examples: Iterable[Example], split: str) -> list[Example]:
@@ -77,7 +76,7 @@ def scores_of(model: QualityModel, images: Iterable[FloatMap]) -> NDArray[np.flo
     return np.array([list(model.scores(image).values()) for image in images], np.float32)
 
 
-def named(model: QualityModel, images: Iterable[FloatMap]) -> list[str]:
+def name_faults(model: QualityModel, images: Iterable[FloatMap]) -> list[str]:
     """The fault each image is refused for, "" for none."""
     found = [model.check.worst(model.scores(image)) for image in images]
     return [fault.name if fault else "" for fault in found]
@@ -91,51 +90,51 @@ def _one_each(examples: Sequence[Example]) -> list[Example]:
     return list(first.values())[:_SPOILT_IMAGES]
 
 
-def _false_refusals(model: QualityModel, examples: Sequence[Example], tier: int) -> Figures:
+def _false_refusals(model: QualityModel, examples: Sequence[Example], tier: int) -> dict[str, Refusals]:
     members = [e for e in adults(examples, "test") if e.tier == tier]
-    said = named(model, (pixels_of(e) for e in members))
+    said = name_faults(model, (pixels_of(e) for e in members))
     table = {}
     for cohort, mine in cohorts(members):
-        table[cohort] = _share([fault for fault, belongs in zip(said, mine, strict=True) if belongs])
-    table["all"]["for"] = {fault: said.count(fault) for fault in sorted(set(said) - {""})}
-    return table
+        table[cohort] = _refusals([fault for fault, belongs in zip(said, mine, strict=True) if belongs])
+    by_fault = {fault: said.count(fault) for fault in sorted(set(said) - {""})}
+    return {**table, "all": table["all"].model_copy(update={"by_fault": by_fault})}
 
 
-def _share(said: Sequence[str]) -> Figures:
+def _refusals(said: Sequence[str]) -> Refusals:
     refused = sum(fault != "" for fault in said)
-    return {"images": len(said), "refused": refused, "share": wilson(refused, len(said)).as_list()}
+    return Refusals(images=len(said), refused=refused, share=wilson(refused, len(said)).rounded())
 
 
-def _row(model: QualityModel, fault: str, how: str, source: str, images: Iterable[FloatMap]) -> Figures:
-    said = named(model, images)
+def _row(model: QualityModel, fault: str, how: str, source: str, images: Iterable[FloatMap]) -> Caught:
+    said = name_faults(model, images)
     caught, right = sum(name != "" for name in said), sum(name in _NAMES.get(fault, {fault}) for name in said)
-    return {
-        "fault": fault,
-        "how": how,
-        "source": source,
-        "images": len(said),
-        "caught": wilson(caught, len(said)).as_list(),
-        "named": wilson(right, len(said)).as_list(),
-    }
+    return Caught(
+        fault=fault,
+        how=how,
+        source=source,
+        images=len(said),
+        caught=wilson(caught, len(said)).rounded(),
+        named=wilson(right, len(said)).rounded(),
+    )
 
 
-def _spoilt(model: QualityModel, test: Sequence[Example]) -> Iterator[Figures]:
+def _spoilt(model: QualityModel, test: Sequence[Example]) -> Iterator[Caught]:
     for fault, how, make in _SPOILERS:
         yield _row(model, fault, how, "test adults, 512 px, one image each", _made(test, make))
 
 
-def _made(members: Sequence[Example], make: Maker) -> Iterator[FloatMap]:
+def _made(members: Sequence[Example], make: Spoil) -> Iterator[FloatMap]:
     for number, example in enumerate(members):
         image = torch.from_numpy(pixels_of(example))[None, None]
         yield make(image, np.random.default_rng([7, number])).clamp(0, 1)[0, 0].numpy()
 
 
-def _turned(degrees: float, *, mirrored: bool = False) -> Maker:
+def _turned(degrees: float, *, mirrored: bool = False) -> Spoil:
     matrix = faults.placed(degrees=degrees, zoom=(1.0, 1.0), mirrored=mirrored)
     return lambda image, random: faults.warped(image, matrix, image.shape[-1], "zeros")
 
 
-def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) -> Maker:
+def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) -> Spoil:
     """The part of the field that is left, and where it is: -1 left or top .. 1 right or bottom."""
 
     def make(image: Tensor, random: Generator) -> Tensor:
@@ -147,7 +146,7 @@ def _cut(columns: float, rows: float, across: float = 0.0, down: float = 0.0) ->
     return make
 
 
-def _noisy(spread: float, contrast: float) -> Maker:
+def _noisy(spread: float, contrast: float) -> Spoil:
     def make(image: Tensor, random: Generator) -> Tensor:
         noise = torch.from_numpy(random.standard_normal(tuple(image.shape), np.float32))
         return (image - 0.5) * contrast + 0.5 + spread * noise
@@ -155,7 +154,7 @@ def _noisy(spread: float, contrast: float) -> Maker:
     return make
 
 
-_SPOILERS: tuple[tuple[str, str, Maker], ...] = (
+_SPOILERS: tuple[tuple[str, str, Spoil], ...] = (
     *(("rotated", f"by {degrees} degrees", _turned(degrees)) for degrees in (90, 180, 270)),
     ("rotated", "upside down, in the mirror", _turned(180, mirrored=True)),
     *(("rotated", f"tilted by {degrees} degrees", _turned(degrees)) for degrees in (20, 30, 45, 60)),
@@ -183,7 +182,7 @@ def _level(image: Tensor, share: float) -> Tensor:
 
 def _children(
     model: QualityModel, examples: Sequence[Example], children: Sequence[ChildLike], test: Sequence[Example]
-) -> Iterator[Figures]:
+) -> Iterator[Caught]:
     unseen = [child for child in children if child.split == "test"]
     yield _row(model, "child", "1 to 5 years, as sent", "another hospital, test", (pixels_of(c) for c in unseen))
     exchanged = (_greys_of(pixels_of(c), pixels_of(test[n % len(test)])) for n, c in enumerate(unseen))
@@ -194,29 +193,29 @@ def _children(
         yield _row(model, "child", words, "the adults' hospital, held out", (pixels_of(e) for e in same))
 
 
-def _unrelated(model: QualityModel, unrelated: Mapping[str, Sequence[FloatMap]]) -> Iterator[Figures]:
+def _unrelated(model: QualityModel, unrelated: Mapping[str, Sequence[FloatMap]]) -> Iterator[Caught]:
     for kind, images in unrelated.items():
         yield _row(model, "stranger", kind, "never trained on", images)
 
 
-def _controls(model: QualityModel, test: Sequence[Example], children: Sequence[ChildLike]) -> list[Figures]:
+def _controls(model: QualityModel, test: Sequence[Example], children: Sequence[ChildLike]) -> list[Control]:
     """Adults brought through the children's pipeline: if it were the source that is seen, these would be children."""
     unseen = [child for child in children if child.split == "test"]
     if not unseen:
         return []
     through = (_as_children_come(pixels_of(e), pixels_of(unseen[n % len(unseen)])) for n, e in enumerate(test))
-    said = named(model, through)
-    plain = named(model, (pixels_of(e) for e in test))
+    said = name_faults(model, through)
+    plain = name_faults(model, (pixels_of(e) for e in test))
     count = sum(name == "child" for name in said)
     before = sum(name == "child" for name in plain)
     return [
-        {
-            "control": "adults with shape, greys and compression of a child's image",
-            "images": len(test),
-            "called_child": wilson(count, len(test)).as_list(),
-            "called_child_as_sent": wilson(before, len(test)).as_list(),
-            "refused": wilson(sum(name != "" for name in said), len(test)).as_list(),
-        }
+        Control(
+            control="adults with shape, greys and compression of a child's image",
+            images=len(test),
+            called_child=wilson(count, len(test)).rounded(),
+            called_child_as_sent=wilson(before, len(test)).rounded(),
+            refused=wilson(sum(name != "" for name in said), len(test)).rounded(),
+        )
     ]
 
 

@@ -8,22 +8,23 @@ stricter).
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from core.documents.reading import read_file, write_file
 from core.errors import ConfigurationError, IntegrityError
 from core.geometry import FloatMap
+from models.documents.quality import CheckFacts, FaultThreshold, QualityFigures, QualityRecipe
 from models.examples import Example
-from models.package.format import DESCRIPTION, sha256_of
-from models.quality import QUALITY_WEIGHTS, Fault, QualityCheck, QualityModel
+from models.package.format import DESCRIPTION, read_description, sha256_of
+from models.quality import QUALITY_WEIGHTS, Fault, QualityCheck, QualityInput, QualityModel, QualitySection
 from models.training.chest.export import OPSET, strip
 from models.training.quality.evaluation import evaluate, scores_of, sound_pixels
 from models.training.quality.network import SIZE, Familiar, QualityGraph, QualityNetwork
@@ -61,7 +62,7 @@ class Material:
 
 def write_quality_check(
     network: QualityNetwork, familiar: Familiar, recipe: Recipe, material: Material, package: Path
-) -> dict[str, Any]:
+) -> QualityFigures:
     """Export the check into `package`, choose thresholds, describe it in candor.json, evaluate; returns the figures."""
     weights = package / QUALITY_WEIGHTS
     difference = export_quality_check(network, familiar, weights)
@@ -70,22 +71,23 @@ def write_quality_check(
     validation = {tier: scores_of(model, sound_pixels(material.examples, "validation", tier)) for tier in (512, 128)}
     check = _check(weights, choose_thresholds(validation, names))
     describe(package, check)
-    figures = {
-        "gate": {
-            "sha256": check.sha256,
-            "bytes": weights.stat().st_size,
-            "opset": OPSET,
-            "network_size": SIZE,
-            "largest_difference_from_torch": difference,
-            "recipe": dataclasses.asdict(recipe),
-            "budget": BUDGET,
-            "faults": [{"name": f.name, "kind": f.kind, "threshold": f.threshold} for f in check.faults],
-        },
-        **evaluate(QualityModel(check, model.session), material.examples, material.children, material.unrelated),
-        "attribution": list(material.attribution),
-    }
+    evaluated = evaluate(QualityModel(check, model.session), material.examples, material.children, material.unrelated)
+    figures = QualityFigures(
+        check=CheckFacts(
+            sha256=check.sha256,
+            bytes=weights.stat().st_size,
+            opset=OPSET,
+            network_size=SIZE,
+            largest_difference_from_torch=difference,
+            recipe=QualityRecipe(**dataclasses.asdict(recipe)),
+            budget=BUDGET,
+            faults=tuple(FaultThreshold(name=f.name, kind=f.kind, threshold=f.threshold) for f in check.faults),
+        ),
+        **dict(evaluated),
+        attribution=tuple(material.attribution),
+    )
     (package / FIGURES).parent.mkdir(exist_ok=True)
-    (package / FIGURES).write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    write_file(package / FIGURES, figures)
     return figures
 
 
@@ -132,36 +134,34 @@ def export_quality_check(network: QualityNetwork, familiar: Familiar, path: Path
 
 def describe(package: Path, check: QualityCheck) -> None:
     """Write the section "quality" into the package's candor.json."""
-    path = package / DESCRIPTION
-    description = json.loads(path.read_text(encoding="utf-8"))
-    description["quality"] = {
-        "sha256": check.sha256,
-        "input": {"name": check.input_name, "range": [0.0, 1.0], "network_size": SIZE},
-        "output": check.output_name,
-        "faults": [dataclasses.asdict(fault) for fault in check.faults],
-    }
-    path.write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    section = QualitySection(
+        sha256=check.sha256,
+        input=QualityInput(name=check.input_name, range=(0.0, 1.0), network_size=SIZE),
+        output=check.output_name,
+        faults=check.faults,
+    )
+    write_file(package / DESCRIPTION, read_description(package).model_copy(update={"quality": section}))
 
 
-def adopt_quality_check(source: Path, package: Path) -> dict[str, Any]:
+def adopt_quality_check(source: Path, package: Path) -> QualityFigures:
     """Give `package` the check of the package `source`, as its figures describe it; returns them.
 
     A check depends on the images, not on the model behind it, so a retrained model goes on with the old check. `source`
     may be `package` itself, when its candor.json was written again. Raises ConfigurationError when `source` has no
     check with figures, IntegrityError when they are of another one.
     """
-    try:
-        figures: dict[str, Any] = json.loads((source / FIGURES).read_text(encoding="utf-8"))
-        found = sha256_of(source / QUALITY_WEIGHTS)
-    except OSError as error:
-        raise ConfigurationError(f"{source} has no quality check with figures that could be adopted") from error
-    if found != figures["gate"]["sha256"]:
+    figures = read_file(QualityFigures, source / FIGURES)
+    if figures is None or figures.check is None or not (source / QUALITY_WEIGHTS).exists():
+        raise ConfigurationError(f"{source} has no quality check with figures that could be adopted")
+    if sha256_of(source / QUALITY_WEIGHTS) != figures.check.sha256:
         raise IntegrityError(f"the quality check of {source.name} is not the one that its figures are of")
     if source.resolve() != package.resolve():
         for name in (QUALITY_WEIGHTS, FIGURES):
             (package / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, package / name)
-    describe(package, _check(package / QUALITY_WEIGHTS, {f["name"]: f["threshold"] for f in figures["gate"]["faults"]}))
+    describe(
+        package, _check(package / QUALITY_WEIGHTS, {fault.name: fault.threshold for fault in figures.check.faults})
+    )
     return figures
 
 

@@ -4,7 +4,7 @@ import html
 import re
 
 from api.pages.audit.page import render
-from core.statistics import newcombe, wilson
+from core.statistics.proportions import newcombe, wilson
 from fairness.audit.nouns import (
     INSUFFICIENT,
     SUPPRESSED,
@@ -99,7 +99,7 @@ def test_without_an_alarm_a_table_that_is_mostly_withheld_is_no_all_clear():
     small = [Row(finding=FINDING, metric="sensitivity", cohort=f"station={n}", note=SUPPRESSED) for n in range(20)]
     words = words_of(render(audit_of(p_holm=0.9, q=0.8, rows=(*rows_of(), *small))))
     lead = words[: words.index("Worst cohort first")]
-    assert "Mostly not known For most cohorts nobody can say yet whether it fails." in lead
+    assert "Mostly not known For most cohorts it is not known yet whether it fails." in lead
     assert "do not differ" not in lead
 
 
@@ -111,7 +111,7 @@ def test_a_cohort_that_does_better_for_certain_is_no_all_clear():
 
 def test_without_any_comparison_it_says_that_there_is_not_enough_data():
     words = words_of(render(audit_of(tests=(), rows=(), curves=(), advice=())))
-    assert "Not enough data Nobody can say yet for whom it fails." in words
+    assert "Not enough data It is not known yet for whom it fails." in words
 
 
 def test_what_is_withheld_or_too_little_is_said_in_words():
@@ -134,10 +134,10 @@ def test_figures_on_the_page_are_those_of_the_audit():
 
 
 def test_a_default_threshold_is_announced_above_everything():
-    chosen = Threshold(finding=FINDING, value=0.5, source="default: nobody chose one")
+    chosen = Threshold(finding=FINDING, value=0.5, source="default: no threshold was chosen")
     words = words_of(render(audit_of(origin={"thresholds": (chosen,)})))
-    assert words.index("Nobody chose the thresholds.") < words.index("Worst cohort first")
-    assert "Nobody chose the thresholds." not in words_of(render(audit_of()))
+    assert words.index("No thresholds were chosen.") < words.index("Worst cohort first")
+    assert "No thresholds were chosen." not in words_of(render(audit_of()))
 
 
 def test_the_end_says_where_it_comes_from():

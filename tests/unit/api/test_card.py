@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,11 @@ from typing import Any
 import pytest
 
 from api.pages.card.card import html_of, markdown_of, read_material, write_card
+from core.documents.reading import text_of
 from core.errors import ConfigurationError
 from core.wording import cohort_in_words
 from fairness.audit import nouns
+from fairness.audit.document import AuditDocument
 from models.package.format import load_package
 from models.registry import ZOO
 from tests.known_model import make_known_model
@@ -88,7 +91,8 @@ def audit() -> dict[str, Any]:
     rows.append(nouns.Row(finding="edema", metric="sensitivity", cohort="sex=O", note="suppressed: fewer than 11"))
     test = nouns.Test(finding="edema", metric="fnr_gap", cohort="view=AP", gap=0.2173, p=0.0001, p_holm=0.0132, q=0.003)
     origin = nouns.Provenance(code_version="1", made_at="2026", source="x", rows=4321, patients=1234, tests=77)
-    return nouns.Audit(provenance=origin, rows=tuple(rows), tests=(test,)).as_document()
+    document = AuditDocument.of(nouns.Audit(provenance=origin, rows=tuple(rows), tests=(test,)))
+    return dict(json.loads(text_of(document)))
 
 
 def explanation(sha256: str) -> dict[str, Any]:
@@ -436,14 +440,14 @@ def test_an_evaluation_of_other_weights_makes_no_card(package: Path, tmp_path: P
     with pytest.raises(ConfigurationError, match="of other weights"):
         write_card(folder)
     (folder / "docs" / "evaluation.json").write_text('{"shipped": [1]}')
-    with pytest.raises(ConfigurationError, match="not what a card needs"):
+    with pytest.raises(ConfigurationError, match=r"evaluation\.json is not an evaluation: model is missing"):
         write_card(folder)
 
 
 def test_maps_judged_with_other_weights_are_called_withheld(package: Path) -> None:
     material = read_material(package)
     assert "other weights" not in markdown_of(material)
-    material.explanation["sha256"] = "0" * 64
+    material = replace(material, explanation=material.explanation.model_copy(update={"sha256": "0" * 64}))
     assert "maps of this version are withheld" in markdown_of(material)
     assert "maps of this version are withheld" in html_of(material)
 
@@ -451,6 +455,6 @@ def test_maps_judged_with_other_weights_are_called_withheld(package: Path) -> No
 def test_the_shipped_card_is_what_its_documents_say() -> None:
     material = read_material(SHIPPED)
     package = load_package(SHIPPED)
-    assert material.evaluation["shipped"] == [finding.name for finding in package.model.findings]
+    assert material.evaluation.shipped == tuple(finding.name for finding in package.model.findings)
     assert (SHIPPED / "docs" / "README.md").read_text(encoding="utf-8") == markdown_of(material)
     assert (SHIPPED / "docs" / "card.html").read_text(encoding="utf-8") == html_of(material)

@@ -9,7 +9,7 @@ from core.domain.study import StudyState
 from core.errors import Unavailable
 from core.store.store import open_store
 from core.store.studies.reports import FiledReport
-from dicom_node.files import received
+from dicom_node.files import receive_file
 from pipeline.data_folder import make_data_folder
 from pipeline.intake import StoreIntake
 from tests.e2e.studies import radiograph
@@ -34,7 +34,7 @@ def complete_study(store, folder, number):
     path.write_bytes(image.part10)
     intake = StoreIntake(store, node="test")
     intake.association_opened(str(number), "MODALITY", "127.0.0.1")
-    intake.keep(received(path, association_id=str(number), calling_ae_title="MODALITY"))
+    intake.keep(receive_file(path, association_id=str(number), calling_ae_title="MODALITY"))
     revision = store.studies.assemble(store.study_id_of(image.study_instance_uid))
     store.studies.begin_reading([revision])
     return revision
@@ -64,8 +64,8 @@ def test_retry_puts_failed_studies_refused_objects_and_paused_destinations_back_
     store.studies.fail(complete_study(store, tmp_path, 1), "the model runner died")
     report_with_one_object(store, complete_study(store, tmp_path, 2))
     [delivery] = store.outbox.pending("out")
-    store.outbox.refused(delivery, "refused with 0xA900")
-    store.outbox.away("out", "is away", backoff=Backoff(first_seconds=300, longest_seconds=300))
+    store.outbox.set_aside(delivery, "refused with 0xA900")
+    store.outbox.pause("out", "is away", backoff=Backoff(first_seconds=300, longest_seconds=300))
     assert store.outbox.pending("out") == []
 
     assert retry_all(store, settings) == "1 failed study and 1 refused object will be tried again"

@@ -1,4 +1,4 @@
-"""Seconds per hop, as the demo, analyze and the web process tell them."""
+"""Seconds per hop, as the demo, analyze and the web process show them."""
 
 from dataclasses import replace
 

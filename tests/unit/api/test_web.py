@@ -53,14 +53,14 @@ def client(app):
 @pytest.fixture
 def image(store, tmp_path):
     """A kept radiograph full of canaries."""
-    from dicom_node.files import received
+    from dicom_node.files import receive_file
 
     image = radiograph(1, bright=True)
     path = tmp_path / "image.dcm"
     path.write_bytes(image.part10)
     intake = StoreIntake(store, node="test")
     intake.association_opened("a", "MODALITY", "127.0.0.1")
-    intake.keep(received(path, association_id="a", calling_ae_title="MODALITY"))
+    intake.keep(receive_file(path, association_id="a", calling_ae_title="MODALITY"))
     return image
 
 

@@ -1,15 +1,12 @@
 """One tree of errors: every class is in core.errors, in its drawing, and has a row in the table."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
 import core.errors
 from core.errors import ANSWERS, CandorError, InvalidStudy, Refusal, RunnerDied, answer_for
-
-ROOT = Path(__file__).resolve().parents[3]
-ROOMS = ("core", "models", "dicom_node", "inference", "explain", "fairness", "ehr", "pipeline", "api", "datasets")
+from tests.architecture.sources import ROOMS, files, nodes, place
 
 
 def subclasses(kind):
@@ -18,12 +15,11 @@ def subclasses(kind):
 
 def classes_with_bases():
     """(file, class, names of its bases) of every class in every room."""
-    for room in ROOMS:
-        for path in (ROOT / room).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.ClassDef):
-                    bases = [b.attr if isinstance(b, ast.Attribute) else getattr(b, "id", "") for b in node.bases]
-                    yield path.relative_to(ROOT).as_posix(), node.name, bases
+    for path in files(".py", tops=ROOMS):
+        for node in nodes(path):
+            if isinstance(node, ast.ClassDef):
+                bases = {b.attr if isinstance(b, ast.Attribute) else getattr(b, "id", "") for b in node.bases}
+                yield place(path), node.name, bases
 
 
 def errors_of_ours():
@@ -31,7 +27,7 @@ def errors_of_ours():
     found, before = {"CandorError": "core/errors.py"}, 0
     while len(found) > before:
         before = len(found)
-        found |= {name: path for path, name, bases in classes_with_bases() if set(bases) & set(found)}
+        found |= {name: path for path, name, bases in classes_with_bases() if bases & set(found)}
     return found
 
 

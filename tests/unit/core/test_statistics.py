@@ -7,23 +7,18 @@ import pytest
 
 sklearn_metrics = pytest.importorskip("sklearn.metrics", reason="scikit-learn comes with the extra `dev`")
 
-from core.statistics import (  # noqa: E402
-    auroc,
-    auroc_difference,
-    average_precision,
-    benjamini_hochberg,
+from core.statistics.calibration import (  # noqa: E402
     bins_sorted,
-    bootstrap,
     calibration_error,
     calibration_error_if_perfect,
     debiased_calibration_error,
     fit_platt,
-    holm,
-    newcombe,
-    patient_weights,
-    two_proportions_p,
-    wilson,
 )
+from core.statistics.maps import localisation  # noqa: E402
+from core.statistics.proportions import benjamini_hochberg, holm, newcombe, two_proportions_p, wilson  # noqa: E402
+from core.statistics.ranking import auroc, auroc_difference, average_precision  # noqa: E402
+from core.statistics.resampling import bootstrap, patient_weights  # noqa: E402
+from core.statistics.stability import population_stability, population_stability_sorted  # noqa: E402
 
 
 @pytest.fixture
@@ -171,3 +166,55 @@ def test_weights_redraw_every_patient_once_on_average() -> None:
     weights = patient_weights(50, 4000, seed=1)
     assert (weights.sum(1) == 50).all()
     assert weights.var(0).mean() == pytest.approx(49 / 50, rel=0.02)
+
+
+def test_population_stability_is_what_its_definition_says() -> None:
+    before, now = np.arange(1000) / 1000, np.concatenate([np.arange(500) / 1000, np.arange(500) / 1000])
+    counts = np.array([1000 / 10 + 0.5] * 10), np.array([200.5] * 5 + [0.5] * 5)
+    expected, actual = (part / part.sum() for part in counts)
+    by_hand = float(((actual - expected) * np.log(actual / expected)).sum())
+    assert population_stability(before, now) == pytest.approx(by_hand, abs=1e-12)
+    assert population_stability(before, before) == 0.0
+
+
+def test_population_stability_of_a_table_made_by_hand() -> None:
+    """Two bins with their edge at 0.5: 4 and 4 before, 2 and 6 now, half an image more in each."""
+    before, now = np.array([0.1, 0.2, 0.3, 0.4, 0.6, 0.7, 0.8, 0.9]), np.array([0.1, 0.2, 0.5, 0.6, 0.7, 0.7, 0.8, 0.9])
+    by_hand = (2.5 / 9 - 4.5 / 9) * np.log(2.5 / 4.5) + (6.5 / 9 - 4.5 / 9) * np.log(6.5 / 4.5)
+    assert population_stability(before, now, bins=2) == pytest.approx(by_hand, abs=1e-12)
+    assert population_stability(before[::-1], now[::-1], bins=2) == pytest.approx(by_hand, abs=1e-12)
+
+
+def test_population_stability_has_the_bins_that_numpy_would_make_also_with_ties() -> None:
+    random = np.random.default_rng(4)
+    before, now = np.round(random.beta(1, 8, 333), 2), np.round(random.beta(1, 6, 71), 2)
+    edges = np.unique(np.quantile(before, np.linspace(0, 1, 11)[1:-1]))
+    shares = []
+    for sample in (before, now):
+        counts = np.bincount(np.searchsorted(edges, sample, side="right"), minlength=len(edges) + 1) + 0.5
+        shares.append(counts / counts.sum())
+    expected = float(((shares[1] - shares[0]) * np.log(shares[1] / shares[0])).sum())
+    assert population_stability_sorted(np.sort(before), np.sort(now)) == pytest.approx(expected, rel=1e-9)
+
+
+def test_localisation_of_a_map_made_by_hand() -> None:
+    """Range 0..4, so the region is what is at 2 or above: three cells, two of them among the four boxed ones."""
+    values = np.array([[4.0, 2.0, 1.0], [1.9, 0.0, 2.0], [0.5, 1.0, 0.2]], np.float32)
+    boxes = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 0]], bool)
+    found = localisation(values, boxes)
+    assert (found.pointing, found.iou) == (1.0, 2 / 5)
+    assert found.covered == pytest.approx(4 / 9)
+    assert found.marked == pytest.approx(3 / 9)
+    # in falling order: hit; a hit and a miss at the same value; a hit; ...; the last cell of all is the fourth hit
+    assert found.auprc == pytest.approx((1 / 1 + 2 / 3 + 3 / 4 + 4 / 9) / 4)
+    both = 4 / 9 * 3 / 9
+    assert found.iou_by_chance == pytest.approx(both / (4 / 9 + 3 / 9 - both))
+
+
+def test_a_map_that_points_beside_the_boxes_misses_and_a_flat_one_has_no_region() -> None:
+    boxes = np.array([[1, 0], [0, 0]], bool)
+    away = localisation(np.array([[0.0, 0.0], [0.0, 1.0]], np.float32), boxes)
+    assert (away.pointing, away.iou, away.auprc) == (0.0, 0.0, 0.25)
+    flat = localisation(np.full((2, 2), 0.5, np.float32), boxes)
+    assert (flat.iou, flat.marked, flat.iou_by_chance) == (0.0, 0.0, 0.0)
+    assert flat.auprc == 0.25  # what chance gives

@@ -32,7 +32,7 @@ from pydicom.uid import (
 )
 
 from core.errors import InvalidStudy
-from dicom_node.pixels.decode import decode
+from dicom_node.pixels.decode import decode, decode_values
 from dicom_node.pixels.frames import read_frame
 from tests.contract.dicom_peers import SHARED_DICOM, dx_dataset, part10
 
@@ -121,7 +121,7 @@ def test_an_impossible_window_is_flagged_and_not_used(width: str) -> None:
     element = b"\x28\0\x51\x10DS" + struct.pack("<H", len(padded)) + padded
     decoded = decode(data[:end] + element + data[end:])
     assert list(decoded.pixels.ravel()) == [0.0, 1.0]
-    assert any(flag.startswith("WindowWidth") for flag in decoded.flags)
+    assert any(flag.startswith("WindowWidth") for flag in decoded.header_flags)
 
 
 def test_rescale_comes_before_the_window() -> None:
@@ -487,3 +487,20 @@ def test_the_same_image_in_other_syntaxes_is_the_same() -> None:
         ]
         assert len(frames) > 1
         assert all(np.array_equal(frames[0], frame) for frame in frames[1:])
+
+
+def values(ds: Dataset) -> list[float]:
+    return [round(float(value), 6) for value in decode_values(part10(ds), (-1000.0, 1000.0)).pixels.ravel()]
+
+
+def test_values_are_rescaled_brought_to_the_window_and_padding_is_air() -> None:
+    ds = image([0, 24, 1024, 2024, 4000], RescaleSlope=1, RescaleIntercept=-1024, WindowCenter=1, WindowWidth=1)
+    assert values(ds) == [0.0, 0.0, 0.5, 1.0, 1.0]
+    ds.PixelPaddingValue = 4000
+    ds.PhotometricInterpretation = "MONOCHROME1"
+    assert values(ds) == [0.0, 0.0, 0.5, 1.0, 0.0], "padding is air, and no value is inverted"
+
+
+def test_a_ct_without_rescale_has_no_values() -> None:
+    with pytest.raises(InvalidStudy, match="no Rescale"):
+        values(image([0, 1], Modality="CT", RescaleSlope=1))

@@ -4,9 +4,19 @@ import numpy as np
 import pytest
 
 from core.domain.code import Code
+from core.domain.input import ModelInput
 from core.domain.model import FindingDefinition, ModelVersion, OperatingPoint, Prediction
 from core.geometry import SquareFrame
-from explain.maps.class_activation import MASK_LEVEL, explain
+from explain.maps.class_activation import MASK_LEVEL
+from explain.maps.class_activation import explain as explain_input
+from tests.unit.inference.test_select import image
+
+WHAT = ModelInput.of(image())
+
+
+def explain(of, finding_name):
+    (saliency,) = explain_input(of, WHAT, finding_name)
+    return saliency
 
 
 def prediction(maps, rows=120, columns=80):
@@ -18,7 +28,7 @@ def prediction(maps, rows=120, columns=80):
     model = ModelVersion(name="m", version="1", sha256="0", manufacturer="t", device_uid="2.25.1", findings=findings)
     return Prediction(
         model=model,
-        sop_instance_uid="1.2",
+        input_key="",
         scores={f.name: 0.0 for f in findings},
         probabilities={f.name: 0.2 for f in findings},
         frame=SquareFrame.of(rows, columns),
@@ -57,6 +67,6 @@ def test_a_flat_map_is_withheld_and_says_why():
 def test_a_model_without_maps_has_no_saliency():
     bare = prediction([np.zeros((4, 4))])
     without = Prediction(
-        model=bare.model, sop_instance_uid="1.2", scores=bare.scores, probabilities=bare.probabilities, frame=bare.frame
+        model=bare.model, input_key="", scores=bare.scores, probabilities=bare.probabilities, frame=bare.frame
     )
-    assert explain(without, "f0") is None
+    assert explain_input(without, WHAT, "f0") == ()

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.documents.reading import read_document
 from core.domain.reading import CohortFacts
 from core.errors import ConfigurationError
 from fairness.cohorts import (
     AGE_EDGES,
     Definition,
+    DefinitionFile,
     attributes_of,
     band_of,
     cohort_name,
     conditions_of,
     load_definition,
-    parse_definition,
 )
 
 
@@ -60,6 +62,10 @@ def test_a_name_can_be_taken_apart_whatever_the_header_said(manufacturer, statio
     assert conditions_of(cohort_name({})) == {}
 
 
+def parse_definition(entries) -> Definition:
+    return read_document(DefinitionFile, json.dumps(entries), "cohorts.toml").definition()
+
+
 def test_a_site_defines_cohorts_as_data():
     definition = parse_definition(
         {
@@ -75,17 +81,23 @@ def test_a_site_defines_cohorts_as_data():
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"cohort": {}}, "unknown tables: cohort"),
-        ({"cohorts": {"icu": {"ae": ["X"]}}}, r"\[cohorts.icu\]: there is no attribute ae"),
-        ({"cohorts": {"icu": {}}}, r"\[cohorts.icu\]: say at least one attribute"),
-        ({"cohorts": {"icu": {"view": [1]}}}, r"\[cohorts.icu\]: view takes a text or a list of texts"),
-        ({"cohorts": {"icu": "view"}}, r"\[cohorts\] holds tables"),
+        ({"cohort": {}}, "there is no cohort; there are cohorts, bands"),
+        ({"cohorts": {"icu": {"ae": ["X"]}}}, r"cohorts\.icu: there is no attribute ae"),
+        ({"cohorts": {"icu": {}}}, r"cohorts\.icu must have at least 1 item"),
+        ({"cohorts": {"icu": {"view": [1]}}}, r"cohorts\.icu\.view\[0\] must be a valid string"),
+        ({"cohorts": {"icu": "view"}}, r"cohorts\.icu must be an object"),
         ({"cohorts": {"a b": {"view": "AP"}}}, "letters, digits"),
         ({"cohorts": {"sex": {"view": "AP"}}}, "these names are taken: sex"),
-        ({"bands": {"x": {"over": "mas", "edges": [1]}}}, r"\[bands.x\]: over must be one of age, kvp"),
-        ({"bands": {"x": {"over": "kvp", "edges": [90, 80]}}}, r"\[bands.x\]: edges must rise"),
-        ({"bands": {"x": {"over": "kvp", "edges": ["__import__('os')"]}}}, "numbers above 0"),
-        ({"bands": {"x": {"over": "kvp", "edges": [90], "why": 1}}}, "unknown keys why"),
+        ({"bands": {"x": {"over": "mas", "edges": [1]}}}, r"bands\.x\.over must be 'age' or 'kvp'"),
+        ({"bands": {"x": {"over": "kvp", "edges": [90, 80]}}}, r"bands\.x: edges must rise"),
+        (
+            {"bands": {"x": {"over": "kvp", "edges": ["__import__('os')"]}}},
+            r"x\.edges\[0\] must be a valid number",
+        ),
+        (
+            {"bands": {"x": {"over": "kvp", "edges": [90], "why": 1}}},
+            r"bands\.x: there is no why; there are over",
+        ),
     ],
 )
 def test_a_wrong_definition_is_named_by_its_place(document, words):
@@ -100,5 +112,8 @@ def test_a_file_that_is_no_toml_is_named(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"cohorts.toml cannot be read"):
         load_definition(path)
     path.write_text('[cohorts.icu]\nsexx = "F"\n')
-    with pytest.raises(ConfigurationError, match=r"cohorts.toml: \[cohorts.icu\]: there is no attribute sexx"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"cohorts.toml is not .*: cohorts\.icu: there is no attribute sexx",
+    ):
         load_definition(path)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from core.documents.reading import read_document
 from core.errors import ConfigurationError
 from fairness.audit.nouns import Audit, Provenance, Row
 from fairness.audit.nouns import Test as GapTest
-from fairness.policy import DEFAULT, Level, judge, load_policy, parse_policy
+from fairness.policy import DEFAULT, Level, Policy, judge, load_policy
 
 PROVENANCE = Provenance(code_version="0", made_at="2026-11-01", source="test")
+
+
+def parse_policy(entries):
+    return read_document(Policy, json.dumps(entries), "policy.toml")
+
+
 STRICT = parse_policy(
     {
         "floors": {"sensitivity": {"lower_bound": 0.7, "level": "block"}},
@@ -63,13 +72,32 @@ def test_what_is_not_known_is_judged_as_the_policy_says(note):
 @pytest.mark.parametrize(
     ("document", "words"),
     [
-        ({"floor": {}}, "the policy: there is no floor; there are floors, gaps, insufficient"),
-        ({"floors": {"recall": {}}}, r"\[floors\]: there is no recall"),
-        ({"floors": {"sensitivity": {"lower_bound": 70}}}, r"\[floors.sensitivity\]: lower_bound must be a number"),
-        ({"floors": {"sensitivity": {}}}, r"\[floors.sensitivity\]: lower_bound must be a number"),
-        ({"gaps": {"sensitivity": {"at_most": 0.1, "level": "stop"}}}, "level must be one of ok, warn, block"),
-        ({"gaps": {"auroc": {"at_most": 0.1}}}, r"\[gaps\]: there is no auroc"),
-        ({"floors": 3}, r"\[floors\] must be a table"),
+        ({"floor": {}}, "not a fairness policy: there is no floor; there are floors, gaps, insufficient"),
+        ({"floors": {"recall": {}}}, "floors: there is no recall; there are sensitivity, "),
+        (
+            {"floors": {"sensitivity": {"lower_bound": 70}}},
+            r"sensitivity\.lower_bound must be less than or equal to 1",
+        ),
+        ({"floors": {"sensitivity": {"lower_bound": -0.1}}}, r"lower_bound must be greater than or equal to 0"),
+        (
+            {"floors": {"sensitivity": {"lower_bound": True}}},
+            r"sensitivity\.lower_bound must be a valid number",
+        ),
+        (
+            {"floors": {"sensitivity": {"lower_bound": "0.7"}}},
+            r"sensitivity\.lower_bound must be a valid number",
+        ),
+        (
+            {"floors": {"sensitivity": {"lower_bound": 0.7, "lvl": "warn"}}},
+            "no lvl; there are lower_bound, level",
+        ),
+        ({"floors": {"sensitivity": {}}}, r"floors\.sensitivity\.lower_bound is missing"),
+        (
+            {"gaps": {"sensitivity": {"at_most": 0.1, "level": "stop"}}},
+            "sensitivity.level must be 'ok', 'warn' or 'block'",
+        ),
+        ({"gaps": {"auroc": {"at_most": 0.1}}}, "gaps: there is no auroc"),
+        ({"floors": 3}, "floors must be an object"),
     ],
 )
 def test_a_wrong_policy_is_named_by_its_place(document, words):

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, Reading
+from core.domain.reading import CohortFacts, ReadingRecord
 from core.domain.report import ReportStatus
 from core.store.tables.fairness import readings, truths
 from pipeline.watch.site_audit import audit_site
@@ -22,11 +22,11 @@ NOW = 1_800_000_000.0
 FAILED = ReportStatus.FAILED
 
 
-def of(sex: str, number: int, *, status: ReportStatus = ReportStatus.REPORTED, patient: str = "") -> Reading:
+def of(sex: str, number: int, *, status: ReportStatus = ReportStatus.REPORTED, patient: str = "") -> ReadingRecord:
     """Every second reading of the last 30 days, the others before."""
     names = {finding.name: 0.2 + 0.6 * (number % 3 == 0) for finding in MODEL.findings}
     reported = status is ReportStatus.REPORTED
-    return Reading(
+    return ReadingRecord(
         study_id=f"{sex}{status.value}{number}",
         revision=1,
         patient=patient or f"{sex}{status.value}{number}",
@@ -34,7 +34,7 @@ def of(sex: str, number: int, *, status: ReportStatus = ReportStatus.REPORTED, p
         facts=CohortFacts(patient_sex=sex),
         model_sha256=MODEL.sha256 if reported else "",
         probabilities=names if reported else {},
-        flags={name: value > 0.5 for name, value in names.items()} if reported else {},
+        above={name: value > 0.5 for name, value in names.items()} if reported else {},
         turnaround_seconds=2.0 + number % 5 if reported else None,
         read_at=NOW - DAY_SECONDS * (5 if number % 2 else 60),
     )
@@ -44,7 +44,7 @@ def of(sex: str, number: int, *, status: ReportStatus = ReportStatus.REPORTED, p
 def audited(tmp_path: Path) -> Callable:
     """The audit by sex of these readings; `seen`: for how many of each sex a reader who saw the AI answered."""
 
-    def audited(made: list[Reading], seen=()):
+    def audited(made: list[ReadingRecord], seen=()):
         store = make_store(tmp_path, SettableClock(NOW))
         answer = {"finding": "lung_opacity", "source": "csv", "reader": "r", "ai_seen": True, "at": NOW}
         with store.engine.begin() as connection:
@@ -117,13 +117,13 @@ def test_two_withheld_cohorts_whose_sum_is_small_need_a_third(audited):
 
 def test_overrides_are_withheld_where_readers_who_agreed_or_not_are_few(audited):
     made = [of(sex, n) for sex in "FM" for n in range(120)]
-    answers = [(row.study_id, row.flags["lung_opacity"] ^ (n % 4 == 0)) for n, row in enumerate(made)]
+    answers = [(row.study_id, row.above["lung_opacity"] ^ (n % 4 == 0)) for n, row in enumerate(made)]
     assert shown(audited(made, answers), "override_rate", "lung_opacity") == {"all", "sex=F", "sex=M"}
 
 
 def test_few_overrides_of_men_hide_those_of_women_too(audited):
     made = [of(sex, n) for sex in "FM" for n in range(120)]
     answers = [
-        (row.study_id, row.flags["lung_opacity"] ^ (n % 4 == 0 if n < 120 else n < 125)) for n, row in enumerate(made)
+        (row.study_id, row.above["lung_opacity"] ^ (n % 4 == 0 if n < 120 else n < 125)) for n, row in enumerate(made)
     ]
     assert shown(audited(made, answers), "override_rate", "lung_opacity") == {"all"}

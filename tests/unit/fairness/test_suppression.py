@@ -17,7 +17,8 @@ from fairness.audit.nouns import SUPPRESSED, Provenance
 from fairness.audit.run import Request, run_audit
 from fairness.audit.table import AuditTable, Scores, ScoresInMemory
 from fairness.grouping import Grouping
-from fairness.suppression import WIDTH, Lattice
+from fairness.suppression.lattice import Lattice
+from fairness.suppression.withhold import WIDTH
 
 ORIGIN = Provenance(code_version="", made_at="", source="test")
 SHARES = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.known_check import add_known_quality_check
 
+from core.domain.input import ModelInput
 from core.domain.study import Image, Instance
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
 from inference.quality import NO_QUALITY_CHECK, assess, quality_limitations, refuse_faulty
@@ -18,6 +18,10 @@ from models.package.format import load_package
 from models.quality import QualityModel
 from models.runtimes.onnx import OnnxModel
 from tests.known_model import make_known_model
+from tests.known_quality_check import add_known_quality_check
+from tests.unit.inference.test_select import image as header
+
+WHAT = ModelInput.of(header())
 
 
 @pytest.fixture
@@ -91,14 +95,14 @@ def test_a_child_by_its_looks_is_refused_and_the_header_is_not_quoted(
 def test_a_faulty_image_is_not_shown_to_the_model(folder: Path, check: QualityModel) -> None:
     model = OnnxModel.load(load_package(folder), threads=1)
     blind = dataclasses.replace(model, session=None)  # running it would raise
-    prediction = infer(blind, image(0.1, 0.9), "1.2.3", check)
+    prediction = infer(blind, WHAT, [image(0.1, 0.9)], check)
     assert (prediction.scores, prediction.probabilities, prediction.maps) == ({}, {}, None)
     assert prediction.quality is not None
     assert prediction.quality.fault == "rotated"
-    passed = infer(model, image(0.5, 0.5), "1.2.3", check)
+    passed = infer(model, WHAT, [image(0.5, 0.5)], check)
     assert passed.scores
     assert passed.quality is not None
-    assert infer(model, image(0.1, 0.9), "1.2.3").scores  # without a check nothing is refused
+    assert infer(model, WHAT, [image(0.1, 0.9)]).scores  # without a check nothing is refused
 
 
 def test_a_package_without_a_gate_loads_and_its_reports_say_so(tmp_path: Path, folder: Path) -> None:
@@ -113,7 +117,7 @@ def test_a_flipped_byte_in_the_gate_refuses_the_package(folder: Path) -> None:
     data = bytearray(weights.read_bytes())
     data[len(data) // 2] ^= 1
     weights.write_bytes(data)
-    with pytest.raises(IntegrityError, match="not the published one"):
+    with pytest.raises(IntegrityError, match="not the one it was published with"):
         load_package(folder)
 
 

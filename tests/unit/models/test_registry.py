@@ -10,13 +10,16 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from core.domain.registration import ModelState, Registration
+from core.documents.reading import read_document, text_of
+from core.domain.registration import ModelState, Registration, SecondReader
 from core.errors import ConfigurationError, IntegrityError
 from core.settings import Settings
 from core.store.store import Store, open_store
 from core.store.tables.models import model_versions
+from explain.gate.document import Explanation
 from explain.gate.result import withheld_reason
 from fairness.audit import nouns
+from fairness.audit.document import AuditDocument
 from models.package.format import load_package
 from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package
@@ -25,7 +28,7 @@ from pipeline.data_folder import make_data_folder
 from pipeline.installed_models import site_registry
 from pipeline.registration import registration
 from pipeline.registration.registration import change_state
-from tests.known_model import make_known_model, pass_the_gate
+from tests.known_model import make_known_model, make_known_volume_model, pass_the_gate
 
 VERSION = load_package(ZOO / "chest_radiograph").model.version
 SHIPPED = f"chest_radiograph {VERSION}"
@@ -145,7 +148,7 @@ def test_a_record_that_was_changed_in_the_database_refuses_its_version(house, tm
     register(make_known_model(tmp_path), settings, store)
     change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
     with store.engine.begin() as connection:
-        record = {**store.models.records()[0].document, "state": "live"}
+        record = {**json.loads(store.models.records()[0].text), "state": "live"}
         connection.execute(update(model_versions).values(record=record))
     assert "was changed outside Candor" in refusals(house)["bright_patch 1.0.0"]
     with pytest.raises(IntegrityError, match="was changed outside Candor"):
@@ -189,6 +192,52 @@ def test_a_new_version_begins_as_a_shadow_and_takes_over_only_on_command(house, 
         ("model.live", "bright_patch 1.0.0"),
     ]
     assert store.trail.verify() == []
+
+
+def test_a_second_model_for_the_same_images_is_a_shadow_until_a_person_signs(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path / "1"), settings, store)
+    register(make_known_model(tmp_path / "2", name="second_look"), settings, store)
+    assert states(house)["second_look 1.0.0"] is ModelState.SHADOW
+    with pytest.raises(ConfigurationError, match=r"takes images that bright_patch 1\.0\.0 reads"):
+        change_state("second_look", "1.0.0", ModelState.LIVE, settings, store)
+    with pytest.raises(ConfigurationError, match="--as NAME --because"):
+        register(make_known_model(tmp_path / "3", name="third"), settings, store, state=ModelState.LIVE)
+    signature = SecondReader(by="Dr. A", because="to compare")
+    change_state("second_look", "1.0.0", ModelState.LIVE, settings, store, second_reader=signature)
+    registry = site_registry(settings, store)
+    assert {p.model.name: p.is_second_reader for p in registry.packages} == {
+        "bright_patch": False,
+        "second_look": True,
+        "chest_radiograph": False,
+    }
+    entry = registry.entry("second_look")
+    assert entry.registration is not None
+    assert (entry.registration.second_reader_signed_by, entry.registration.second_reader_because) == (
+        "Dr. A",
+        "to compare",
+    )
+    change_state("second_look", "1.0.0", ModelState.SHADOW, settings, store)
+    with pytest.raises(ConfigurationError, match="sign it"):
+        change_state("second_look", "1.0.0", ModelState.LIVE, settings, store)
+
+
+def test_the_shipped_model_gives_way_to_one_of_the_site_and_reads_too_when_signed(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
+    with pytest.raises(ConfigurationError, match="sign it"):
+        change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store)
+    signature = SecondReader(by="Dr. A", because="both are of use")
+    change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store, second_reader=signature)
+    assert site_registry(settings, store).find("chest_radiograph").is_second_reader
+
+
+def test_a_model_of_other_images_needs_no_signature(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path / "1"), settings, store)
+    register(make_known_volume_model(tmp_path / "2"), settings, store)
+    assert states(house)["bright_block 1.0.0"] is ModelState.LIVE
 
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
@@ -301,7 +350,7 @@ def audited(folder: Path, sensitivity: tuple[float, float, float], *, sha256: st
         n=500, positives=200, negatives=300,
     )  # fmt: skip
     (folder / "docs").mkdir(exist_ok=True)
-    (folder / "docs" / "audit.json").write_text(json.dumps(nouns.Audit(provenance=origin, rows=(row,)).as_document()))
+    (folder / "docs" / "audit.json").write_text(text_of(AuditDocument.of(nouns.Audit(provenance=origin, rows=(row,)))))
     return folder
 
 
@@ -321,18 +370,18 @@ def test_the_policy_of_the_site_lets_in_warns_or_blocks(house, tmp_path: Path) -
     assert [(link.event.action, link.event.outcome) for link in store.trail.events()] == [("model.blocked", "refused")]
     policy(settings, "warn")
     registered = register(weak, settings, store)
-    assert (registered.verdict, registered.gates["fairness"]["level"]) == ("warn", "warn")
-    assert "0.64" in registered.gates["fairness"]["reasons"][0]
+    assert (registered.verdict, registered.gates["fairness"].level) == ("warn", "warn")
+    assert "0.64" in registered.gates["fairness"].reasons[0]
     strong = audited(make_known_model(tmp_path / "2", version="2.0.0"), (0.85, 0.80, 0.89))
-    assert register(strong, settings, store).gates["fairness"]["level"] == "ok"
+    assert register(strong, settings, store).gates["fairness"].level == "ok"
 
 
 def test_an_audit_of_other_weights_or_none_is_no_audit(house, tmp_path: Path) -> None:
     settings, store = house
     none = register(make_known_model(tmp_path / "1"), settings, store)
-    assert "holds no audit" in none.gates["fairness"]["reasons"][0]
+    assert "holds no audit" in none.gates["fairness"].reasons[0]
     other = audited(make_known_model(tmp_path / "2", version="2.0.0"), (0.85, 0.80, 0.89), sha256="0" * 64)
-    assert "of other weights" in register(other, settings, store).gates["fairness"]["reasons"][0]
+    assert "of other weights" in register(other, settings, store).gates["fairness"].reasons[0]
 
 
 def signed(folder: Path, settings: Settings) -> Settings:
@@ -351,8 +400,8 @@ def test_a_failed_gate_for_maps_lets_the_model_in(
     pass_the_gate(folder, load_package(folder).model.sha256, failed=failed)
     settings = signed(folder, settings)
     gate = registration.register(folder, settings, store).gates["explanation"]
-    assert (gate["level"], gate["passed"], gate["made_here"]) == (level, level == "ok", False)
-    assert words in "".join(gate["reasons"])
+    assert (gate.level, gate.passed, gate.made_here) == (level, level == "ok", False)
+    assert words in "".join(gate.reasons)
     assert states((settings, store))["bright_patch 1.0.0"] is ModelState.LIVE
     assert words in withheld_reason(site_registry(settings, store).find("bright_patch")).replace("the gate: ", "")
 
@@ -387,9 +436,10 @@ def test_a_gate_whose_result_is_not_to_be_relied_on_is_run_here(
     settings = signed(folder, settings) if by_a_trusted_maker else settings
     files = load_package(folder, settings.trusted_model_keys).files
     gate = registration.register(folder, settings, store).gates["explanation"]
-    assert gate["made_here"]
-    assert gate["document"]["images"].endswith("images of nobody")
-    assert gate["document"]["failed"] == ["weight randomisation"]
+    assert gate.made_here
+    document = read_document(Explanation, text_of(gate.document), "the record")
+    assert document.images.endswith("images of no patient")
+    assert document.failed == ("weight randomisation",)
     package = site_registry(settings, store).find("bright_patch")
     assert package.files == files  # the maker's bytes stay the maker's
     assert "weight randomisation" in withheld_reason(package)
@@ -400,5 +450,5 @@ def test_without_leave_to_run_gates_nothing_is_run(house, tmp_path: Path) -> Non
     folder = make_known_model(tmp_path)
     (folder / "docs" / "explanation.json").unlink()
     gate = register(folder, settings, store).gates["explanation"]
-    assert (gate["level"], gate["passed"]) == ("warn", False)
+    assert (gate.level, gate.passed) == ("warn", False)
     assert "has not been through" in withheld_reason(site_registry(settings, store).find("bright_patch"))

@@ -6,10 +6,10 @@ import tomllib
 
 import pytest
 
-from core.destinations import DicomDestination, FolderDestination, TlsSettings
 from core.domain.report import ObjectKind
 from core.errors import ConfigurationError
 from core.settings import Settings, load_settings
+from core.settings.destinations import DicomDestination, FolderDestination, TlsSettings
 from core.store.keys import SiteKey
 from core.store.store import open_store
 from pipeline.data_folder import make_data_folder, settings_file

@@ -14,12 +14,12 @@ from sqlalchemy import insert
 
 from api.web.metrics import exposition
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.log import configure_logging
 from core.store.store import Store
 from core.store.tables.fairness import readings
-from fairness.cohorts import Definition, loggable, parse_definition
+from fairness.cohorts import Definition, Rule, loggable
 from pipeline.watch.daily import DAY_SECONDS, FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS, Watch
 from pipeline.watch.drift import months_to_look_at, watch_cohorts
 from pipeline.watch.status import status_of
@@ -39,7 +39,7 @@ def store(tmp_path: Path) -> Store:
         old, moved = number < 600, number >= 800
         probability = random.beta(4, 4) if moved else random.beta(1, 8)
         rows.append(
-            Reading(
+            ReadingRecord(
                 study_id=f"s{number}",
                 revision=1,
                 patient=f"p{number}",
@@ -49,7 +49,7 @@ def store(tmp_path: Path) -> Store:
                 ),
                 model_sha256="ab" * 32,
                 probabilities={"effusion": float(probability)},
-                flags={"effusion": bool(probability > 0.5)},
+                above={"effusion": bool(probability > 0.5)},
                 read_at=NOW - (100 * DAY if old else 60.0),
             )
         )
@@ -119,6 +119,6 @@ def test_in_the_first_days_of_a_month_the_last_one_is_looked_at_too():
 
 
 def test_only_closed_words_of_a_cohort_are_logged():
-    definition = parse_definition({"cohorts": {"icu": {"station": "X"}}})
+    definition = Definition(rules=(Rule(name="icu", one_of={"station": frozenset({"X"})}),))
     assert loggable("icu=yes & view=AP & sex=F", definition) == "icu=yes & view=AP & sex=F"
     assert loggable("view=CANARY & station=CANARY & age_band=80+", Definition()) == "view=? & station=? & age_band=80+"

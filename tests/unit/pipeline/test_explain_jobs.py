@@ -21,10 +21,10 @@ from models.package.format import load_package
 from pipeline.data_folder import make_data_folder
 from pipeline.loops import heartbeats
 from pipeline.reading import explain_jobs as second_opinions
-from pipeline.reading.children import Runner
 from pipeline.reading.explain_child import ExplainChild
 from pipeline.reading.explain_jobs import ExplainJobs
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
@@ -59,15 +59,15 @@ def work(tmp_path: Path, store: Store) -> Iterator[Work]:
     store.intake.keep(dataclasses.replace(came, instance=header))
     revision = file_report(store, package)
     with ExitStack() as stack:
-        runner = Runner((package,), threads=1)
-        stack.callback(runner.close)
-        explanations = ExplainChild((package,), threads=1)
+        models = LocalModels((package,), store.objects, threads=1)
+        stack.callback(models.close)
+        explanations = ExplainChild((package,), store.objects, threads=1)
         stack.callback(explanations.close)
-        room = RememberingReader(store, (package,), runner, Turns(1), settings)
+        reader = RememberingReader(store, (package,), models, Turns(1), settings)
 
         def do(meanwhile: Callable[[], object]) -> ExplanationJob:
             turns = ExplainJobs(
-                store, settings, room, explanations, holder="tests", on_filed=lambda: (meanwhile(), None)[1]
+                store, settings, reader, explanations, holder="tests", on_filed=lambda: (meanwhile(), None)[1]
             )
             job = store.explanations.ask(revision.study_id, "bright_patch", "class_activation", destination="PACS")
             assert turns.tick()

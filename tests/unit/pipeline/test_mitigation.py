@@ -12,14 +12,15 @@ from sqlalchemy import insert, update
 
 from api.cli.mitigation import print_policy
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.documents.reading import read_stored
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.fairness.operating_policies import StoredPolicy
 from core.store.store import Store
 from core.store.tables.fairness import readings, truths
 from fairness.mitigation import ENOUGH, Verified, propose, threshold_for
-from fairness.mitigation_policy import Rates, policy_from
+from fairness.mitigation_policy import OperatingPolicy, Rates
 from pipeline.watch.mitigation import propose_from_reads, sign_off_for_installed
 from pipeline.watch.operating_points import line_of, points_in_force
 from tests.contract.encode_cases import MODEL
@@ -109,9 +110,9 @@ def test_rates_and_counts_of_few_patients_are_withheld_and_do_not_follow_from_th
     assert found["view=LL"].note == "suppressed: fewer than 11 patients with or without the finding"
     assert found["view=AP"].changes
     assert found["view=AP"].positives > 100
-    stored = next(one for one in policy.as_document()["effects"] if one["cohort"] == "view=LL")
+    stored = next(one for one in policy.model_dump(mode="json")["effects"] if one["cohort"] == "view=LL")
     assert (stored["positives"], stored["negatives"]) == (None, None)
-    assert policy_from(policy.as_document()) == policy
+    assert read_stored(OperatingPolicy, policy.model_dump(mode="json"), "policy") == policy
 
 
 def test_eleven_patients_are_shown():
@@ -120,7 +121,7 @@ def test_eleven_patients_are_shown():
 
 
 def test_withheld_effects_are_printed_as_such(capsys, monkeypatch):
-    document = propose([with_few(samples(), 3, 3)], "view").as_document()
+    document = propose([with_few(samples(), 3, 3)], "view").model_dump(mode="json")
     monkeypatch.setenv("COLUMNS", "300")
     times = {"proposed_at": NOW, "signed_at": None, "ended_at": None}
     print_policy(StoredPolicy(policy_id=1, model_sha256="ab", document=document, signed_by="", reason="", **times))
@@ -142,7 +143,7 @@ def store(tmp_path: Path) -> Store:
     for number, (probability, truth, view) in enumerate(
         zip(given.probabilities.tolist(), given.truths.tolist(), given.cohorts, strict=True)
     ):
-        row = Reading(
+        row = ReadingRecord(
             study_id=f"s{number}",
             revision=1,
             patient=f"p{number}",
@@ -150,7 +151,7 @@ def store(tmp_path: Path) -> Store:
             facts=CohortFacts(view_position=view),
             model_sha256=MODEL.sha256,
             probabilities={"lung_opacity": probability},
-            flags={"lung_opacity": probability >= 0.5},
+            above={"lung_opacity": probability >= 0.5},
             read_at=NOW,
         )
         answer = GroundTruth(
@@ -174,7 +175,7 @@ def test_a_proposal_changes_nothing_until_somebody_signs_and_the_trail_says_who_
     settings, patient = store_settings(tmp_path, minimum_free_bytes=0), {"view": "AP"}
     number, policy = propose_from_reads(store, settings, MODEL, "view", [])
     stored = store.operating_policies.find(number)
-    assert policy_from(stored.document) == policy
+    assert read_stored(OperatingPolicy, stored.document, "policy") == policy
     assert points_in_force(store.operating_policies, MODEL, patient, AT) == {}
     with pytest.raises(ConfigurationError, match="needs a name"):
         sign_off_for_installed(store, stored, [MODEL.sha256], by=" ", reason="x")
@@ -208,10 +209,10 @@ def test_a_policy_from_flagged_studies_alone_says_among_verified_wherever_it_is_
 
 
 def test_an_older_policy_without_a_statement_is_taken_as_among_verified():
-    document = propose([samples(size=800)], "view").as_document()
+    document = propose([samples(size=800)], "view").model_dump(mode="json")
     for effect in document["effects"]:
         del effect["note"]
-    assert {effect.note for effect in policy_from(document).effects} == {"among verified"}
+    assert {effect.note for effect in read_stored(OperatingPolicy, document, "policy").effects} == {"among verified"}
 
 
 def test_a_new_policy_takes_the_place_of_the_old_one_and_can_be_taken_back(store: Store, tmp_path: Path):

@@ -4,26 +4,34 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from core.domain.input import ModelInput
 from core.domain.model import Quality
 from core.domain.study import Image
-from core.errors import InvalidStudy
+from core.errors import InvalidStudy, RunnerDied
 from core.store.store import open_store
 from inference.run import infer
 from inference.select import Choice
 from models.package.format import ModelPackage, load_package
 from models.runtimes.onnx import OnnxModel
 from pipeline.data_folder import make_data_folder
-from pipeline.reading.children import Runner
-from pipeline.reading.reader import RememberingReader
+from pipeline.reading.reader import MOST_DEATHS, RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
+from pipeline.story import Predecessor, read_study
+from pipeline.watch.cohort_lines import Audits
+from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 from tests.known_quality_check import add_known_quality_check
+from tests.store_fixtures import arrival
 from tests.unit.inference.test_select import image
+
+WHAT = ModelInput.of(image())
 
 
 def gated(folder: Path, version: str, threshold: float, names: tuple[str, ...] = ()) -> ModelPackage:
@@ -47,8 +55,7 @@ def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered
     assert len({package.model.sha256 for package in packages}) == 1
     settings = make_data_folder(tmp_path / "data")
     store = open_store(settings)
-    uid = image().sop_instance_uid
-    prediction = infer(OnnxModel.load(strict, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), uid)
+    prediction = infer(OnnxModel.load(strict, threads=1), WHAT, [Image(pixels=np.full((64, 64), 0.2, np.float32))])
     quality = Quality(
         sha256=strict.quality.sha256,
         scores={"rotated": 0.7, "child": 0.0, "unlike": 0.1},
@@ -56,18 +63,18 @@ def test_a_version_with_the_same_gate_and_other_thresholds_judges_the_remembered
         reason="it is upside down (quality check: probability 0.7, refused above 0.5)",
     )
     store.predictions.remember(replace(prediction, quality=quality))
-    runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+    models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = RememberingReader(store, packages, runner, Turns(1), settings)
+        reader = RememberingReader(store, packages, models, Turns(1), settings)
         for package, words in ((strict, "refused above 0.5"), (stricter, "refused above 0.25")):
             with pytest.raises(InvalidStudy, match=words):
-                room.infer(Choice(package=package, instance=image()))
-        judged = room.infer(Choice(package=mild, instance=image()))
+                reader.infer(Choice(package=package, what=WHAT))
+        judged = reader.infer(Choice(package=mild, what=WHAT))
         assert judged.quality == Quality(sha256=quality.sha256, scores=quality.scores)
-        assert room.infer(Choice(package=ungated, instance=image())).quality is None
-        assert room._find(Choice(package=renamed, instance=image())) is None, "its gate's scores have other names"
+        assert reader.infer(Choice(package=ungated, what=WHAT)).quality is None
+        assert reader._find(Choice(package=renamed, what=WHAT)) is None, "its gate's scores have other names"
     finally:
-        runner.close()
+        models.close()
         store.close()
 
 
@@ -83,18 +90,76 @@ def test_a_version_with_the_same_weights_and_another_calibration_gets_its_own_pr
     assert first.model.sha256 == second.model.sha256
     settings = make_data_folder(tmp_path / "data")
     store = open_store(settings)
-    prediction = infer(
-        OnnxModel.load(first, threads=1), Image(pixels=np.full((64, 64), 0.2, np.float32)), image().sop_instance_uid
-    )
+    prediction = infer(OnnxModel.load(first, threads=1), WHAT, [Image(pixels=np.full((64, 64), 0.2, np.float32))])
     store.predictions.remember(prediction)
-    runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+    models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
     try:
-        room = RememberingReader(store, (first, second), runner, Turns(1), settings)
+        reader = RememberingReader(store, (first, second), models, Turns(1), settings)
         score = prediction.scores["bright_patch"]
         for package in (first, second):
-            found = room.infer(Choice(package=package, instance=image()))
+            found = reader.infer(Choice(package=package, what=WHAT))
             assert found.probabilities["bright_patch"] == pytest.approx(package.calibrate("bright_patch", score))
         assert first.calibrate("bright_patch", score) != second.calibrate("bright_patch", score)
     finally:
-        runner.close()
+        models.close()
+        store.close()
+
+
+def test_a_model_that_ends_its_child_is_given_up_after_a_few_deaths_and_stops_no_other(tmp_path: Path) -> None:
+    """It loops for ever on a bright patch, and the alarm clock of the child ends it, as a crash would."""
+    good = load_package(make_known_model(tmp_path / "1"))
+    endless = load_package(make_known_model(tmp_path / "2", name="endless", fault="endless"))
+    packages = (good, replace(endless, is_second_reader=True))
+    settings = make_data_folder(tmp_path / "data")
+    store = open_store(settings)
+    came = arrival("1", "1", part10=radiograph(1, bright=True).part10)
+    store.intake.keep(replace(came, instance=image(rows=256, columns=256)))
+    revision = store.studies.assemble(store.study_id_of("1.2"))
+    assert revision is not None
+    models = LocalModels(packages, store.objects, threads=1, longest_seconds=2)
+    try:
+        models.warm_up()
+        reader = RememberingReader(store, packages, models, Turns(1), settings)
+        deaths = 0
+        while True:
+            try:
+                report = read_study(
+                    store.studies.load(revision),
+                    packages,
+                    reader,
+                    Audits(store, settings),
+                    predecessor=Predecessor(),
+                    at=datetime(2026, 11, 2, tzinfo=UTC),
+                )
+                break
+            except RunnerDied:  # the durable workflow tries again
+                deaths += 1
+        assert deaths == MOST_DEATHS
+        assert [(r.model.name, r.status.value) for r in report.readings] == [
+            ("bright_patch", "reported"),
+            ("endless", "failed"),
+        ]
+        assert report.readings[1].reason == "the model runner died 3 times, or was too slow, on this image"
+        assert store.predictions.runs() == 1, "what was read is remembered"
+    finally:
+        models.close()
+        store.close()
+
+
+def test_scores_under_other_names_are_not_those_of_this_version(tmp_path: Path) -> None:
+    package = load_package(make_known_model(tmp_path / "1"))
+    settings = make_data_folder(tmp_path / "data")
+    store = open_store(settings)
+    model = OnnxModel.load(package, threads=1)
+    store.predictions.remember(infer(model, WHAT, [Image(pixels=np.full((64, 64), 0.2, np.float32))]))
+    try:
+        models = LocalModels((), store.objects, threads=1)
+        reader = RememberingReader(store, (package,), models, Turns(1), settings)
+        assert reader._find(Choice(package=package, what=WHAT)) is not None
+        other = replace(package, calibrations={"something_else": package.calibrations["bright_patch"]})
+        assert reader._find(Choice(package=other, what=WHAT)) is None
+        prepared = replace(WHAT, prepared_as="otherwise")
+        assert reader._find(Choice(package=package, what=prepared)) is None
+        models.close()
+    finally:
         store.close()

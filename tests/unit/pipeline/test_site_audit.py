@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.clock import SettableClock
+from core.documents.reading import read_stored, text_of
 from core.domain.reading import CohortFacts, GroundTruth, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.store import Store
-from fairness.audit.nouns import audit_from
+from fairness.audit.document import AuditDocument
 from fairness.audit.signature import Signer, verify
 from fairness.service.lines import Evidence, cohort_lines, figures_of
 from pipeline.watch.cohort_lines import cohorts_file
@@ -49,7 +51,7 @@ def test_what_was_read_and_verified_here_is_audited_by_cohort(store: Store, tmp_
     assert found.provenance.truth_source.startswith("csv ")
     assert "among verified" not in ap.note  # studies without a flag were read blind
     assert any("Among verified" in remark for remark in found.provenance.remarks)  # but not for the other finding
-    assert "CANARY^" not in str(found.as_document())
+    assert "CANARY^" not in text_of(AuditDocument.of(found))
 
 
 def test_without_truth_there_are_flags_failures_turnaround_and_drift(store: Store, tmp_path: Path):
@@ -75,7 +77,7 @@ def test_overrides_are_answers_of_those_who_saw_the_ai(store: Store, tmp_path: P
 def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_path: Path):
     fill_site(store, MODEL, now=NOW, verified=0.0)
     settings = store_settings(tmp_path, minimum_free_bytes=0)
-    flagged = [row for row in store.readings.newest() if row.flags.get("lung_opacity")]
+    flagged = [row for row in store.readings.newest() if row.above.get("lung_opacity")]
     answers = [
         GroundTruth(
             study_id=row.study_id,
@@ -94,15 +96,15 @@ def test_figures_of_flagged_studies_alone_are_among_verified(store: Store, tmp_p
     assert row.value == 1.0  # of course: no one looked where the model saw nothing
     assert "among verified" in row.note
     assert found.row("lung_opacity", "sensitivity_weighted") is None
-    (line, *_) = cohort_lines(["lung_opacity"], {"view": "PA"}, [Evidence(figures_of(found.as_document()), "audit 1")])
+    (line, *_) = cohort_lines(["lung_opacity"], {"view": "PA"}, [Evidence(figures_of(found.rows), "audit 1")])
     assert line.source == "audit 1, among verified"
 
 
 def test_a_few_blind_reads_do_not_make_plain_figures_those_of_all(store: Store, tmp_path: Path):
     """All flagged studies answered, one in twenty of the others blind: what reports quote of all is weighted."""
     fill_site(store, MODEL, now=NOW, verified=0.0)
-    flagged = [row.flags["lung_opacity"] for row in store.readings.newest() if row.flags]
-    studies = [row.study_id for row in store.readings.newest() if row.flags]
+    flagged = [row.above["lung_opacity"] for row in store.readings.newest() if row.above]
+    studies = [row.study_id for row in store.readings.newest() if row.above]
     answers = [
         replace(ANSWER, study_id=study, value=number % 3 > 0, ai_seen=flag)
         for number, (study, flag) in enumerate(zip(studies, flagged, strict=True))
@@ -115,7 +117,7 @@ def test_a_few_blind_reads_do_not_make_plain_figures_those_of_all(store: Store, 
     assert "among verified" in gap.note
     weighted = found.row("lung_opacity", "sensitivity_weighted")
     assert weighted.value < found.row("lung_opacity", "sensitivity").value - 0.2
-    evidence = Evidence(figures_of(found.as_document()), "audit 1")
+    evidence = Evidence(figures_of(found.rows), "audit 1")
     mine, everybody = cohort_lines(["lung_opacity"], {"view": "AP"}, [evidence])
     assert (mine.cohort, mine.source) == ("view=AP", "audit 1, among verified")
     assert (everybody.sensitivity, everybody.positives) == (weighted.value, weighted.positives)
@@ -177,8 +179,8 @@ def test_an_audit_that_is_kept_has_a_number_and_comes_back_as_it_was(store: Stor
     again = store.site_audits.newest(MODEL.sha256, until=NOW)
     assert again is not None
     key = Signer.site(store.key.fairness_signing_seed).public_key
-    assert verify(again.document, public_key=key).audit == found
-    assert (again.audit_id, audit_from(again.document)) == (kept.audit_id, found)
+    assert verify(json.dumps(again.document), public_key=key).audit == found
+    assert (again.audit_id, read_stored(AuditDocument, again.document, "audit").audit()) == (kept.audit_id, found)
     assert {row.cohort for row in found.rows if row.metric == "auroc"} == {"all", "view=AP", "view=PA"}
     assert store.site_audits.newest(MODEL.sha256, until=NOW - 1) is None
 
@@ -195,7 +197,7 @@ def test_an_audit_is_made_again_after_a_new_answer(store: Store, tmp_path: Path)
     first = newest()
     assert first is not None
     kept = store.site_audits.newest(MODEL.sha256, until=NOW + 5)
-    assert verify(kept.document).whose == "site"  # as from the command line
+    assert verify(json.dumps(kept.document)).whose == "site"  # as from the command line
     assert newest() == first
     answer = store.truths.all()[0]
     store.truths._now = SettableClock(NOW + 2)

@@ -10,9 +10,9 @@ from core.settings import Settings
 from explain.faithfulness import LESS, MORE, STANDARD
 from pipeline.reading.measuring import SAMPLE_OF, budget_within, is_drawn
 from pipeline.reading.turns import Turns
-from pipeline.results_json import figures_of
-from pipeline.trust import NOT_MEASURED, closed, distrust, judged, unmeasured
-from tests.contract.encode_cases import FAITHFULNESS, saliency
+from pipeline.results_json import StudyEntry
+from pipeline.trust import NOT_MEASURED, distrust, say_unmeasured, withhold_all, withhold_unfaithful
+from tests.contract.encode_cases import FAITHFULNESS, finding, report, saliency
 
 GOOD = Faithfulness(deletion_auc=0.2, insertion_auc=0.7, null_percentile=86.0, stability=0.9, forward_passes=24)
 
@@ -30,20 +30,20 @@ GOOD = Faithfulness(deletion_auc=0.2, insertion_auc=0.7, null_percentile=86.0, s
 def test_a_map_is_distrusted_by_its_own_figures(changes, words):
     measured = dataclasses.replace(GOOD, **changes)
     assert distrust(measured) == words
-    (judged_map,) = judged((saliency(faithfulness=measured),))
+    (judged_map,) = withhold_unfaithful((saliency(faithfulness=measured),))
     assert (judged_map.shown, judged_map.withheld_reason) == (not words, words)
 
 
 def test_a_map_without_figures_is_shown_and_the_report_says_so():
-    maps = judged((saliency(faithfulness=None),))
+    maps = withhold_unfaithful((saliency(faithfulness=None),))
     assert maps[0].shown
-    assert unmeasured(maps) == (NOT_MEASURED,)
-    assert unmeasured((saliency(),)) == ()
-    assert unmeasured(closed(maps, "its model failed")) == ()
+    assert say_unmeasured(maps) == (NOT_MEASURED,)
+    assert say_unmeasured((saliency(),)) == ()
+    assert say_unmeasured(withhold_all(maps, "its model failed")) == ()
 
 
 def test_maps_of_a_closed_gate_are_withheld_whatever_their_figures():
-    (shut,) = closed((saliency(faithfulness=GOOD),), "its model failed")
+    (shut,) = withhold_all((saliency(faithfulness=GOOD),), "its model failed")
     assert (shut.shown, shut.withheld_reason) == (False, "its model failed")
 
 
@@ -79,6 +79,8 @@ def test_the_desk_is_crowded_when_more_come_than_have_a_place():
 
 
 def test_what_is_drawn_has_the_figures_of_the_document():
-    entry = {"findings": [{"name": "opacity", "saliency": {"faithfulness": dataclasses.asdict(FAITHFULNESS)}}]}
-    entry["findings"] += [{"name": "effusion", "saliency": None}, {"name": "edema", "saliency": {"faithfulness": None}}]
-    assert figures_of(entry) == {"opacity": FAITHFULNESS}
+    measured, unmeasured = saliency(), saliency(finding_name="effusion", faithfulness=None)
+    findings = (finding(), finding("effusion"), finding("edema"))
+    entry = StudyEntry.of(report(findings=findings, saliencies=(measured, unmeasured)))
+    assert StudyEntry.model_validate(entry.document()).faithfulness_of(0) == {"lung_opacity": FAITHFULNESS}
+    assert entry.faithfulness_of(1) == {}

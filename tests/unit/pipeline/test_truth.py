@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.clock import SettableClock
-from core.domain.reading import CohortFacts, GroundTruth, Reading, TruthSource
+from core.domain.reading import CohortFacts, GroundTruth, ReadingRecord, TruthSource
 from core.domain.report import ReportStatus
 from core.errors import ConfigurationError
 from core.store.store import Store
@@ -35,7 +35,7 @@ HEADER = "accession_number,finding,truth,reader,ai_seen,at"
 
 
 def made(study_id, *, flag=False, at=1.0, **changes):
-    row = Reading(
+    row = ReadingRecord(
         study_id=study_id,
         revision=1,
         patient=study_id,
@@ -43,7 +43,7 @@ def made(study_id, *, flag=False, at=1.0, **changes):
         facts=CohortFacts(),
         model_sha256="ab",
         probabilities={"effusion": 0.9 if flag else 0.1},
-        flags={"effusion": flag},
+        above={"effusion": flag},
         read_at=at,
     )
     return replace(row, **changes)
@@ -80,7 +80,7 @@ def test_only_studies_without_a_flag_and_without_an_answer_are_listed():
         made("later", at=5.0),
         made("sooner", at=2.0),
         made("answered"),
-        made("failed", status=ReportStatus.FAILED, flags={}),
+        made("failed", status=ReportStatus.FAILED, above={}),
     ]
     truth = settled([replace(ANSWER, study_id="answered")])
     assert [row.study_id for row in to_be_read_blind(rows, truth, KEY, 1.0)] == ["sooner", "later"]
@@ -102,7 +102,7 @@ def test_weights_undo_what_verifying_flagged_studies_first_does_to_sensitivity()
     assert found.is_blind_read
     assert found.words == "among verified"  # of the plain figure: one in ten is not all
     naive = [
-        row.flags["effusion"] for row in rows if (row.study_id, "effusion") in answers and truth[int(row.study_id[1:])]
+        row.above["effusion"] for row in rows if (row.study_id, "effusion") in answers and truth[int(row.study_id[1:])]
     ]
     assert np.mean(naive) > 0.9  # what everybody would publish
     sensitivity, specificity = weighted_rows(rows, answers, "effusion", threshold=0.5)
@@ -145,7 +145,7 @@ def test_weighted_figures_are_at_the_threshold_asked_for_whatever_readers_saw():
     """Half of the positives lie between the model's threshold and that of a policy under which they were read."""
     rows = [made(f"s{n}", flag=True, probabilities={"effusion": 0.4 if n % 2 else 0.9}) for n in range(100)]
     rows += [made(f"u{n}") for n in range(100)]
-    answers = settled(replace(ANSWER, study_id=row.study_id, value=row.flags["effusion"]) for row in rows)
+    answers = settled(replace(ANSWER, study_id=row.study_id, value=row.above["effusion"]) for row in rows)
     (at_policy, _), (at_model, _) = (weighted_rows(rows, answers, "effusion", threshold=t) for t in (0.3, 0.5))
     assert (at_policy.value, at_model.value) == (1.0, pytest.approx(0.5))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError
-from fairness.policy import DEFAULT, Level, judge, parse_policy
+from fairness.policy import DEFAULT, Floor, Level, Policy, judge
 from models.registry import load_registry
 from pipeline.registration.evaluate import validation_audit
 
@@ -30,7 +30,7 @@ def test_the_audit_of_the_shipped_model_is_of_its_weights_and_its_evaluation() -
         if row.n is not None and row.positives is not None and row.negatives is not None:  # else withheld
             assert row.positives + row.negatives == row.n
     assert any(row.n for row in audit.rows)
-    nothing_passes = parse_policy({"floors": {"sensitivity": {"lower_bound": 1.0, "level": "block"}}})
+    nothing_passes = Policy(floors={"sensitivity": Floor(lower_bound=1.0, level=Level.BLOCK)})
     assert judge(audit, nothing_passes).level is Level.BLOCK
     assert judge(audit, DEFAULT).level in (Level.OK, Level.WARN)
 

@@ -1,16 +1,14 @@
 """Payloads instead of DICOM objects in the outbox: FHIR, HL7 and DICOMweb use it too.
 
 Revision ID: 0008
-Revises: 0006
+Revises: 0007
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0008"
-down_revision = "0006"
-branch_labels = None
-depends_on = None
+down_revision = "0007"
 
 
 def upgrade() -> None:

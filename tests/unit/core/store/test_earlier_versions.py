@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 
+from core.documents.reading import read_stored
 from core.domain.explanation_job import JobState
 from core.domain.registration import is_authentic
 from core.domain.study import StudyState
@@ -20,11 +21,13 @@ from core.store.store import Store
 from core.store.studies.overview import Overview
 from core.store.studies.revisions import Revision
 from dicom_node.archive import Archive
-from inference.select import Choice, select
+from fairness.audit.signature import verify
+from fairness.mitigation_policy import OperatingPolicy
+from inference.select import select
 from pipeline.deliver import DeliveryLoop
 from pipeline.installed_models import site_registry
-from pipeline.reading.children import Runner
 from pipeline.reading.reader import RememberingReader
+from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from tests.data.archive import unpack
 from tests.data.facts import opened
@@ -126,7 +129,7 @@ def test_the_models_are_registered_trusted_and_in_their_state(left):
     with left.house.store() as store:
         records = store.models.records()
         assert all(is_authentic(record, store.models.public_key) for record in records)
-        found = [[record.document[key] for key in ("name", "version", "state")] for record in records]
+        found = [[json.loads(record.text)[key] for key in ("name", "version", "state")] for record in records]
         assert found == left.facts["models"]
         registry = site_registry(left.house.settings, store)
         assert registry.refused == ()
@@ -142,8 +145,12 @@ def test_what_judges_the_models_is_there(left):
         studies = {made.study_id for made in store.readings.newest()}
         assert studies == {told["study_id"] for told in left.facts["studies"].values() if is_of_a_cohort(told)}
         assert len(store.site_audits.alarms()) == rows["alarms"]
-        (sha256,) = {record.document["sha256"] for record in store.models.records()}
-        assert store.site_audits.newest(sha256, until=float("inf")).audit_id == rows["site_audits"]
+        (sha256,) = {record.registration.sha256 for record in store.models.records()}
+        kept = store.site_audits.newest(sha256, until=float("inf"))
+        assert kept.audit_id == rows["site_audits"]
+        assert verify(json.dumps(kept.document)).audit.provenance.model_sha256 == sha256
+        for policy in store.operating_policies.all():
+            assert read_stored(OperatingPolicy, policy.document, "policy").effects
         policies = sorted([p.policy_id, p.signed_by, p.ended_at is None] for p in store.operating_policies.all())
         assert policies == left.facts["policies"]
         for name, version, status, count in left.facts["shadow_readings"]:
@@ -172,17 +179,16 @@ def test_no_model_runs_again_on_what_was_read(left):
     with left.house.store() as store:
         assert store.predictions.runs() == left.facts["runs_of_models"]
         packages = site_registry(left.house.settings, store).packages
-        runner = Runner((), threads=1)  # has no model: what is not remembered cannot be answered
+        models = LocalModels((), store.objects, threads=1)  # has no model: what is not remembered cannot be answered
         try:
-            room = RememberingReader(store, packages, runner, Turns(1), left.house.settings)
+            reader = RememberingReader(store, packages, models, Turns(1), left.house.settings)
             for name in left.named("reported"):
                 report = left.facts["studies"][name]["reports"][-1]
-                choice = select(store.studies.load(left.revision(name, report["revision"])), packages)
-                assert isinstance(choice, Choice)
-                said = {finding: round(value, 6) for finding, value in room.infer(choice).probabilities.items()}
+                choice, *_ = select(store.studies.load(left.revision(name, report["revision"])), packages).choices
+                said = {finding: round(value, 6) for finding, value in reader.infer(choice).probabilities.items()}
                 assert said == {finding: value for finding, (value, _) in report["findings"].items()}
         finally:
-            runner.close()
+            models.close()
         assert store.predictions.runs() == left.facts["runs_of_models"]
 
 

@@ -91,8 +91,8 @@ def check_migration(engine: Engine) -> None:
     outbox = Outbox(engine, trail, now=system_clock)
     (waiting,) = outbox.pending("PACS")
     assert (waiting.payload_id, waiting.payload_type, waiting.kind) == (SC["uid"], SC["class"], SC["kind"])
-    outbox.sent([waiting], commitment_transaction_uid="2.25.7")
-    assert outbox.committed("2.25.7", [SC["uid"]]) == 1
+    outbox.mark_sent([waiting], commitment_transaction_uid="2.25.7")
+    assert outbox.mark_committed("2.25.7", [SC["uid"]]) == 1
     (state,) = outbox.states(["PACS"])
     assert (state.pending, state.sent, state.committed) == (0, 1, 1)
     assert waiting.status is DeliveryStatus.PENDING

@@ -104,7 +104,7 @@ def test_filing_twice_changes_nothing(store):
 
 def test_a_destination_that_is_away_pauses_longer_each_time_and_alone(store, clock):
     keep_and_file(store, "1", destinations=("PACS", "OTHER"))
-    pauses = [store.outbox.away("PACS", "refused", backoff=BACKOFF) for _ in range(4)]
+    pauses = [store.outbox.pause("PACS", "refused", backoff=BACKOFF) for _ in range(4)]
     assert pauses == [1.0, 2.0, 4.0, 5.0]
     assert store.outbox.pending("PACS") == []
     assert len(store.outbox.pending("OTHER")) == 2
@@ -114,9 +114,9 @@ def test_a_destination_that_is_away_pauses_longer_each_time_and_alone(store, clo
 
 def test_what_was_sent_is_not_pending_and_ends_the_pause(store, clock):
     keep_and_file(store, "1")
-    store.outbox.away("PACS", "refused", backoff=BACKOFF)
+    store.outbox.pause("PACS", "refused", backoff=BACKOFF)
     clock.advance(2.0)
-    store.outbox.sent(store.outbox.pending("PACS"))
+    store.outbox.mark_sent(store.outbox.pending("PACS"))
     (state,) = store.outbox.states(["PACS"])
     assert (state.pending, state.sent, state.failures, state.last_error) == (0, 2, 0, "")
     assert state.last_success_at == clock()
@@ -125,7 +125,7 @@ def test_what_was_sent_is_not_pending_and_ends_the_pause(store, clock):
 def test_a_refused_object_is_set_aside_and_can_be_sent_again(store):
     keep_and_file(store, "1")
     first, second = store.outbox.pending("PACS")
-    store.outbox.refused(first, "0122: SOP class not supported")
+    store.outbox.set_aside(first, "0122: SOP class not supported")
     assert store.outbox.pending("PACS") == [replace(second)]
     assert store.outbox.redeliver_refused("PACS") == 1
     assert len(store.outbox.pending("PACS")) == 2
@@ -134,9 +134,9 @@ def test_a_refused_object_is_set_aside_and_can_be_sent_again(store):
 def test_commitment_is_recorded_and_what_is_not_committed_is_sent_again(store):
     keep_and_file(store, "1")
     first, second = store.outbox.pending("PACS")
-    store.outbox.sent([first, second], commitment_transaction_uid="2.25.9")
-    assert store.outbox.committed("2.25.9", [first.payload_id]) == 1
-    assert store.outbox.not_committed("2.25.9", [second.payload_id]) == 1
+    store.outbox.mark_sent([first, second], commitment_transaction_uid="2.25.9")
+    assert store.outbox.mark_committed("2.25.9", [first.payload_id]) == 1
+    assert store.outbox.send_again("2.25.9", [second.payload_id]) == 1
     (state,) = store.outbox.states(["PACS"])
     assert (state.committed, state.pending) == (1, 1)
     assert store.outbox.pending("PACS")[0].status is DeliveryStatus.PENDING
@@ -154,8 +154,8 @@ def test_an_object_that_is_never_committed_is_not_sent_for_ever(store):
     sendings = 0
     while (waiting := store.outbox.pending("PACS")) and sendings < 50:
         sendings += 1
-        store.outbox.sent(waiting, commitment_transaction_uid=f"2.25.{sendings}")
-        store.outbox.not_committed(f"2.25.{sendings}", [d.payload_id for d in waiting])
+        store.outbox.mark_sent(waiting, commitment_transaction_uid=f"2.25.{sendings}")
+        store.outbox.send_again(f"2.25.{sendings}", [d.payload_id for d in waiting])
     assert sendings == COMMITMENT_ATTEMPTS
     assert store.outbox.states(["PACS"])[0].refused == 2
 

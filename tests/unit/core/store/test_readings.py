@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from core.clock import SettableClock
+from core.domain.input import ModelInput
 from core.domain.reading import GroundTruth, TruthSource
-from core.domain.report import Report, ReportStatus
+from core.domain.report import Reading, Report, ReportStatus
 from core.domain.study import Instance, Patient, Series, Study
 from core.store.store import Store
-from pipeline.watch.facts import failed_reading, patient_pseudonym, reading_of
+from pipeline.watch.facts import failed_reading, patient_pseudonym, records_of, whole_studies
 from tests.contract.encode_cases import MODEL, finding
 from tests.store_fixtures import make_store
 
@@ -53,21 +54,24 @@ def study(study_id="s1", revision=1, **patient):
 
 
 def reading(of, at=10.0):
-    report = Report(
-        study=of,
-        status=ReportStatus.REPORTED,
-        created_at=datetime.fromtimestamp(at, UTC),
-        model=MODEL,
-        findings=(finding(),),
-        analysed_sop_instance_uid="1.2.3",
-    )
-    return reading_of(report, KEY, turnaround_seconds=1.5)
+    return records([read(of.instances[0])], of, at=at)[0]
+
+
+def read(image, probability=0.87, model=MODEL):
+    what, findings = ModelInput.of(image), (finding(probability=probability),)
+    return Reading(model=model, what=what, status=ReportStatus.REPORTED, findings=findings)
+
+
+def records(readings, of, at=10.0):
+    created_at = datetime.fromtimestamp(at, UTC)
+    report = Report(study=of, status=ReportStatus.REPORTED, created_at=created_at, readings=tuple(readings))
+    return records_of(report, KEY, turnaround_seconds=1.5)
 
 
 def test_a_reading_knows_cohorts_and_no_identity():
     made = reading(study())
     assert (made.facts.view_position, made.facts.mobile, made.facts.patient_sex) == ("AP", True, "F")
-    assert made.flags == {"lung_opacity": True}
+    assert made.above == {"lung_opacity": True}
     everything = str(dataclasses.asdict(made))
     for canary in ("CANARY1", "Canary^Name", "CANARYACC", "1950", "1.2.3", "1.2.5"):
         assert canary not in everything
@@ -92,6 +96,41 @@ def test_a_reading_is_kept_once_and_the_newest_revision_counts(store: Store):
     ]
     assert store.readings.newest(until=15.0) == [first]
     assert store.readings.newest(since=25.0, until=30.0) == []
+
+
+def test_a_study_has_one_record_a_model_with_the_highest_probability_of_its_images(store: Store):
+    (image,) = study().instances
+    other = dataclasses.replace(image, sop_instance_uid="1.2.9", view_position="PA")
+    second = dataclasses.replace(MODEL, name="second", device_uid="2.25.9")
+    readings = [read(image, 0.2), read(other, 0.9), read(image, 0.3, second)]
+    made = records(readings, study())
+    assert [(one.model_name, one.probabilities, one.above) for one in made] == [
+        ("chest_radiograph", {"lung_opacity": 0.9}, {"lung_opacity": True}),
+        ("second", {"lung_opacity": 0.3}, {"lung_opacity": False}),
+    ]
+    assert made[0].facts.view_position == "AP", "the facts are those of the preferred image"
+    for one in (*made, *made):
+        store.readings.record(one)
+    assert store.readings.newest() == made
+    (whole,) = whole_studies(made)
+    assert (whole.probabilities, whole.above) == ({"lung_opacity": 0.9}, {"lung_opacity": True})
+
+
+def test_a_reading_that_failed_beside_others_is_that_of_its_model():
+    (image,) = study().instances
+    failed = Reading(model=MODEL, what=ModelInput.of(image), status=ReportStatus.FAILED, reason="it died")
+    second = dataclasses.replace(MODEL, name="second", device_uid="2.25.9")
+    made = records([failed, read(image, 0.3, second)], study())
+    assert [(one.model_name, one.status, one.turnaround_seconds) for one in made] == [
+        ("chest_radiograph", ReportStatus.FAILED, None),
+        ("second", ReportStatus.REPORTED, 1.5),
+    ]
+
+
+def test_a_failure_before_any_model_gives_way_to_the_attempt_that_succeeded(store: Store):
+    store.readings.record(failed_reading(study(), KEY, at=5.0))
+    store.readings.record(reading(study(), at=10.0))
+    assert [one.status for one in store.readings.newest()] == [ReportStatus.REPORTED]
 
 
 def test_the_same_answer_twice_is_one_answer(store: Store):

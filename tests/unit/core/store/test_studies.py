@@ -6,9 +6,9 @@ from datetime import datetime
 import pytest
 
 from core.clock import SettableClock
+from core.domain.states import TRANSITIONS, check_transition
 from core.domain.study import StudyState
 from core.errors import IntegrityError
-from core.states import TRANSITIONS, check_transition
 from core.store.studies.intake import InstanceRole, Kept
 from core.store.studies.revisions import Revision
 from tests.store_fixtures import arrival, make_store

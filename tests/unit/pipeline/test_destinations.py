@@ -2,9 +2,9 @@
 
 import pytest
 
-from core.destinations import DESTINATION_KINDS, DicomDestination, FolderDestination
 from core.errors import ConfigurationError
 from core.settings import load_settings
+from core.settings.destinations import DESTINATION_KINDS, DicomDestination, FolderDestination
 from pipeline.carriers import CARRIERS, DicomCarrier, FolderCarrier, carrier_for
 
 

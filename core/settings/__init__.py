@@ -18,8 +18,8 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.backoff import Backoff
-from core.destinations import LOOPBACK, DestinationSettings, TlsSettings
 from core.errors import ConfigurationError
+from core.settings.destinations import LOOPBACK, DestinationSettings, TlsSettings
 
 PREFIX = "CANDOR_"
 SETTINGS_FILE = "candor.toml"
@@ -32,7 +32,7 @@ class Settings(BaseSettings):
 
     data_dir: Path = Field(description="the data folder; given with `--data`, not in `candor.toml`")
     key_file: Path | None = Field(
-        default=None, description="site key; default: the data folder's name + .key, beside it"
+        default=None, description="site key; default: the data folder's name + .key, next to it"
     )
     database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
     workflow_database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")

@@ -1,8 +1,8 @@
 """How far a withheld count could be from the true one without anything that is shown changing.
 
-Counts of two attributes form a table whose row and column sums are shown. Raise one count, lower another in its row
-and a third in its column by as much, raise the fourth corner: every sum is as before. If all four corners are withheld,
-nobody can tell the tables apart. `Table.room` is by how much that can be done, up and down together, for each choice of
+Counts of two attributes form a table whose row and column sums are shown. Raise one count, lower another in its row and
+a third in its column by as much, raise the fourth corner: every sum is as before. If all four corners are withheld, the
+tables cannot be distinguished. `Table.room` is by how much that can be done, up and down together, for each choice of
 the opposite corner. Where the sums of two rows (or columns) are withheld too, two corners are enough.
 """
 
@@ -20,9 +20,9 @@ Cell = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Counts, shape (rows, columns), and between what each is known to lie in any case.
+    """Counts, shape (rows, columns), and between what each is known to be in any case.
 
-    `free_rows`, `free_columns`: whose sums nobody knows. One attribute alone is a table of one row and free columns.
+    `free_rows`, `free_columns`: whose sums are not known. One attribute alone is a table of one row and free columns.
     """
 
     counts: Counts = field(repr=False)
@@ -36,17 +36,17 @@ class Table:
         row, column = cell
         if (self._room(cell)[self._closed(withheld, cell)] >= width).any():
             return True
-        if self.free_rows[row] and (self._beside(cell, axis=0)[self.free_rows & withheld[:, column]] >= width).any():
+        if self.free_rows[row] and (self._exchange(cell, axis=0)[self.free_rows & withheld[:, column]] >= width).any():
             return True
-        beside = self._beside(cell, axis=1)[self.free_columns & withheld[row]]
-        return bool(self.free_columns[column] and (beside >= width).any())
+        exchanged = self._exchange(cell, axis=1)[self.free_columns & withheld[row]]
+        return bool(self.free_columns[column] and (exchanged >= width).any())
 
     def helpers(self, withheld: Mask, cell: Cell, width: int) -> list[Cell] | None:
         """The smallest cells that have to be withheld as well to give `cell` room; None when none do."""
         row, column = cell
         shown = np.where(withheld, 0, self.counts)
         if self.counts.shape[0] == 1:
-            cost = np.where(self._beside(cell, axis=1) >= width, shown[0], -1)
+            cost = np.where(self._exchange(cell, axis=1) >= width, shown[0], -1)
             fitting = np.flatnonzero(cost >= 0)
             return [(0, int(fitting[np.argmin(cost[fitting])]))] if len(fitting) else None
         cost = shown + shown[row][None, :] + shown[:, column][:, None]
@@ -66,7 +66,7 @@ class Table:
         result[row, :] = result[:, column] = -1
         return result
 
-    def _beside(self, cell: Cell, *, axis: int) -> Counts:
+    def _exchange(self, cell: Cell, *, axis: int) -> Counts:
         """Up and down together by exchange with another cell of the same column (axis 0) or row (axis 1)."""
         up, down = self.high - self.counts, self.counts - self.low
         ups, downs = (np.take(part, cell[1 - axis], axis=1 - axis) for part in (up, down))

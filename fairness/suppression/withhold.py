@@ -1,4 +1,4 @@
-"""Which counts of an audit are withheld, so that nobody can be found in it.
+"""Which counts of an audit are withheld, so that no patient can be found in it.
 
 A cell is a cohort: all, one value of an attribute, or two values of two attributes. One with under 11 patients is
 withheld, and so is one with under 11 positives or negatives (patients, not images) for a finding. Others are withheld
@@ -12,113 +12,22 @@ the audit by sex and view and any other are parts of one whole, and nothing foll
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fairness.cohorts import cohort_name
-from fairness.grouping import Grouping
-from fairness.suppression_room import Counts, Mask, Table
+from fairness.suppression.lattice import SMALLEST_CELL, Lattice, Layer
+from fairness.suppression.room import Counts, Mask, Table
 
-SMALLEST_CELL = 11
 WIDTH = SMALLEST_CELL - 1  # a withheld count must leave room for 1 .. 11
 _UNBOUNDED = 10**12
 _SPARSE = 0.5  # intersections of two attributes are withheld altogether when more of them are small
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """The cells of one attribute or of two: their places among all cells, and the code of each image."""
-
-    attributes: tuple[str, ...]
-    start: int
-    shape: tuple[int, ...]
-    groupings: tuple[Grouping, ...] = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        return int(np.prod(self.shape, dtype=int))
-
-    @property
-    def cells(self) -> slice:
-        return slice(self.start, self.start + self.size)
-
-    def codes(self, rows: NDArray[np.intp] | slice = slice(None)) -> NDArray[np.int64]:
-        """Which cell of this layer each image lies in, 0..size-1."""
-        codes = self.groupings[0].codes[rows].astype(np.int64)
-        for grouping in self.groupings[1:]:
-            codes = codes * len(grouping.values) + grouping.codes[rows]
-        return codes
-
-    def names(self, order: Sequence[str]) -> list[str]:
-        """The cohorts' names, in the order of the codes, their attributes in the order given."""
-        named = []
-        for places in np.ndindex(self.shape):
-            values = dict(zip(self.attributes, places, strict=True))
-            groupings = dict(zip(self.attributes, self.groupings, strict=True))
-            named.append(cohort_name({name: groupings[name].values[values[name]] for name in order if name in values}))
-        return named
-
-
-@dataclass(frozen=True, slots=True)
-class Lattice:
-    """All cells of a set of images: number 0 is all of them, then one layer after the other."""
-
-    layers: tuple[Layer, ...]
-    images: int
-
-    @classmethod
-    def of(cls, attributes: Mapping[str, Grouping], images: int) -> Lattice:
-        """Every attribute and every two of them."""
-        names = list(attributes)
-        start, layers = 1, []
-        for chosen in (*((name,) for name in names), *combinations(names, 2)):
-            groupings = tuple(attributes[name] for name in chosen)
-            layer = Layer(chosen, start, tuple(len(grouping.values) for grouping in groupings), groupings)
-            layers.append(layer)
-            start += layer.size
-        return cls(tuple(layers), images)
-
-    @property
-    def size(self) -> int:
-        return 1 + sum(layer.size for layer in self.layers)
-
-    def counts(self, rows: NDArray[np.intp] | slice = slice(None)) -> Counts:
-        """Images per cell, of those in `rows`."""
-        everybody = self.images if isinstance(rows, slice) else len(rows)
-        found = [np.bincount(layer.codes(rows), minlength=layer.size) for layer in self.layers]
-        return np.concatenate([[everybody], *found]).astype(np.int64)
-
-    def few_people(self, patients: NDArray[np.int32], rows: NDArray[np.intp] | slice = slice(None)) -> Mask:
-        """The cells with 1 to 10 patients among the images in `rows`; empty ones hide nobody."""
-        whose = patients[rows]
-        most = int(np.bincount(whose).max(initial=0))  # images of one patient
-        parts = [self._few(np.zeros(len(whose), np.int64), 1, whose, most)]
-        parts += [self._few(layer.codes(rows), layer.size, whose, most) for layer in self.layers]
-        return np.concatenate(parts)
-
-    def _few(self, codes: NDArray[np.int64], size: int, whose: NDArray[np.int32], most: int) -> Mask:
-        images = np.bincount(codes, minlength=size)
-        few = (images > 0) & (images < SMALLEST_CELL)
-        unsure = (images >= SMALLEST_CELL) & (images < SMALLEST_CELL * most)
-        if most > 1 and unsure.any():
-            asked = np.flatnonzero(unsure[codes])
-            pairs = np.unique(codes[asked] * (int(whose.max()) + 1) + whose[asked])
-            people = np.bincount(pairs // (int(whose.max()) + 1), minlength=size)
-            few |= unsure & (people < SMALLEST_CELL)
-        return few
-
-    def layer(self, *attributes: str) -> Layer:
-        """The layer of these attributes; KeyError when there is none."""
-        return next(layer for layer in self.layers if layer.attributes == attributes)
-
-
-@dataclass(frozen=True, slots=True)
 class Secret:
-    """One kind of count per cell: `few` must not be told, and a withheld one is known to lie in `low` .. `high`."""
+    """One kind of count per cell: `few` must not be shown, and a withheld one is known to be in `low` .. `high`."""
 
     counts: Counts = field(repr=False)
     few: Mask = field(repr=False)
@@ -195,7 +104,7 @@ def _protect(lattice: Lattice, layer: Layer, secret: Secret, hidden: Mask, image
     """Withhold the smallest cells of a layer that help, until each withheld count has room; False: impossible."""
     shape = layer.shape if len(layer.shape) == 2 else (1, *layer.shape)
     free = [np.zeros(1, bool), np.ones(layer.size, bool)]
-    unnamed = np.zeros(shape, bool)  # intersections of values that are not shown: not even that they are there is told
+    unnamed = np.zeros(shape, bool)  # intersections of values that are not shown: their names are not shown either
     if len(layer.attributes) == 2:
         free = [hidden[lattice.layer(name).cells] for name in layer.attributes]
         rows, columns = (images_hidden[lattice.layer(name).cells] for name in layer.attributes)

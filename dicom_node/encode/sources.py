@@ -1,0 +1,116 @@
+"""What the encoders are given: the headers of the images that a report refers to, and a finding on its images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from core.domain.explanation import Saliency
+from core.domain.report import Finding, Reading, Report
+from core.domain.study import Instance
+from dicom_node.encode.source import describe_study, read_source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Located:
+    """A map and the cleaned header of the image that it is in."""
+
+    saliency: Saliency
+    source: Dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """One finding of one reading, as every carrier shows it.
+
+    `number`: its place among the findings of the report, from 1. `source`: the header of `instance`, which it is in.
+    `shown`: the maps that may be shown, of a volume one for each slice that the region is in, the main one first.
+    """
+
+    report: Report
+    reading: Reading
+    finding: Finding
+    number: int
+    instance: Instance
+    source: Dataset
+    shown: tuple[Located, ...]
+
+    @property
+    def saliency(self) -> Saliency | None:
+        """The main map of the finding, shown or withheld."""
+        return next(iter(self.reading.saliencies_of(self.finding.name)), None)
+
+    @property
+    def in_order(self) -> tuple[Located, ...]:
+        """The maps that may be shown, in the order of the slices."""
+        places = {uid: place for place, uid in enumerate(self.reading.what.sop_instance_uids)}
+        return tuple(sorted(self.shown, key=lambda located: places.get(located.saliency.sop_instance_uid, 0)))
+
+
+class Sources:
+    """The cleaned headers of a study's images; from the store where the bytes are not given or cannot be read."""
+
+    def __init__(self, report: Report, sources: Mapping[str, bytes]) -> None:
+        self._report = report
+        self._sources = sources
+        self._headers: dict[str, Dataset] = {}
+
+    @property
+    def study(self) -> Dataset:
+        """The header that patient and study are copied from: of the first image read, else of any of the study."""
+        if self._report.readings:
+            return self.of(self._report.readings[0].what.instances[0])
+        first = next(iter(self._report.study.instances), None)
+        for part10 in self._sources.values():
+            return _read(part10) or describe_study(self._report.study, first)
+        return describe_study(self._report.study, first)
+
+    @property
+    def images(self) -> list[Dataset]:
+        """The headers of all that the report speaks of; where nothing was read, of one image of the study."""
+        read = [self.of(instance) for what in self._report.inputs for instance in what.instances]
+        return [image for image in read or [self.study] if "SOPInstanceUID" in image]
+
+    def of(self, instance: Instance) -> Dataset:
+        """The header of one image; a report may be about exactly this: an image that cannot be read."""
+        uid = instance.sop_instance_uid
+        if uid not in self._headers:
+            part10 = self._sources.get(uid)
+            self._headers[uid] = (part10 and _read(part10)) or describe_study(self._report.study, instance)
+        return self._headers[uid]
+
+    def subjects(self) -> list[Subject]:
+        """Every finding of the report on its images."""
+        found: list[Subject] = []
+        for reading in self._report.readings:
+            for finding in reading.findings:
+                found.append(self._subject(reading, finding, len(found) + 1))
+        return found
+
+    def _subject(self, reading: Reading, finding: Finding, number: int) -> Subject:
+        instance = reading.drawn_on(finding.name)
+        instances = {instance.sop_instance_uid: instance for instance in reading.what.instances}
+        saliencies = reading.saliencies_of(finding.name) if finding.is_positive else ()
+        return Subject(
+            report=self._report,
+            reading=reading,
+            finding=finding,
+            number=number,
+            instance=instance,
+            source=self.of(instance),
+            shown=tuple(
+                Located(saliency=saliency, source=self.of(instances[saliency.sop_instance_uid]))
+                for saliency in saliencies
+                if saliency.shown
+            ),
+        )
+
+
+def _read(part10: bytes) -> Dataset | None:
+    try:
+        return read_source(part10)
+    except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
+        return None

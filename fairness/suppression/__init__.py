@@ -1,0 +1,1 @@
+"""Which counts of an audit are withheld, so that no patient can be found in it."""

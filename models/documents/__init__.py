@@ -1,0 +1,1 @@
+"""The figures that a package brings about itself, as JSON documents."""

@@ -1,0 +1,145 @@
+"""candor.json: what a model is for, what it accepts, what its findings mean and how well it does."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from core.documents.model import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
+from core.domain.code import Code
+from core.domain.model import FindingDefinition, OperatingPoint
+from models.package.described_input import InputDescription, described_input
+from models.quality import QualitySection
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
+VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
+
+
+class AcceptsSection(KnowsAllKeys):
+    """What a model may be given; `views` holds "" when the view may be missing."""
+
+    modalities: tuple[str, ...]
+    body_parts: tuple[str, ...]
+    body_part_may_be_missing: bool
+    views: tuple[str, ...]
+    photometric_interpretations: tuple[str, ...]
+    minimum_age_years: NotNegative
+    maximum_age_years: NotNegative | None = absent()
+    unknown_age_accepted: bool
+    minimum_rows: Annotated[int, Field(ge=0)]
+    minimum_columns: Annotated[int, Field(ge=0)]
+
+
+class InputSection(KeepsUnknownKeys):
+    """The input of the graph (see `models.package.described_input`)."""
+
+    name: str
+    kind: Literal["image", "volume"] | None = absent()
+    slices: int | None = absent()
+    window: tuple[Number, Number] | None = absent()
+    dtype: str | None = absent()
+    shape: tuple[int | str, ...] | None = absent()
+    range: tuple[Number, Number] | None = absent()
+    meaning: str | None = absent()
+    network_size: int | None = absent()  # side of the square that the graph resizes to
+
+    @model_validator(mode="after")
+    def _describes_an_input(self) -> InputSection:
+        self.described()
+        return self
+
+    def described(self) -> InputDescription:
+        """What the section says of the arrays that the graph takes."""
+        return described_input(
+            kind=self.kind or "image",
+            slices=self.slices or 0,
+            window=self.window,
+            interval=self.range or (0.0, 1.0),
+        )
+
+
+class OutputsSection(KeepsUnknownKeys):
+    """The outputs of the graph."""
+
+    logits: str
+    class_activation: str | None = absent()
+
+
+class CalibrationSection(KnowsAllKeys):
+    """Platt scaling."""
+
+    scale: Number = 1.0
+    shift: Number = 0.0
+
+
+class PublishedPoint(KnowsAllKeys):
+    """The operating point of all patients, as a package publishes it; it knows no cohort and no policy of a site."""
+
+    threshold: Share
+    sensitivity: Share
+    specificity: Share
+    sensitivity_interval: tuple[Share, Share] | None = None
+    specificity_interval: tuple[Share, Share] | None = None
+    positives: int | None = None
+    negatives: int | None = None
+
+    @classmethod
+    def of(cls, point: OperatingPoint) -> PublishedPoint:
+        """The part of an operating point that is about all patients."""
+        return cls(**{name: value for name, value in asdict(point).items() if name in cls.model_fields})
+
+    def operating_point(self) -> OperatingPoint:
+        """The operating point that the worker applies."""
+        return OperatingPoint(**dict(self))
+
+
+class FindingSection(KeepsUnknownKeys):
+    """One finding, in the order of the graph's outputs."""
+
+    name: str
+    code: Code
+    calibration: CalibrationSection = CalibrationSection()
+    operating_point: PublishedPoint
+
+    def definition(self) -> FindingDefinition:
+        """The finding as the rest of the system knows it."""
+        return FindingDefinition(name=self.name, code=self.code, operating_point=self.operating_point.operating_point())
+
+
+class Description(KeepsUnknownKeys):
+    """The whole of candor.json."""
+
+    noun: ClassVar[str] = "a model description"
+
+    name: Annotated[str, Field(pattern=NAME)]
+    version: Annotated[str, Field(pattern=VERSION)]
+    sha256: str  # of the weights
+    manufacturer: str
+    intended_use: str
+    not_for: tuple[str, ...] | None = absent()
+    accepts: AcceptsSection
+    input: InputSection
+    outputs: OutputsSection
+    completeness: str | None = absent()
+    findings: tuple[FindingSection, ...]
+    quality: QualitySection | None = absent()
+
+
+class Prose(Document):
+    """docs/prose.json: what the maker says in words; the model card shows it."""
+
+    noun: ClassVar[str] = "the prose of a model card"
+
+    intended_use: str = ""
+    not_for: tuple[str, ...] = ()
+    accepts: AcceptsSection | None = absent()
+    changelog: dict[str, str] | None = absent()
+    data_source: str = ""
+    references: tuple[str, ...] = ()
+    attribution: tuple[str, ...] = ()
+    training: tuple[str, ...] = ()
+    architecture: str = ""
+    outputs: str = ""
+    limits: tuple[str, ...] = ()
