@@ -221,7 +221,7 @@ def test_a_new_policy_takes_the_place_of_the_old_one_and_can_be_taken_back(store
     for number in (first, second):
         store.operating_policies.sign_off(number, by="Dr. A", reason="x")
     assert [policy.state for policy in store.operating_policies.all()] == ["in force", "ended"]
-    with pytest.raises(ConfigurationError, match=r"policy \d is ended; propose it anew"):
+    with pytest.raises(ConfigurationError, match=r"policy \d is ended; propose a new one"):
         store.operating_policies.sign_off(first, by="Dr. A", reason="x")
     store.operating_policies.end(second, by="Dr. B", reason="more false alarms than we can read")
     assert points_in_force(store.operating_policies, MODEL, {"view": "AP"}, AT) == {}
