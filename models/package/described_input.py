@@ -61,4 +61,4 @@ def described_input(
 def _ascending(values: Interval) -> Interval:
     if not values[0] < values[1]:
         raise ValueError("an interval is two numbers, the lower one first")
-    return values
+    return float(values[0]), float(values[1])

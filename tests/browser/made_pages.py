@@ -1,13 +1,14 @@
 """Pages made the way a user makes them: the audit by its command, the report of explanations by its maker."""
 
 import csv
+import json
 import subprocess
 import sys
 
 import numpy as np
 
 from api.pages.explanations import report_page
-from explain.gate.document import GateTest
+from explain.gate.document import Comparison, GateCurves, GateTest
 from explain.gate.result import GateResult
 from pipeline.registration.explain_report import Pictured
 from tests.e2e.house import environment
@@ -50,16 +51,19 @@ def explanation_page(folder):
     }
     methods = [
         {"method": name, "parameters": {"window": 32}, "forward_passes": passes, "gain_per_pass": 0.1 / passes,
+         "chance": {"pointing": 0.1, "auprc": 0.1, "iou": 0.05},
          "pointing": [0.5, 0.4, 0.6], "auprc": [0.3, 0.2, 0.4], "iou": [0.2, 0.1, 0.3]}
         for name, passes in (("class_activation", 1), ("grad_cam", 2))
     ]  # fmt: skip
+    comparison = {"finding": "lung_opacity", "images": 4, "patients": 3, "methods": methods,
+                  "published_pneumonia_auprc": [0.16, 0.519], "most_per_pass": "class_activation"}  # fmt: skip
     result = GateResult(
         model="nobody", version="1", sha256="0f" * 32, method="class_activation", images="4 drawn images",
         weaker="drawn images prove less",
         tests=tuple(GateTest(name=name, passed=passed, words="what was found") for name, passed in
                     (("stability", True), ("faithfulness", False), ("localisation", None))),
-        curves=curves,
-        comparison={"images": 4, "methods": methods, "published_pneumonia_auprc": [0.16, 0.519]},
+        curves=GateCurves.model_validate_json(json.dumps(curves)),
+        comparison=Comparison.model_validate_json(json.dumps(comparison)),
     )  # fmt: skip
     square, mask = np.full((64, 64), 0.4, np.float32), np.zeros((64, 64), bool)
     mask[20:40, 20:40] = True

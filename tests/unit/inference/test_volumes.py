@@ -1,5 +1,6 @@
 """A series is a volume when its slices are an even stack, whatever order they come in."""
 
+import json
 import random
 from dataclasses import replace
 
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 
 from core.domain.input import ModelInput
 from inference.volumes import volume_of
-from models.package.described_input import InputDescription, described_input
+from models.package.described_input import InputDescription
+from models.package.description import InputSection
 from tests.unit.inference.test_select import image
 
 ANY = InputDescription(kind="volume", window=(-1000.0, 400.0))
@@ -92,6 +94,10 @@ def test_inputs_of_other_images_in_another_order_or_prepared_otherwise_have_othe
     assert ModelInput.of(replace(one, rows=9)).key == made[0].key, "the header is not what it is made of"
 
 
+def described_input(section):
+    return InputSection.model_validate_json(json.dumps(section)).described()
+
+
 def test_a_version_that_declares_another_range_is_prepared_otherwise():
     plain = described_input({"name": "image"})
     assert plain == described_input({"name": "other", "range": [0, 1], "network_size": 224})
@@ -101,8 +107,14 @@ def test_a_version_that_declares_another_range_is_prepared_otherwise():
 
 @pytest.mark.parametrize(
     "section",
-    [{"kind": "sequence"}, {"kind": "volume"}, {"kind": "volume", "window": [400, -1000]}, {"range": [1, 1]}],
+    [
+        {"kind": "sequence"},
+        {"kind": "volume"},
+        {"kind": "volume", "window": [400, -1000]},
+        {"kind": "volume", "window": [0, 1], "slices": 2},
+        {"range": [1, 1]},
+    ],
 )
 def test_a_description_that_says_nothing_sensible_is_refused(section):
-    with pytest.raises((KeyError, ValueError)):
+    with pytest.raises(ValueError, match=r"InputSection"):
         described_input({"name": "image", **section})
