@@ -20,7 +20,7 @@ check: $(VENV)/.dev-ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
-	$(BIN)/python -m tests.architecture.dead_code
+	PYTHONPATH=. $(BIN)/python -m tests.architecture.dead_code
 	$(BIN)/codespell
 
 serve: $(VENV)/.ready

@@ -53,7 +53,7 @@ MORE = Budget(shares=(0.05, 0.1, 0.15, 0.2, NULL_SHARE, 0.3, 0.4, 0.5, 0.6, 0.7,
 LESS = Budget(shares=(NULL_SHARE,), nulls=4)
 SAMPLED = Budget(shares=STANDARD.shares, nulls=STANDARD.nulls, sampled=True)
 BUDGETS: dict[str, Budget] = {"less": LESS, "standard": STANDARD, "more": MORE, "sampled": SAMPLED}
-"""By the word a setting says. `sampled` is for slow machines: whoever asks draws the studies, the figures say so."""
+"""By the word a setting says. `sampled` is for slow machines: the caller draws the studies, the figures say so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

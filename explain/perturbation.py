@@ -16,7 +16,7 @@ BLUR = 0.06
 
 
 def blurred(image: Floats) -> Floats:
-    """The image without its detail: what stands in for a removed region.
+    """The image without its detail: what replaces a removed region.
 
     Black would be a thing to see in a radiograph (air), and its edge another; blur takes the structure away and
     leaves the brightness.

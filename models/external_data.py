@@ -14,12 +14,12 @@ from core.errors import ConfigurationError, IntegrityError
 
 
 def refuse_external_data(weights: bytes, called: str) -> None:
-    """Raise IntegrityError when a tensor of the ONNX file `weights` lies elsewhere; `called`: whose file it is.
+    """Raise IntegrityError when a tensor of the ONNX file `weights` is in another file; `called`: whose file it is.
 
     Every tensor counts: initialisers, sparse ones, constants, those of subgraphs, functions and training.
     ConfigurationError when the bytes are no ONNX model.
     """
-    import onnx  # here, because whoever only lists packages need not wait for it
+    import onnx  # here, because listing packages need not wait for it
 
     try:
         model = onnx.load_from_string(weights)

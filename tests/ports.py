@@ -10,9 +10,9 @@ _CLAIMS: list[socket.socket] = []
 
 
 def free_port() -> int:
-    """A loopback port that nobody listens on, and that no other test is given before this process ends."""
+    """A loopback port that no process listens on, and that no other test is given before this process ends."""
     for port in _UNUSED:
-        claim = _bound(port, socket.SOCK_DGRAM)  # nobody here speaks UDP, so whoever holds its port holds the number
+        claim = _bound(port, socket.SOCK_DGRAM)  # no test speaks UDP, so its port reserves the number
         if claim is None:
             continue
         _CLAIMS.append(claim)

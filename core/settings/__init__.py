@@ -62,7 +62,7 @@ class Settings(BaseSettings):
         default=None, description="where registered model packages are kept; default: models in the data folder"
     )
     trusted_model_keys: tuple[str, ...] = Field(
-        default=(), description="public keys (base64) of makers whose signed model packages are taken"
+        default=(), description="public keys (base64) of publishers whose signed model packages are taken"
     )
     require_model_signature: bool = Field(
         default=False, description="true: take only packages that a trusted maker has signed"

@@ -88,8 +88,8 @@ def _roughness() -> Picture:
     """Penalty on differences between neighbouring knots, and a little on the knots themselves."""
     index = np.arange(_KNOTS**2).reshape(_KNOTS, _KNOTS)
     below = np.column_stack([index[1:].ravel(), index[:-1].ravel()])
-    beside = np.column_stack([index[:, 1:].ravel(), index[:, :-1].ravel()])
-    pairs = np.concatenate([below, beside])
+    across = np.column_stack([index[:, 1:].ravel(), index[:, :-1].ravel()])
+    pairs = np.concatenate([below, across])
     difference = np.zeros((len(pairs), 3 + _KNOTS**2))
     for row, (one, other) in enumerate(pairs):
         difference[row, 3 + one], difference[row, 3 + other] = 1, -1

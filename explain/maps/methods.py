@@ -19,7 +19,7 @@ class Method:
 
     DICOM has codes for class activation, its gradient-weighted kind and saliency; what has none of its own is coded
     as saliency and named in the parameters. `claims_planted_lesion`: with these parameters at least 95 % of the map's
-    mass is in a planted lesion, which a test holds it to; `why` says what stands in the way of those that do not.
+    mass is in a planted lesion, which a test checks; `why` says what prevents it in those that do not.
     """
 
     name: str

@@ -23,7 +23,7 @@ class Watch:
         self._next_at = now() + FIRST_LOOK_SECONDS
 
     def tick(self) -> bool:
-        """Look, if nobody did for a day; always False: there is nothing to look at again at once."""
+        """Look, if no worker did for a day; always False: there is nothing to look at again at once."""
         now = self._now()
         if now >= self._next_at:
             self._next_at = now + LOOK_AGAIN_SECONDS

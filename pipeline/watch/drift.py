@@ -1,8 +1,8 @@
 """The watch over cohorts: once a day, is the month of each cohort still what was usual for it?
 
 A shift of probabilities warns, a sensitivity that can no longer be held to be above the policy's floor alarms. Each is
-kept in the database and told once a month, with its cohort; what a sender wrote freely into a header is not repeated
-in the log.
+kept in the database and reported once a month, with its cohort; what a sender wrote freely into a header is not
+repeated in the log.
 """
 
 from __future__ import annotations

@@ -70,5 +70,5 @@ def sign_off_for_installed(
     if not by.strip() or not reason.strip():
         raise ConfigurationError("a sign-off needs a name (--as) and a reason (--because)")
     if policy.model_sha256 not in installed:
-        raise ConfigurationError("the policy was made for another version of the model; propose it anew")
+        raise ConfigurationError("the policy was made for another version of the model; propose a new one")
     return store.operating_policies.sign_off(policy.policy_id, by=by.strip()[:128], reason=reason.strip())

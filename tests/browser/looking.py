@@ -87,7 +87,7 @@ class Looked:
         return [f"the document is {width} px too wide"] * (width > 0) + self.page.evaluate(_STICKING_OUT)
 
     def cut_off(self):
-        """Words of drawings that reach beyond their drawing, where nobody sees them."""
+        """Words of drawings that reach beyond their drawing, where they cannot be seen."""
         return self.page.evaluate(_CUT_OFF)
 
     def without_name(self):
@@ -99,7 +99,7 @@ class Looked:
             "() => [...document.querySelectorAll('svg, img')].filter(e => !e.ownerSVGElement && e.checkVisibility()"
             " && !e.closest('[aria-hidden=true]')).length"
         )
-        assert len(images) >= shown, f"{shown} drawings are shown, but only {len(images)} are told of"
+        assert len(images) >= shown, f"{shown} drawings are shown, but only {len(images)} are named"
         return [node for node in images if not node.get("name", {}).get("value", "").strip()]
 
     def unreached(self):

@@ -15,7 +15,7 @@ from tests.e2e.house import environment
 
 
 def audit_page(folder):
-    """`candor audit` on 1,500 images of nobody: a model that misses more in AP, and few patients past 80."""
+    """`candor audit` on 1,500 made-up images: a model that misses more in AP, and few patients past 80."""
     chance = np.random.default_rng(11)
     predictions = folder / "predictions.csv"
     with predictions.open("w", newline="") as file:
@@ -58,7 +58,7 @@ def explanation_page(folder):
     comparison = {"finding": "lung_opacity", "images": 4, "patients": 3, "methods": methods,
                   "published_pneumonia_auprc": [0.16, 0.519], "most_per_pass": "class_activation"}  # fmt: skip
     result = GateResult(
-        model="nobody", version="1", sha256="0f" * 32, method="class_activation", images="4 drawn images",
+        model="made_up", version="1", sha256="0f" * 32, method="class_activation", images="4 drawn images",
         weaker="drawn images prove less",
         tests=tuple(GateTest(name=name, passed=passed, words="what was found") for name, passed in
                     (("stability", True), ("faithfulness", False), ("localisation", None))),

@@ -1,4 +1,4 @@
-"""The pages that are looked at: each of Candor's makers, from nothing but synthetic data, as a file."""
+"""The pages that are looked at: each of Candor's pages, from nothing but synthetic data, as a file."""
 
 import io
 import math

@@ -80,7 +80,7 @@ def test_every_drawing_has_a_name(browser, file):
         assert looked.without_name() == []
 
 
-def test_curves_are_told_apart_without_their_colours(browser, file):
+def test_curves_differ_without_their_colours(browser, file):
     with looking_at(browser, file) as looked:
         assert looked.look_alikes() == []
 

@@ -34,7 +34,7 @@ DX = "1.2.840.10008.5.1.4.1.1.1.1"
 CR = "1.2.840.10008.5.1.4.1.1.1"
 VERIFICATION = "1.2.840.10008.1.1"
 SHARED_DICOM = Path(__file__).resolve().parents[3] / "shared" / "data" / "dicom"
-"""Real DICOM files beside the repository; tests that need them skip where they are absent."""
+"""Real DICOM files next to the repository; tests that need them skip where they are absent."""
 
 
 def dx_dataset(**changes: object) -> Dataset:
@@ -164,7 +164,7 @@ def store_bytes(
 
 
 class RawPeer:
-    """A TCP connection that sends what it is told, well-formed or not."""
+    """A TCP connection that sends what it is given, well-formed or not."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=10)

@@ -1,4 +1,4 @@
-"""Radiographs of nobody with a bright patch, in every shape and orientation, read by a model whose answer is known.
+"""Made-up radiographs with a bright patch, in every shape and orientation, read by a model whose answer is known.
 
 For the tests of where things are drawn: `drawn` decodes, infers, explains and encodes as the pipeline does.
 """
@@ -71,7 +71,7 @@ class Picture:
 
 
 def picture(rows: int = 384, columns: int = 320, *, seed: int = 0) -> FloatMap:
-    """A dim field with one bright patch that lies in no middle, shape (rows, columns), 0..1."""
+    """A dim field with one bright patch off every centre line, shape (rows, columns), 0..1."""
     pixels = np.random.default_rng(seed).uniform(0.15, 0.25, (rows, columns)).astype(np.float32)
     pixels[rows // 8 : rows // 8 + rows // 2, columns // 3 : columns // 3 + columns // 2] = 0.95
     pixels[0, :2] = 0.0, 1.0  # so that the window is the same however it is turned

@@ -1,4 +1,4 @@
-"""Synthetic sources and reports for the encoder's tests: small, messy where a test asks for it, of nobody."""
+"""Synthetic sources and reports for the encoder's tests: small, of no real patient, messy where a test asks for it."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ SCARCE_COHORT = CohortMetric(
 
 
 def dx_source(rows: int = 64, columns: int = 48, **changes: Any) -> bytes:
-    """A DX image of nobody; `changes` set attributes by keyword, None removes one."""
+    """A DX image of no real patient; `changes` set attributes by keyword, None removes one."""
     image = Dataset()
     for keyword, value in {**_DX, "Rows": rows, "Columns": columns, **changes}.items():
         if value is not None:
@@ -133,7 +133,7 @@ CT: dict[str, object] = {
     "ImageOrientationPatient": [1, 0, 0, 0, 1, 0],
     "SliceThickness": 2.5,
 }
-"""What makes a DX a CT: where it lies in the patient."""
+"""What makes a DX a CT: where it is in the patient."""
 
 
 def finding(name: str = "lung_opacity", probability: float = 0.8712345, code: Code = OPACITY) -> Finding:
@@ -227,7 +227,7 @@ def image(rows: int = 64, columns: int = 48, row_spacing_mm: float = 1.0, column
 
 
 def of_cohort() -> Finding:
-    """A finding held against an operating point that a person signed off for one cohort."""
+    """A finding compared with an operating point that a person signed off for one cohort."""
     point = replace(POINT, threshold=0.41, cohort="view=AP", policy="operating policy 3, signed off 2026-11-02")
     return replace(finding(), operating_point=point)
 

@@ -76,10 +76,10 @@ def test_each_check_can_fail(tmp_path: Path) -> None:
     del broken.ContentSequence[2]  # the Device Observer UID, mandatory in TID 1004
     broken.save_as(files[ObjectKind.SR])
     assert conformance.dciodvfy(files[ObjectKind.SR])
-    told = conformance.pixelmed_sr(files[ObjectKind.SR])
-    assert any("Device Observer UID" in complaint for complaint in told)
+    found = conformance.pixelmed_sr(files[ObjectKind.SR])
+    assert any("Device Observer UID" in complaint for complaint in found)
     assert conformance.pixelmed_sr(sound) == [], "one process checks all files, and must not remember the one before"
-    assert conformance.pixelmed_sr(files[ObjectKind.SR]) == told
+    assert conformance.pixelmed_sr(files[ObjectKind.SR]) == found
     state = pydicom.dcmread(files[ObjectKind.GSPS])
     del state.DisplayedAreaSelectionSequence
     state.save_as(files[ObjectKind.GSPS])

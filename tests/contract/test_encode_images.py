@@ -1,4 +1,4 @@
-"""The overlay, the presentation state and the segmentations: the region lies where the map says, in true shape."""
+"""The overlay, the presentation state and the segmentations: the region is where the map says, in true shape."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_the_fractional_segmentation_is_the_map_in_255_steps() -> None:
     np.testing.assert_allclose(pixels[0, ..., 0], saliency().values, atol=0.5 / 255 + 1e-6)
 
 
-def test_the_parametric_map_is_the_map_where_the_image_lies() -> None:
+def test_the_parametric_map_is_the_map_where_the_image_is() -> None:
     (result,) = encode(report(), {IMAGE_UID: dx_source(**CT)}, {IMAGE_UID: image()}, [ObjectKind.PMAP])
     parametric_map = hd.pm.ParametricMap.from_dataset(pydicom.dcmread(BytesIO(result.data)))
     np.testing.assert_array_equal(parametric_map.pixel_array, saliency().values)

@@ -53,7 +53,7 @@ def test_an_image_with_a_frame_of_reference_has_a_parametric_map_too() -> None:
 
 
 @pytest.mark.parametrize("missing", [{"FrameOfReferenceUID": None}, {"ImageOrientationPatient": None}])
-def test_a_ct_that_does_not_say_where_it_lies_has_none(missing: dict[str, None]) -> None:
+def test_a_ct_that_does_not_say_where_it_is_has_none(missing: dict[str, None]) -> None:
     results = encode(report(), {IMAGE_UID: dx_source(**{**CT, **missing})}, {IMAGE_UID: image()}, ALL)
     assert kinds_of(results) == ["gsps", "sc", "sr"]
 

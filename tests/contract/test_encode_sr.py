@@ -167,7 +167,7 @@ def test_a_negative_finding_is_a_plain_group_below_its_operating_point() -> None
 FIGURES = ("DELETION_AUC", "INSERTION_AUC", "NULL_PERCENTILE", "STABILITY", "FORWARD_PASSES")
 
 
-def test_faithfulness_and_method_stand_beside_the_region() -> None:
+def test_faithfulness_and_method_stand_with_the_region() -> None:
     group = groups(report())[0]
     assert items(group, "130401")[0].ConceptCodeSequence[0].CodeValue == "130402"
     (region,) = [item for item in group.ContentSequence if item.ValueType == "SCOORD"]

@@ -60,7 +60,7 @@ def within_one_pixel(one: Mask, other: Mask) -> bool:
 
 
 def filled(outlines: list[NDArray[np.float64]], rows: int, columns: int) -> Mask:
-    """Pixels whose centre lies inside an odd number of outlines; (0, 0) is a corner (PS3.3 C.10.5.1.2)."""
+    """Pixels whose centre is inside an odd number of outlines; (0, 0) is a corner (PS3.3 C.10.5.1.2)."""
     inside = np.zeros((rows, columns), bool)
     x = np.arange(columns) + 0.5
     for outline in outlines:
@@ -117,13 +117,13 @@ def rendered_by_dcmtk(part10: bytes, folder: Path, *options: str) -> NDArray[np.
     return np.asarray(Pillow.open(folder / "object.pgm"))
 
 
-def test_the_outline_of_the_presentation_state_lies_where_the_map_says(case: Drawn) -> None:
+def test_the_outline_of_the_presentation_state_is_where_the_map_says(case: Drawn) -> None:
     _, expected = where_the_map_says(case.prediction)
     seen = filled(drawn_by_a_raw_reader(case.objects[ObjectKind.GSPS].data), *expected.shape)
     assert overlap(seen, expected) >= 0.98 or within_one_pixel(seen, expected)
 
 
-def test_the_segmentation_lies_where_the_map_says(case: Drawn) -> None:
+def test_the_segmentation_is_where_the_map_says(case: Drawn) -> None:
     _, expected = where_the_map_says(case.prediction)
     seen = unpacked(case.objects[ObjectKind.SEG].data)
     np.testing.assert_array_equal(seen, case.saliency.mask)

@@ -1,6 +1,6 @@
 """A data folder and its key as one file that is small enough to keep.
 
-What is sealed cannot be compressed, and one overlay has two megabytes. So in the archive each stored object lies open
+What is sealed cannot be compressed, and one overlay has two megabytes. So in the archive each stored object is open
 behind its header, which holds its data key, and `unpack` seals it again: chunk by chunk with the same key, the same
 bytes as before. Everything else is as it was. The layout of an object is written down here a second time on purpose:
 what was packed must come back as it was, whatever becomes of core.store.objects.

@@ -1,4 +1,4 @@
-"""What a data folder holds, read out of its database with SQL: beside the classes of the store, not through them.
+"""What a data folder holds, read out of its database with SQL: without the classes of the store.
 
 Needs the tables of the version that made the folder.
 """
@@ -52,7 +52,7 @@ class Database:
 
 @contextmanager
 def opened(folder: Path, name: str = "candor.db") -> Iterator[Database]:
-    """The database file `name` of the data folder in `folder`, by the key beside it."""
+    """The database file `name` of the data folder in `folder`, by the key next to it."""
     key = SiteKey.load(folder / KEY).database_keys[0]
     with closing(sqlcipher3.connect(str(folder / DATA / name))) as connection:
         connection.execute("PRAGMA cipher_log_level = NONE")
@@ -108,9 +108,9 @@ _OBJECTS = "SELECT kind FROM payloads WHERE report_id = ? ORDER BY kind"
 def _studies(database: Database) -> Iterator[tuple[str, dict[str, Any]]]:
     """Each study by its accession number, in the order of arrival."""
     for name, study_id, uid, state, reason, revision, images in database.rows(_STUDIES):
-        told = {"study_id": study_id, "study_instance_uid": uid, "state": state, "reason": reason}
+        known = {"study_id": study_id, "study_instance_uid": uid, "state": state, "reason": reason}
         reports = [_report(database, *row) for row in database.rows(_REPORTS, study_id)]
-        yield name, {**told, "images": images, "revision": revision, "reports": reports}
+        yield name, {**known, "images": images, "revision": revision, "reports": reports}
 
 
 def _report(database: Database, report_id: str, revision: int, status: str, document: str) -> dict[str, Any]:

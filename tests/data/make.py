@@ -51,7 +51,7 @@ PACS, FOLDER, AWAY = "PACS", "FOLDER", "AWAY"
 
 def main(out: Path) -> None:
     """Make the folder in a temporary place, and put it and its facts into `out`."""
-    os.environ["LOGNAME"] = "operator"  # who registers models and signs, whoever runs this
+    os.environ["LOGNAME"] = "operator"  # who registers models and signs, on any machine
     with TemporaryDirectory(prefix="candor-") as place:
         house = House(Path(place))
         fill(house)
@@ -92,7 +92,7 @@ def fill(house: House) -> None:
 
 
 def settings(house: House, port: int) -> dict[str, object]:
-    """What this hospital sets: a PACS that commits, a folder beside the data folder, and a PACS that is down."""
+    """What this hospital sets: a PACS that commits, a folder next to the data folder, and a PACS that is down."""
     pacs = {"name": PACS, "ae_title": PACS, "port": port, "storage_commitment": True}
     folder = {"name": FOLDER, "kind": "folder", "folder": "delivered", "objects": ["sr"], "refused_reports": True}
     away = {"name": AWAY, "ae_title": AWAY, "port": free_port(), "objects": ["sr", "seg"]}
@@ -187,7 +187,7 @@ def damaged(house: House, image: Radiograph) -> Iterator[None]:
     sealed = path.read_bytes()
     path.write_bytes(sealed[:-1] + bytes([sealed[-1] ^ 1]))
     yield
-    path.write_bytes(sealed)  # the administrator has restored it; nobody has said `candor retry` yet
+    path.write_bytes(sealed)  # the administrator has restored it; `candor retry` has not run yet
 
 
 def kept_of(house: House, image: Radiograph) -> Path:
@@ -293,7 +293,7 @@ def stop(house: House, name: str) -> None:
 
 
 def close_databases(house: House) -> None:
-    """Write what the killed worker left in its log files into the databases: whoever closes one last does."""
+    """Write what the killed worker left in its log files into the databases: the last to close one does."""
     with opened(house.folder) as database, opened(house.folder, "workflows.db") as workflows:
         assert not database.problems() + workflows.problems()
     assert not list(house.data.glob("*-wal")), "somebody still has a database open"

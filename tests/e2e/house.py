@@ -116,7 +116,7 @@ class House:
     ) -> Registration:
         """Take a model package into the registry of this house, as `candor models register` does.
 
-        One that nobody signed is signed by the maker of this house, so that what it says of its maps is believed.
+        An unsigned one is signed by the maker of this house, so that what it says of its maps is believed.
         """
         with self.store() as store, TemporaryDirectory() as folder:
             copy = Path(shutil.copytree(package, Path(folder) / package.name))

@@ -13,7 +13,7 @@ from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 
 OF_A_CONTAINER = {"CANDOR_KEY_FILE": "/nowhere/candor.key", "CANDOR_PLAIN_LISTENER": "false"}
-"""What an installation sets for itself, and an analysis beside it must not take over."""
+"""What an installation sets for itself, and an analysis on the same machine must not take over."""
 
 
 def analyze(folder, *arguments):

@@ -41,7 +41,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.__name__)
-def test_a_bad_model_beside_a_good_one_is_refused_and_the_study_is_read(house, archive, attack):
+def test_a_bad_model_next_to_a_good_one_is_refused_and_the_study_is_read(house, archive, attack):
     key = new_key(house.folder / "maker.key")
     house.trust(key)
     package = make_known_model(house.folder / "bad", name=NAME)

@@ -166,7 +166,7 @@ def test_a_report_that_a_person_verified_comes_back_as_ground_truth(house, archi
     ].ReferencedSOPInstanceUID = "2.25.1"
     unsigned = verified_copy(report, observer="")
     store_sr(unrelated, house.port)  # verified, but not one of our reports
-    store_sr(unsigned, house.port)  # a flag that nobody stands for
+    store_sr(unsigned, house.port)  # a flag without a signature
     with house.store() as store:
         assert store.truths.all() == []
         store_sr(verified_copy(report), house.port)

@@ -128,7 +128,7 @@ def test_another_sites_key_is_an_integrity_error(tmp_path):
     assert_one_sentence(candor("status", "--data", "one", cwd=tmp_path), 6, "key")
 
 
-def test_debug_shows_the_traceback_wherever_it_stands(tmp_path):
+def test_debug_shows_the_traceback_wherever_it_is(tmp_path):
     for arguments in (["--debug", "status", "--data", "x"], ["status", "--data", "x", "--debug"]):
         assert "Traceback" in candor(*arguments, cwd=tmp_path).stderr
 

@@ -33,7 +33,7 @@ OF_A_CONTAINER = {
     "CANDOR_HOST": "192.0.2.1",
     "CANDOR_PLAIN_LISTENER": "false",
 }
-"""What an installation sets for itself, and a demo beside it must not take over."""
+"""What an installation sets for itself, and a demo on the same machine must not take over."""
 
 
 def run(command, folder, *, settings=OF_A_CONTAINER):
@@ -95,16 +95,16 @@ def write(folder, number, name, bright, promise):
     return f"DemoStudy(path=Path({str(path)!r}), study_instance_uid={image.study_instance_uid!r}, {promise})"
 
 
-def test_each_broken_promise_is_told_and_the_demo_fails(broken_promises):
+def test_each_broken_promise_is_named_and_the_demo_fails(broken_promises):
     _, answer = broken_promises
     assert answer.returncode == 1, answer.stdout + answer.stderr
-    told = plain(answer.stdout)
-    assert "finding: bright_patch is below its operating point" in told
-    assert "place: the map of bright_patch has its peak outside" in told
-    assert "end: ended reported, promised was refused" in told
-    assert "silent: the report does not speak of nodule" in told
-    assert "not as promised right" not in told
-    assert "All as promised" not in told
+    printed = plain(answer.stdout)
+    assert "finding: bright_patch is below its operating point" in printed
+    assert "place: the map of bright_patch has its peak outside" in printed
+    assert "end: ended reported, promised was refused" in printed
+    assert "silent: the report does not speak of nodule" in printed
+    assert "not as promised right" not in printed
+    assert "All as promised" not in printed
 
 
 def test_the_demo_says_no_name_and_logs_none(broken_promises):

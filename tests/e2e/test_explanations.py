@@ -120,9 +120,9 @@ def test_no_method_shows_or_sends_the_map_that_the_gate_withheld(closed_house, a
     answer = explain(house, *named)
     assert answer.returncode == 0, answer.stderr
     found = json.loads((house.folder / "out" / "bright_patch-class_activation.json").read_text())
-    for told in (found["map"], found["report_map"]):
-        assert not told["shown"]
-        assert "weight randomisation" in told["withheld_reason"]
+    for withheld in (found["map"], found["report_map"]):
+        assert not withheld["shown"]
+        assert "weight randomisation" in withheld["withheld_reason"]
     assert is_colourless(house.folder / "out" / "bright_patch-class_activation.png")
     refused = explain(house, *named, "--send", "ARCHIVE")
     assert refused.returncode == 2
@@ -138,7 +138,7 @@ def test_no_method_shows_or_sends_the_map_that_the_gate_withheld(closed_house, a
 
 
 def is_colourless(path):
-    """Whether nothing is blended into the image of a drawn overlay, which lies above the band of words."""
+    """Whether nothing is blended into the image of a drawn overlay, which is above the band of words."""
     pixels = np.asarray(Image.open(path).convert("RGB"), np.int16)
     square = pixels[: pixels.shape[1]]  # the tests' radiographs are square
     return int(np.ptp(square, axis=2).max()) == 0
@@ -161,7 +161,7 @@ def test_a_parametric_map_that_a_radiograph_cannot_have_is_named_in_results_and_
     assert "object.not_made" in house.log()
 
 
-def test_another_method_is_explained_without_a_worker_and_sent_beside_the_report(house, archive):
+def test_another_method_is_explained_without_a_worker_and_sent_with_the_report(house, archive):
     image = radiograph(1, bright=True)
     study_id, _ = read(house, archive, image, 4)
     house.kill_tree()
@@ -194,7 +194,7 @@ def test_another_method_is_explained_without_a_worker_and_sent_beside_the_report
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nobody", "--finding", "bright_patch"), "no reported study is called that"),
+        (("unknown", "--finding", "bright_patch"), "no reported study is called that"),
         (("CANARYACC1", "--finding", "fracture"), "the report has: bright_patch"),
         (("CANARYACC1", "--finding", "bright_patch", "--method", "tea_leaves"), "no explanation method"),
         (("CANARYACC1", "--finding", "bright_patch", "--send", "NOWHERE"), "no destination called NOWHERE"),
@@ -234,7 +234,7 @@ def test_the_worker_does_what_is_asked_over_http_and_stops_when_it_is_cancelled(
     assert asked.status_code == 202, asked.text
     job = asked.headers["location"]
     under_way = wait_until(
-        lambda: (told := client.get(job).json())["forward_passes"] > 0 and told, seconds=60, what="progress"
+        lambda: (answer := client.get(job).json())["forward_passes"] > 0 and answer, seconds=60, what="progress"
     )
     assert under_way["state"] == "running"
     assert under_way["forward_passes_expected"] > under_way["forward_passes"]
@@ -262,8 +262,8 @@ def answers(client):
         return False
 
 
-def over(told):
-    return told if JobState(told["state"]).is_over else None
+def over(answer):
+    return answer if JobState(answer["state"]).is_over else None
 
 
 def test_a_job_of_a_worker_that_was_killed_is_interrupted_and_can_be_run_again(reported):

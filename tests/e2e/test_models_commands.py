@@ -56,7 +56,7 @@ def run_without_data(house, *arguments):
     return answer.stdout
 
 
-def test_a_makers_package_from_the_key_to_the_registry_and_out_of_it(house, maker):
+def test_a_publishers_package_from_the_key_to_the_registry_and_out_of_it(house, maker):
     package, key = maker
     assert "docs/README.md" in run_without_data(house, "models", "card", str(package))
     assert key in run_without_data(house, "models", "sign", str(package), "--key", "maker.key")

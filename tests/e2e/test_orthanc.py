@@ -104,7 +104,7 @@ READS_CT = {
 
 
 def as_ct(dataset):
-    """A slice that says where it lies."""
+    """A slice that says where it is."""
     dataset.SOPClassUID, dataset.Modality = CTImageStorage, "CT"
     for keyword in ("ViewPosition", "PatientOrientation", "PresentationIntentType"):
         delattr(dataset, keyword)

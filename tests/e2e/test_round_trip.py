@@ -30,7 +30,7 @@ def test_a_study_arrives_and_its_report_is_back_in_the_pacs(house, archive):
     assert str(report.PatientName) == "Canary^Name2"
 
 
-def test_the_segmentation_lies_where_the_patch_was_planted(house, archive):
+def test_the_segmentation_is_where_the_patch_was_planted(house, archive):
     run_node_and_worker(house)
     send([radiograph(1, bright=True)], house.port)
     wait_for_objects(archive, 4)

@@ -78,7 +78,7 @@ def test_an_evaluation_of_the_same_package_finds_the_same_figures(
     assert len(known) == everyone["positives"] + everyone["negatives"]
 
 
-def test_findings_that_nobody_labelled_are_named_and_left_out(tmp_path: Path) -> None:
+def test_findings_without_labels_are_named_and_left_out(tmp_path: Path) -> None:
     """As with RSNA 2018, whose radiologists spoke of opacity and abnormality only."""
     data = make_training_set(tmp_path / "set", findings=("No Finding", "No Finding", "No Finding"))
     done = candor("evaluate", "chest_radiograph", "--data", str(data), "--out", str(tmp_path / "out"))
@@ -89,7 +89,7 @@ def test_findings_that_nobody_labelled_are_named_and_left_out(tmp_path: Path) ->
     assert "not labelled in this data" in done.stdout
 
 
-def test_a_folder_that_is_no_set_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_set_is_explained_in_one_sentence(tmp_path: Path) -> None:
     done = candor("evaluate", "chest_radiograph", "--data", str(tmp_path), "--out", str(tmp_path / "out"))
     assert done.returncode != 0
     assert "holds none of the known sets" in done.stderr

@@ -197,7 +197,7 @@ def _localisation(figures: Mapping[str, LocalisationFigures], gain: Localisation
         measured.append(("gain over the control, paired", gain))
     rows = [[name, str(one.images), *(interval(estimate) for estimate in _in_order(one))] for name, one in measured]
     words = (
-        "Pointing game: the map's highest point lies in a box. Chance: the share of the image that the boxes cover. "
+        "Pointing game: the map's highest point is in a box. Chance: the share of the image that the boxes cover. "
         "The centre column is a map that always points at the middle of the image."
     )
     grid = Grid(caption="Maps against readers' boxes, 95 % intervals", columns=("map", "images", *heads), rows=rows)

@@ -108,7 +108,7 @@ def test_a_file_that_is_missing_is_no_document_and_one_that_cannot_be_read_is_an
         read_file(Whole, tmp_path)
 
 
-def test_our_own_code_cannot_write_what_nobody_could_read():
+def test_our_own_code_cannot_write_what_cannot_be_read():
     with pytest.raises(ValidationError):
         Whole(name="x", parts=[Part(share=0.5)])  # a list may change
     with pytest.raises(ValidationError):

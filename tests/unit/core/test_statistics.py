@@ -211,7 +211,7 @@ def test_localisation_of_a_map_made_by_hand() -> None:
     assert found.iou_by_chance == pytest.approx(both / (4 / 9 + 3 / 9 - both))
 
 
-def test_a_map_that_points_beside_the_boxes_misses_and_a_flat_one_has_no_region() -> None:
+def test_a_map_that_points_outside_the_boxes_misses_and_a_flat_one_has_no_region() -> None:
     boxes = np.array([[1, 0], [0, 0]], bool)
     away = localisation(np.array([[0.0, 0.0], [0.0, 1.0]], np.float32), boxes)
     assert (away.pointing, away.iou, away.auprc) == (0.0, 0.0, 0.25)

@@ -98,7 +98,7 @@ def test_shuffling_all_layers_leaves_nothing_but_the_distribution(package):
 
 
 def result_for(sha256, **ends):
-    """Of a gate that every test passed, but for those that ended otherwise; `_` stands for a blank in their names."""
+    """Of a gate that every test passed, but for those that ended otherwise; `_` means a blank in their names."""
     ends = dict.fromkeys(names.TESTS, True) | {name.replace("_", " "): end for name, end in ends.items()}
     tests = tuple(GateTest(name=name, passed=end, words="") for name, end in ends.items())
     facts = {"model": "m", "version": "1", "sha256": sha256, "method": names.METHOD, "images": "", "weaker": ""}

@@ -176,7 +176,7 @@ def test_the_reason_is_that_of_the_image_that_came_closest(packages):
     assert declined.status is ReportStatus.NOT_ANALYSED
 
 
-def test_what_is_missing_is_told_as_a_limitation(packages):
+def test_what_is_missing_is_said_as_a_limitation(packages):
     unsaid = image(view_position="", body_part_examined="", patient_age_years=None)
     (package,) = packages
     lenient = replace(package, accepts=replace(package.accepts, body_part_may_be_missing=True))

@@ -119,7 +119,7 @@ def test_code_in_disguise_is_refused_whatever_its_name(tmp_path: Path, kind: str
     [
         b"",
         b"N.B. the model was trained on one hospital's images.\n",
-        b"copyright the makers\n2026\nResearch only.\n",
+        b"copyright the authors\n2026\nResearch only.\n",
         b"class names\nlung opacity\nR\n",
         b"I. Introduction\n",
         b"]",

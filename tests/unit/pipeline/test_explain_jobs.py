@@ -20,7 +20,7 @@ from core.store.tables.trail import trail_events
 from models.package.format import load_package
 from pipeline.data_folder import make_data_folder
 from pipeline.loops import heartbeats
-from pipeline.reading import explain_jobs as second_opinions
+from pipeline.reading import explain_jobs
 from pipeline.reading.explain_child import ExplainChild
 from pipeline.reading.explain_jobs import ExplainJobs
 from pipeline.reading.reader import RememberingReader
@@ -81,7 +81,7 @@ def work(tmp_path: Path, store: Store) -> Iterator[Work]:
 def test_a_job_that_works_in_silence_is_not_taken_for_dead(
     work: Work, store: Store, clock: SettableClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(second_opinions, "SIGN_SECONDS", 0.1)
+    monkeypatch.setattr(explain_jobs, "SIGN_SECONDS", 0.1)
 
     def long_silence() -> None:
         for _ in range(2):

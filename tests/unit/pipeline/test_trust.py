@@ -66,7 +66,7 @@ def test_about_one_study_in_ten_is_drawn_and_always_the_same_ones():
     assert SAMPLE_OF == 10
 
 
-def test_the_desk_is_crowded_when_more_come_than_have_a_place():
+def test_it_is_crowded_when_more_come_than_have_a_place():
     turns = Turns(1)
     with turns.reporting():
         assert not turns.is_crowded

@@ -15,7 +15,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Make the table of faithfulness anew."""
+    """Replace the table of faithfulness."""
     op.drop_table("faithfulness")
     op.create_table(
         "faithfulness",

@@ -52,13 +52,13 @@ class Left:
 
     def named(self, *states: str) -> list[str]:
         """The studies that stood in one of these states."""
-        return [name for name, told in self.facts["studies"].items() if told["state"] in states]
+        return [name for name, known in self.facts["studies"].items() if known["state"] in states]
 
 
 @pytest.fixture(params=ARCHIVES, ids=lambda path: path.name.removesuffix(".tar.gz"))
 def left(request, tmp_path, monkeypatch) -> Left:
     unpack(request.param, tmp_path)
-    monkeypatch.chdir(tmp_path)  # one destination is a folder beside the data folder
+    monkeypatch.chdir(tmp_path)  # one destination is a folder next to the data folder
     facts = json.loads(request.param.with_name(request.param.name.replace(".tar.gz", ".json")).read_text())
     return Left(House(tmp_path), facts)
 
@@ -87,13 +87,13 @@ def test_every_study_and_every_report_is_there(left):
         assert counts == left.facts["studies_by_state"]
         rows = {row.study_id: row for row in store.studies.rows(limit=1000)}
         assert len(rows) == len(left.facts["studies"])
-        for name, told in left.facts["studies"].items():
-            assert store.study_id_of(told["study_instance_uid"]) == told["study_id"]
-            assert store.studies.by_accession_number([name]) == {name: [told["study_id"]]}
-            row = rows[told["study_id"]]
-            assert [row.state, row.reason] == [told["state"], told["reason"]]
-            assert [row.images, row.revision] == [told["images"], told["revision"]]
-            for report in told["reports"]:
+        for name, known in left.facts["studies"].items():
+            assert store.study_id_of(known["study_instance_uid"]) == known["study_id"]
+            assert store.studies.by_accession_number([name]) == {name: [known["study_id"]]}
+            row = rows[known["study_id"]]
+            assert [row.state, row.reason] == [known["state"], known["reason"]]
+            assert [row.images, row.revision] == [known["images"], known["revision"]]
+            for report in known["reports"]:
                 filed = store.reports.find(left.revision(name, report["revision"]))
                 assert [filed.status, findings_of(filed.document)] == [report["status"], report["findings"]]
 
@@ -108,21 +108,21 @@ def test_every_object_opens_and_those_that_were_sent_are_known_by_kind(left):
         assert len(keys) == left.facts["stored_objects"]
         assert all(store.objects.get(key) for key in keys)
         overview = Overview(store.engine)
-        for told in left.facts["studies"].values():
+        for known in left.facts["studies"].values():
             places = [destination.name for destination in left.house.settings.destinations]
-            sent = {one.kind for place in places for one in overview.sent_objects(told["study_id"], place)}
-            assert sent == {kind for report in told["reports"][-1:] for kind in report["objects"]}
+            sent = {one.kind for place in places for one in overview.sent_objects(known["study_id"], place)}
+            assert sent == {kind for report in known["reports"][-1:] for kind in report["objects"]}
         assert {role.value: n for role, n in overview.instances_by_role().items()} == left.facts["instances_by_role"]
         assert overview.quarantined() == left.facts["rows"]["quarantine"]
 
 
 def test_the_audit_trail_holds_and_ends_where_it_did(left):
-    told = left.facts["trail"]
-    assert told["verifies"]
+    known = left.facts["trail"]
+    assert known["verifies"]
     with left.house.store() as store:
         assert store.trail.verify() == []
         links = list(store.trail.events())
-        assert (len(links), links[-1].hash) == (told["events"], told["last_hash"])
+        assert (len(links), links[-1].hash) == (known["events"], known["last_hash"])
 
 
 def test_the_models_are_registered_trusted_and_in_their_state(left):
@@ -138,12 +138,12 @@ def test_the_models_are_registered_trusted_and_in_their_state(left):
 
 
 def test_what_judges_the_models_is_there(left):
-    rows, names = left.facts["rows"], {told["study_id"]: name for name, told in left.facts["studies"].items()}
+    rows, names = left.facts["rows"], {known["study_id"]: name for name, known in left.facts["studies"].items()}
     with left.house.store() as store:
         answers = [[names[a.study_id], a.finding, a.value, a.source, a.ai_seen] for a in store.truths.all()]
         assert answers == left.facts["truths"]
         studies = {made.study_id for made in store.readings.newest()}
-        assert studies == {told["study_id"] for told in left.facts["studies"].values() if is_of_a_cohort(told)}
+        assert studies == {known["study_id"] for known in left.facts["studies"].values() if is_of_a_cohort(known)}
         assert len(store.site_audits.alarms()) == rows["alarms"]
         (sha256,) = {record.registration.sha256 for record in store.models.records()}
         kept = store.site_audits.newest(sha256, until=float("inf"))
@@ -157,9 +157,9 @@ def test_what_judges_the_models_is_there(left):
             assert [made.status for made in store.shadows.all(name, version)] == [status] * count
 
 
-def is_of_a_cohort(told):
+def is_of_a_cohort(known):
     """Whether a reading of it is kept: everything that was for us, also what failed."""
-    return told["state"] in ("reported", "not_analysed", "failed")
+    return known["state"] in ("reported", "not_analysed", "failed")
 
 
 def test_explanations_that_were_asked_for_are_there_with_their_pictures(left):

@@ -116,7 +116,7 @@ def test_a_study_has_one_record_a_model_with_the_highest_probability_of_its_imag
     assert (whole.probabilities, whole.above) == ({"lung_opacity": 0.9}, {"lung_opacity": True})
 
 
-def test_a_reading_that_failed_beside_others_is_that_of_its_model():
+def test_a_reading_that_failed_among_others_is_that_of_its_model():
     (image,) = study().instances
     failed = Reading(model=MODEL, what=ModelInput.of(image), status=ReportStatus.FAILED, reason="it died")
     second = dataclasses.replace(MODEL, name="second", device_uid="2.25.9")
