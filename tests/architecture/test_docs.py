@@ -18,7 +18,7 @@ from core.domain.states import TRANSITIONS
 from core.settings import Settings
 from core.settings.destinations import DicomDestination, FolderDestination, TlsSettings
 from pipeline.results_json import NotMadeEntry, ObjectEntry, StudyEntry
-from tests.contract.encode_cases import cases
+from tests.contract.encode.cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXTS = sorted(

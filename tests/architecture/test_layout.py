@@ -6,12 +6,11 @@ from collections import Counter
 from tests.architecture.sources import ROOMS, ROOT, files, place
 
 MOST_FILES = 13
-OVERFULL = {"tests/contract", "tests/e2e"}  # to be divided; nothing may be added
 
 
 def test_no_folder_holds_more_files_than_can_be_taken_in_at_a_glance():
     counts = Counter(place(path.parent) for path in files(".py"))
-    assert {folder: count for folder, count in counts.items() if count > MOST_FILES and folder not in OVERFULL} == {}
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 def test_the_unit_tests_mirror_the_house():

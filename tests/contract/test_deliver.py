@@ -10,7 +10,7 @@ from core.settings import Settings
 from core.settings.destinations import DicomDestination
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.deliver import DeliveryLoop
-from tests.contract.encode_cases import report
+from tests.contract.encode.cases import report
 from tests.store_fixtures import arrival, make_store
 
 

@@ -35,10 +35,10 @@ from tests.data.archive import pack
 from tests.data.facts import facts_of, opened
 from tests.e2e.house import House, wait_until
 from tests.e2e.reports import SR, arrived
+from tests.e2e.service.test_cohorts import store_sr, verified_copy
+from tests.e2e.service.test_round_trip import forward
+from tests.e2e.service.test_shadow import stricter
 from tests.e2e.studies import Radiograph, radiograph_of, send
-from tests.e2e.test_cohorts import store_sr, verified_copy
-from tests.e2e.test_round_trip import forward
-from tests.e2e.test_shadow import stricter
 from tests.known_model import make_known_model
 from tests.ports import free_port
 

@@ -14,7 +14,7 @@ from core.domain.reading import CohortFacts, ReadingRecord
 from core.domain.report import ReportStatus
 from core.store.tables.fairness import readings, truths
 from pipeline.watch.site_audit import audit_site
-from tests.contract.encode_cases import MODEL
+from tests.contract.encode.cases import MODEL
 from tests.site_readings import DAY_SECONDS
 from tests.store_fixtures import make_store, store_settings
 

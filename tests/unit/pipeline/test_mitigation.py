@@ -23,7 +23,7 @@ from fairness.mitigation import ENOUGH, Verified, propose, threshold_for
 from fairness.mitigation_policy import OperatingPolicy, Rates
 from pipeline.watch.mitigation import propose_from_reads, sign_off_for_installed
 from pipeline.watch.operating_points import line_of, points_in_force
-from tests.contract.encode_cases import MODEL
+from tests.contract.encode.cases import MODEL
 from tests.store_fixtures import make_store, store_settings
 
 NOW = 1_800_000_000.0

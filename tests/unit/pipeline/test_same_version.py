@@ -28,7 +28,7 @@ from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from pipeline.results_json import StudyEntry
 from pipeline.workflow import StudyWorkflow
-from tests.contract.encode_cases import report
+from tests.contract.encode.cases import report
 from tests.e2e.studies import radiograph
 from tests.known_model import make_known_model
 from tests.store_fixtures import arrival

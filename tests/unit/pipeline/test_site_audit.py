@@ -19,7 +19,7 @@ from fairness.audit.signature import Signer, verify
 from fairness.service.lines import Evidence, cohort_lines, figures_of
 from pipeline.watch.cohort_lines import cohorts_file
 from pipeline.watch.site_audit import audit_site, keep_audit, refresh_audits
-from tests.contract.encode_cases import MODEL
+from tests.contract.encode.cases import MODEL
 from tests.site_readings import fill_site
 from tests.store_fixtures import make_store, store_settings
 

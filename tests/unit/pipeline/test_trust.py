@@ -12,7 +12,7 @@ from pipeline.reading.measuring import SAMPLE_OF, budget_within, is_drawn
 from pipeline.reading.turns import Turns
 from pipeline.results_json import StudyEntry
 from pipeline.trust import NOT_MEASURED, distrust, say_unmeasured, withhold_all, withhold_unfaithful
-from tests.contract.encode_cases import FAITHFULNESS, finding, report, saliency
+from tests.contract.encode.cases import FAITHFULNESS, finding, report, saliency
 
 GOOD = Faithfulness(deletion_auc=0.2, insertion_auc=0.7, null_percentile=86.0, stability=0.9, forward_passes=24)
 

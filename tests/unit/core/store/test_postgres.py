@@ -33,7 +33,7 @@ from core.store.store import open_store
 from core.store.tables.metadata import metadata
 from core.store.tables.trail import trail_events
 from core.store.trail import Trail
-from tests.contract.encode_cases import MODEL
+from tests.contract.encode.cases import MODEL
 from tests.site_readings import fill_site
 from tests.unit.core.store.test_engine import DBOS_PROGRAM, MIGRATE
 from tests.unit.core.store.test_migrations import KEY as MIGRATION_KEY

@@ -15,7 +15,7 @@ from core.domain.report import Reading, Report, ReportStatus
 from core.domain.study import Instance, Patient, Series, Study
 from core.store.store import Store
 from pipeline.watch.facts import failed_reading, patient_pseudonym, records_of, whole_studies
-from tests.contract.encode_cases import MODEL, finding
+from tests.contract.encode.cases import MODEL, finding
 from tests.store_fixtures import make_store
 
 KEY = b"k" * 32

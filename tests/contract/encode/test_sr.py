@@ -17,7 +17,7 @@ from core.domain.report import ObjectKind, Report, ReportStatus
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid
 from dicom_node.header.sr_text import render_text
-from tests.contract.encode_cases import (
+from tests.contract.encode.cases import (
     COHORT,
     FAITHFULNESS,
     IMAGE_UID,

@@ -190,7 +190,7 @@ def test_the_libraries_are_silent_once_the_package_is_imported() -> None:
         "ds = read.read_header(data); read.to_instance(ds)\n"
         "str(ds.get('PatientBirthDate')); str(ds.get('PatientAge')); str(ds.get('AccessionNumber'))\n"
     )
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, check=True

@@ -186,7 +186,7 @@ def test_a_series_with_a_missing_slice_is_not_read_and_the_report_says_why(house
 
 
 def test_analysis_reads_with_every_model_of_the_folder(tmp_path):
-    from tests.e2e.test_analyze import analyze
+    from tests.e2e.commands.test_analyze import analyze
 
     make_known_model(tmp_path / "models")
     make_known_model(tmp_path / "models", name="second_look")

@@ -21,7 +21,7 @@ from dicom_node.receive import Node, NodeSettings
 from dicom_node.send import open_association
 from pipeline.intake import StoreIntake
 from tests.contract.dicom_peers import dx_dataset, explicit, part10, to_node
-from tests.contract.encode_cases import IMAGE_UID, cases
+from tests.contract.encode.cases import IMAGE_UID, cases
 
 NO_WAIT = {"quiet_seconds": 0.0, "maximum_wait_seconds": 0.0}
 

@@ -18,9 +18,9 @@ from core.domain.report import ObjectKind
 from core.domain.study import Study
 from dicom_node.encode import encode
 from dicom_node.encode.source import read_source
-from tests.contract.encode_cases import IMAGE_UID, dx_source, image, report, saliency, study
+from tests.contract.encode.cases import IMAGE_UID, dx_source, image, report, saliency, study
 
-REAL_FILES = Path(__file__).parents[3] / "shared" / "data" / "dicom"
+REAL_FILES = Path(__file__).parents[4] / "shared" / "data" / "dicom"
 
 
 def raw_source(**texts: bytes) -> bytes:

@@ -18,7 +18,7 @@ from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode import encode
 from dicom_node.encode.uids import tracking_uid
-from tests.contract.encode_cases import (
+from tests.contract.encode.cases import (
     CT,
     IMAGE_UID,
     MODEL,
@@ -185,5 +185,5 @@ def tracking(of: Report, finding_name: str) -> str:
 
 def test_the_receiving_side_does_not_pay_for_highdicom() -> None:
     code = "import sys, dicom_node, dicom_node.header.sr_text; sys.exit('highdicom' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3], check=False)
     assert done.returncode == 0

@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from core.domain.report import ObjectKind
 from dicom_node.pixels.decode import decode
-from tests.contract.drawn_cases import (
+from tests.contract.encode.drawn_cases import (
     ORIENTATIONS,
     Drawn,
     Mask,

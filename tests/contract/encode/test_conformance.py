@@ -12,7 +12,7 @@ import pytest
 from core.domain.report import ObjectKind
 from dicom_node.encode import encode
 from tests.contract import conformance
-from tests.contract.encode_cases import IMAGE_UID, Case, cases, dx_source, image, report
+from tests.contract.encode.cases import IMAGE_UID, Case, cases, dx_source, image, report
 
 CASES = {case.name: case for case in cases()}
 # sides and missing attributes decide what the IOD check asks for

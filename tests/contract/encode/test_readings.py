@@ -15,7 +15,7 @@ from core.domain.study import Instance, Series
 from dicom_node.encode import encode
 from dicom_node.header.sr_text import render_text
 from tests.contract import conformance
-from tests.contract.encode_cases import (
+from tests.contract.encode.cases import (
     CT,
     EFFUSION,
     IMAGE_UID,

@@ -28,7 +28,7 @@ from explain.maps.class_activation import explain
 from inference.run import infer
 from models.package.format import load_package
 from models.runtimes.onnx import OnnxModel
-from tests.contract.encode_cases import IMAGE_UID, dx_source, report, study
+from tests.contract.encode.cases import IMAGE_UID, dx_source, report, study
 from tests.known_model import make_known_model
 
 WHITE = 4095

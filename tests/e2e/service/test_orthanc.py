@@ -22,7 +22,7 @@ from tests.known_model import make_known_model
 from tests.ports import free_port
 
 STORESCU = Path("/usr/bin/storescu")
-REAL_FILES = Path(__file__).resolve().parents[3] / "shared" / "data" / "dicom"
+REAL_FILES = Path(__file__).resolve().parents[4] / "shared" / "data" / "dicom"
 
 pytestmark = [
     pytest.mark.timeout(600),

@@ -17,7 +17,7 @@ from core.domain.study import Image
 from dicom_node.encode import encode
 from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.uids import tracking_uid
-from tests.contract.encode_cases import (
+from tests.contract.encode.cases import (
     COHORT,
     CT,
     IMAGE_UID,
