@@ -217,7 +217,7 @@ def judge_the_model(house: House) -> None:
     """An audit of this site, an alarm, a signed operating policy for men and one that was only proposed."""
     house.run("audit", "--site", "--model", MODEL, "--out", str(house.folder / "audit"))
     with house.store() as store:
-        (sha256,) = {record.document["sha256"] for record in store.models.records()}
+        (sha256,) = {record.registration.sha256 for record in store.models.records()}
         store.site_audits.raise_alarms([alarm(sha256)])
         for threshold in (0.05, 0.1):
             store.operating_policies.propose(sha256, policy(threshold).model_dump(mode="json"))
