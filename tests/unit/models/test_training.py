@@ -70,7 +70,7 @@ def same(one: ChestNetwork, other: ChestNetwork) -> bool:
 def test_the_same_seed_gives_the_same_network_even_when_interrupted(examples: list[Synthetic], tmp_path: Path) -> None:
     whole = train(examples, RECIPE, tmp_path / "whole")
 
-    def interrupt(done: int, loss: float) -> None:
+    def interrupt(_what: str, done: int, _total: int, _note: str = "") -> None:
         if done == 3:  # one step after the checkpoint: that step is done again
             raise KeyboardInterrupt
 
