@@ -68,6 +68,11 @@ class FaithfulnessEntry(Entry):
     forward_passes: int
     sampled: bool = False
 
+    @classmethod
+    def of(cls, measured: Faithfulness) -> FaithfulnessEntry:
+        """The entry of the figures of a map."""
+        return cls(**dataclasses.asdict(measured))
+
 
 class SaliencyEntry(Entry):
     """A map: its method, whether it is shown, and how far to trust it."""
@@ -78,8 +83,8 @@ class SaliencyEntry(Entry):
     faithfulness: FaithfulnessEntry | None
 
 
-class FindingEntry(Entry):
-    """A finding of one reading. `reading`: its place in `readings`; `image`: the SOP Instance UID it is in."""
+class FindingView(Entry):
+    """A finding of one reading without the image that it is in. `reading`: its place in `readings`."""
 
     name: str
     code: CodeEntry
@@ -90,6 +95,11 @@ class FindingEntry(Entry):
     saliency: SaliencyEntry | None
     reading: int = 0
     model: ModelEntry | None = None
+
+
+class FindingEntry(FindingView):
+    """A finding of one reading; `image`: the SOP Instance UID of the image that it is in."""
+
     image: str = ""
 
 
@@ -260,7 +270,7 @@ def _saliency(saliency: Saliency) -> SaliencyEntry:
         method=saliency.method.meaning,
         shown=saliency.shown,
         withheld_reason=saliency.withheld_reason,
-        faithfulness=None if measured is None else FaithfulnessEntry(**dataclasses.asdict(measured)),
+        faithfulness=None if measured is None else FaithfulnessEntry.of(measured),
     )
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.cli.options import DEFAULT_DATA, Data, opened
 from api.cli.progress import shown_progress
 from core.wording import number
+
+if TYPE_CHECKING:
+    from pipeline.reading.explain_document import MapEntry
 
 app = typer.Typer()
 METHODS = "class_activation, grad_cam, hires_cam, integrated_gradients, occlusion, rise or shap"
@@ -43,24 +45,27 @@ def explain(
 
 def _lines(path: Path) -> list[str]:
     """What the JSON says, for a terminal."""
-    document = json.loads(path.read_text(encoding="utf-8"))
-    lines = [_map_in_words(document["map"])]
-    if document["report_map"]:
-        lines.append(_map_in_words(document["report_map"], "the report's map, "))
-    if agreement := document["agreement"]:
-        figures = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in agreement.items())
+    from core.documents.reading import read_document
+    from pipeline.reading.explain_document import ExplanationDocument
+
+    document = read_document(ExplanationDocument, path.read_bytes(), path.name)
+    lines = [_map_in_words(document.map)]
+    if document.report_map:
+        lines.append(_map_in_words(document.report_map, "the report's map, "))
+    if document.agreement:
+        figures = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in document.agreement.items())
         lines.append(f"agreement of the two: {figures}")
     return [*lines, f"{path.with_suffix('.png')} shows it"]
 
 
-def _map_in_words(found: dict[str, Any], whose: str = "") -> str:
-    figures = found["faithfulness"]
+def _map_in_words(found: MapEntry, whose: str = "") -> str:
+    figures = found.faithfulness
     if figures is None:
-        return f"{whose}{found['method']}: not measured"
-    withheld = "" if found["shown"] else f"; not to be shown, because {found['withheld_reason']}"
+        return f"{whose}{found.method}: not measured"
+    withheld = "" if found.shown else f"; not to be shown, because {found.withheld_reason}"
     return (
-        f"{whose}{found['method']}: deletion {number(figures['deletion_auc'], 3)}, "
-        f"insertion {number(figures['insertion_auc'], 3)}, "
-        f"better than {figures['null_percentile']:.0f} % of null maps, stability {number(figures['stability'])}, "
-        f"{figures['forward_passes']} forward passes{withheld}"
+        f"{whose}{found.method}: deletion {number(figures.deletion_auc, 3)}, "
+        f"insertion {number(figures.insertion_auc, 3)}, "
+        f"better than {figures.null_percentile:.0f} % of null maps, stability {number(figures.stability)}, "
+        f"{figures.forward_passes} forward passes{withheld}"
     )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +16,7 @@ from core.wording import cohort_in_words, number
 if TYPE_CHECKING:
     from core.settings import Settings
     from core.store.store import Store
+    from pipeline.watch.status import AlarmEntry, DestinationEntry, DiskEntry, FailedEntry, InstalledModel, Status
 
 GIB = 1024**3
 
@@ -28,7 +29,7 @@ def status(data: Data = DEFAULT_DATA, as_json: Json = False) -> None:
 
     found = status_of(store, settings, living(store))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(found.model_dump_json(indent=2))
     else:
         print_status(found)
 
@@ -66,77 +67,77 @@ def retry_all(store: Store, settings: Settings) -> str:
     )
 
 
-def print_status(found: dict[str, Any]) -> None:
+def print_status(found: Status) -> None:
     """Print `status_of` as tables."""
     console = Console(highlight=False)
-    console.print(f"Data folder {escape(found['data_dir'])}, key {escape(found['key_file'])}")
-    console.print(f"Running: {', '.join(found['processes']) or 'nothing; start it with: candor serve'}")
-    console.print(_disk_line(found["disk"]))
+    console.print(f"Data folder {escape(found.data_dir)}, key {escape(found.key_file)}")
+    console.print(f"Running: {', '.join(found.processes) or 'nothing; start it with: candor serve'}")
+    console.print(_disk_line(found.disk))
     console.print(_studies_table(found))
-    if found["quarantined"]:
-        console.print(f"[red]{found['quarantined']} objects came under a UID that other bytes had before[/]")
-    console.print(_destinations_table(found["destinations"]))
-    if found["failed"]:
-        console.print(_failed_table(found["failed"]))
+    if found.quarantined:
+        console.print(f"[red]{found.quarantined} objects came under a UID that other bytes had before[/]")
+    console.print(_destinations_table(found.destinations))
+    if found.failed:
+        console.print(_failed_table(found.failed))
         console.print("Once the cause is mended: candor retry")
-    console.print(_models_table(found["models"]))
-    if found["alarms"]:
-        console.print(_alarms_table(found["alarms"]))
-    for why in sorted({row["fallback"] for row in found["models"] if row["fallback"]}):
+    console.print(_models_table(found.models))
+    if found.alarms:
+        console.print(_alarms_table(found.alarms))
+    for why in sorted({row.fallback for row in found.models if row.fallback}):
         console.print(f"Not on a GPU: {escape(why)}", soft_wrap=True)
-    console.print(f"torch runs on {found['torch']['name']}: {escape(found['torch']['fallback'] or 'the GPU answers')}")
+    console.print(f"torch runs on {found.torch.name}: {escape(found.torch.fallback or 'the GPU answers')}")
 
 
 def _many(count: int, one: str, more: str = "") -> str:
     return f"{count} {one if count == 1 else more or one + 's'}"
 
 
-def _disk_line(disk: dict[str, Any]) -> str:
-    free, watermark = disk["free_bytes"] / GIB, disk["minimum_free_bytes"] / GIB
-    if disk["enough"]:
+def _disk_line(disk: DiskEntry) -> str:
+    free, watermark = disk.free_bytes / GIB, disk.minimum_free_bytes / GIB
+    if disk.enough:
         return f"Disk: {free:.1f} GiB free, receives until {watermark:.1f} GiB are left"
     return f"[bold red]Disk: {free:.1f} GiB free, below {watermark:.1f} GiB: nothing is received; free some space[/]"
 
 
-def _studies_table(found: dict[str, Any]) -> Table:
+def _studies_table(found: Status) -> Table:
     from core.domain.study import StudyState
 
     table = _table("Studies", "state", "studies")
-    for state, count in found["studies"].items():
+    for state, count in found.studies.items():
         table.add_row(state.replace("_", " "), _count(count, alarm=state == StudyState.FAILED))
     return table
 
 
-def _destinations_table(destinations: list[dict[str, Any]]) -> Table:
+def _destinations_table(destinations: Sequence[DestinationEntry]) -> Table:
     table = _table("Destinations", "name", "pending", "sent", "committed", "refused", "next attempt", "last error")
     for row in destinations:
-        pause = f"in {row['next_attempt_seconds']:.0f} s" if row["next_attempt_seconds"] else ""
-        counts = (str(row[key]) for key in ("pending", "sent", "committed"))
-        table.add_row(row["name"], *counts, _count(row["refused"], alarm=True), pause, escape(row["last_error"]))
+        pause = f"in {row.next_attempt_seconds:.0f} s" if row.next_attempt_seconds else ""
+        counts = map(str, (row.pending, row.sent, row.committed))
+        table.add_row(row.name, *counts, _count(row.refused, alarm=True), pause, escape(row.last_error))
     return table
 
 
-def _failed_table(failed: list[dict[str, Any]]) -> Table:
+def _failed_table(failed: Sequence[FailedEntry]) -> Table:
     table = _table("Last failed studies", "study", "reason")
     for row in failed:
-        table.add_row(row["study_id"], escape(row["reason"]))
+        table.add_row(row.study_id, escape(row.reason))
     return table
 
 
-def _models_table(models: list[dict[str, str]]) -> Table:
+def _models_table(models: Sequence[InstalledModel]) -> Table:
     table = _table("Models", "name", "version", "state", "sha256", "runs on")
     for row in models:
-        runs_on = f"[red]{escape(row['error'])}[/]" if row["error"] else row["provider"]
-        table.add_row(row["name"], row["version"], row["state"], row["sha256"][:12], runs_on)
+        runs_on = f"[red]{escape(row.error)}[/]" if row.error else row.provider
+        table.add_row(row.name, row.version, row.state, row.sha256[:12], runs_on)
     return table
 
 
-def _alarms_table(alarms: list[dict[str, Any]]) -> Table:
+def _alarms_table(alarms: Sequence[AlarmEntry]) -> Table:
     table = _table("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
     for row in alarms:
-        level = f"[bold red]{row['level']}[/]" if row["level"] == "alarm" else row["level"]
-        cohort, figures = escape(cohort_in_words(row["cohort"])), (number(row["value"]), number(row["bound"]))
-        table.add_row(row["month"], level, row["finding"], cohort, row["figure"], *figures)
+        level = f"[bold red]{row.level}[/]" if row.level == "alarm" else row.level
+        cohort, figures = escape(cohort_in_words(row.cohort)), (number(row.value), number(row.bound))
+        table.add_row(row.month, level, row.finding, cohort, row.figure, *figures)
     return table
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 
 class JobState(StrEnum):
@@ -34,8 +33,8 @@ class ExplanationJob:
     """One asked-for explanation. Names no person: the study is a pseudonym.
 
     `passes` of about `passes_expected` forward passes are done (0: not known yet). `destination`: where the map goes
-    as DICOM objects when it is done; "" for nowhere. `document`: the figures, once done; `picture_key`: the overlay as
-    PNG among the encrypted objects.
+    as DICOM objects when it is done; "" for nowhere. `document`: the figures as JSON text, once done;
+    `picture_key`: the overlay as PNG among the encrypted objects.
     """
 
     job_id: str
@@ -50,5 +49,5 @@ class ExplanationJob:
     started_at: float | None = None
     ended_at: float | None = None
     reason: str = ""
-    document: dict[str, Any] | None = field(default=None, repr=False)
+    document: str = field(default="", repr=False)
     picture_key: str = ""

@@ -5,15 +5,14 @@ A worker that runs on the data folder does the job; without one this process doe
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+from core.documents.reading import read_document, write_file
 from core.domain.explanation_job import ExplanationJob, JobState
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.progress import Progress
@@ -21,6 +20,7 @@ from core.settings import Settings
 from core.store.store import Store
 from pipeline.installed_models import site_registry
 from pipeline.reading.explain_child import ExplainChild
+from pipeline.reading.explain_document import ExplanationDocument
 from pipeline.reading.explain_jobs import ExplainJobs, ask
 from pipeline.reading.reader import RememberingReader
 from pipeline.reading.service import LocalModels
@@ -113,13 +113,13 @@ class ExplainHere:
 
 
 def _write(store: Store, job: ExplanationJob, out: Path) -> Path:
-    if job.state is not JobState.DONE or job.document is None:
+    if job.state is not JobState.DONE or not job.document:
         raise CandorError(f"the explanation was {job.state}: {job.reason or 'it was cancelled by a person'}")
     name = f"{job.finding}-{job.method}"
     path = out / f"{name}.json"
-    document: dict[str, Any] = {"study_id": job.study_id, **job.document, "picture": f"{name}.png"}
+    document = read_document(ExplanationDocument, job.document, "the explanation")
     (out / f"{name}.png").write_bytes(store.objects.get(job.picture_key))
-    path.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    write_file(path, document.model_copy(update={"study_id": job.study_id, "picture": f"{name}.png"}))
     return path
 
 

@@ -10,13 +10,12 @@ import dataclasses
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
 
 import structlog
 
-from core.domain.explanation import Saliency
+from core.documents.reading import text_of
 from core.domain.explanation_job import INTERRUPTED, ExplanationJob, JobState
-from core.domain.report import Finding, ObjectKind, Reading, Report
+from core.domain.report import ObjectKind, Reading, Report
 from core.domain.study import Study
 from core.domain.trail import TrailEvent
 from core.errors import Cancelled, ConfigurationError, Unsupported
@@ -29,6 +28,7 @@ from explain.maps.methods import method_named
 from inference.select import Choice, select
 from pipeline.loops import describe, heartbeats
 from pipeline.reading.explain_child import ExplainChild, Explanation
+from pipeline.reading.explain_document import ExplanationDocument
 from pipeline.reading.measuring import with_figures
 from pipeline.reading.reader import RememberingReader
 from pipeline.results_json import ModelEntry, StudyEntry
@@ -108,7 +108,7 @@ class ExplainJobs:
 
     def _to_its_end(self, job: ExplanationJob) -> JobState:
         """How the job ended. One that was given up meanwhile stays so: what came of it after all is dropped."""
-        state, reason, document, picture_key = JobState.DONE, "", None, ""
+        state, reason, document, picture_key = JobState.DONE, "", "", ""
         try:
             document, picture_key = self._explain(job)
         except Cancelled as error:
@@ -123,7 +123,7 @@ class ExplainJobs:
             self._store.objects.delete(picture_key)
         return JobState.INTERRUPTED
 
-    def _explain(self, job: ExplanationJob) -> tuple[dict[str, Any], str]:
+    def _explain(self, job: ExplanationJob) -> tuple[str, str]:
         filed = self._store.reports.current(job.study_id)
         if filed is None:
             raise Unsupported("this study has no report")
@@ -148,7 +148,10 @@ class ExplainJobs:
             explanation = dataclasses.replace(explanation, first=first)
         if job.destination:
             self._send(job, filed, report, explanation)
-        return _document(finding, choice, explanation), self._store.objects.put(explanation.picture).object_key
+        document = ExplanationDocument.of(
+            finding, choice.package.model, explanation.second, explanation.first, explanation.agreement
+        )
+        return text_of(document), self._store.objects.put(explanation.picture).object_key
 
     def _require_wanted(self, job: ExplanationJob, done: int, expected: int) -> None:
         """Write how far the job is; Cancelled when it is not wanted any more, or this process stops."""
@@ -217,33 +220,6 @@ def _both(explanation: Explanation) -> tuple[int, int]:
     measured = explanation.second.faithfulness
     passes = measured.forward_passes if measured else 0
     return passes, passes
-
-
-def _document(finding: Finding, choice: Choice, explanation: Explanation) -> dict[str, Any]:
-    """What is said of the job in JSON: figures and names, no person and no pixel."""
-    model = choice.package.model
-    return {
-        "finding": finding.name,
-        "probability": finding.probability,
-        "positive": finding.is_positive,
-        "model": {"name": model.name, "version": model.version, "sha256": model.sha256},
-        "map": _map(explanation.second),
-        "report_map": None if explanation.first is None else _map(explanation.first),
-        "agreement": explanation.agreement,
-        "meaning": "regions that influenced the model; not the place of a disease",
-    }
-
-
-def _map(saliency: Saliency) -> dict[str, Any]:
-    measured = saliency.faithfulness
-    return {
-        "method": saliency.parameters.get("method", saliency.method.meaning),
-        "code": dataclasses.asdict(saliency.method),
-        "parameters": saliency.parameters,
-        "shown": saliency.shown,
-        "withheld_reason": saliency.withheld_reason,
-        "faithfulness": None if measured is None else dataclasses.asdict(measured),
-    }
 
 
 def _event(job: ExplanationJob, state: JobState) -> TrailEvent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import uuid
 from typing import Any
 
@@ -108,11 +109,16 @@ class ExplanationStore:
         state: JobState,
         *,
         reason: str = "",
-        document: dict[str, Any] | None = None,
+        document: str = "",
         picture_key: str = "",
     ) -> bool:
         """End a running job; False when somebody else ended it before."""
-        values = {"reason": reason, "document": document, "picture_key": picture_key, "ended_at": self._now()}
+        values = {
+            "reason": reason,
+            "document": json.loads(document) if document else None,
+            "picture_key": picture_key,
+            "ended_at": self._now(),
+        }
         with self._engine.begin() as connection:
             return self._change(connection, job_id, JobState.RUNNING, state=state, **values)
 
@@ -160,4 +166,5 @@ class ExplanationStore:
 
 
 def _job(row: Row[Any]) -> ExplanationJob:
-    return ExplanationJob(**{**row._asdict(), "state": JobState(row.state)})
+    document = json.dumps(row.document) if row.document else ""
+    return ExplanationJob(**{**row._asdict(), "state": JobState(row.state), "document": document})

@@ -73,8 +73,8 @@ def test_a_drift_is_raised_once_with_its_cohort_and_kept(store: Store, tmp_path:
     assert "dropped_keys" not in log.getvalue()
     assert "CANARY" not in log.getvalue().upper()
     assert {alarm.raised_at for alarm in store.site_audits.alarms()} == {NOW}
-    status = status_of(store, settings, [])["alarms"]
-    assert {row["cohort"] for row in status} == {alarm.cohort for alarm in new}
+    status = status_of(store, settings, []).alarms
+    assert {row.cohort for row in status} == {alarm.cohort for alarm in new}
     metrics = exposition(store, settings).decode()
     assert f'candor_cohort_alarms{{finding="effusion",level="warn"}} {len(new)}.0' in metrics
     assert "CANARY" not in metrics.upper()

@@ -171,7 +171,7 @@ def test_explanations_that_were_asked_for_are_there_with_their_pictures(left):
             job = jobs[left.facts["studies"][name]["study_id"], method]
             assert (job.finding, job.state) == (finding, state)
             if job.state is JobState.DONE:
-                assert job.document["map"]["faithfulness"]
+                assert json.loads(job.document)["map"]["faithfulness"]
                 assert store.objects.get(job.picture_key).startswith(b"\x89PNG")
 
 

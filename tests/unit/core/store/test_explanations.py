@@ -46,9 +46,9 @@ def test_a_job_is_queued_taken_followed_and_done(store, study_id, clock):
     assert store.explanations.progress(job.job_id, 10, 100)
     found = store.explanations.find(job.job_id)
     assert (found.passes, found.passes_expected) == (10, 100)
-    assert store.explanations.end(job.job_id, JobState.DONE, document={"a": 1}, picture_key="k")
+    assert store.explanations.end(job.job_id, JobState.DONE, document='{"a": 1}', picture_key="k")
     found = store.explanations.find(job.job_id)
-    assert (found.state, found.document, found.picture_key, found.ended_at) == (JobState.DONE, {"a": 1}, "k", 1001.0)
+    assert (found.state, found.document, found.picture_key, found.ended_at) == (JobState.DONE, '{"a": 1}', "k", 1001.0)
     assert store.explanations.take("worker") is None
 
 
@@ -85,7 +85,7 @@ def test_a_job_that_is_over_stays_as_it_ended(store, study_id):
     job = ask(store, study_id)
     store.explanations.take("worker")
     store.explanations.end(job.job_id, JobState.CANCELLED)
-    assert not store.explanations.end(job.job_id, JobState.DONE, document={})
+    assert not store.explanations.end(job.job_id, JobState.DONE, document="{}")
     assert store.explanations.cancel(job.job_id).state is JobState.CANCELLED
     assert store.explanations.cancel("no such job") is None
 
