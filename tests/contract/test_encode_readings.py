@@ -13,6 +13,7 @@ from core.domain.input import Geometry, ModelInput
 from core.domain.report import ObjectKind, Reading, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Series
 from dicom_node.encode import encode
+from dicom_node.encode.uids import tracking_uid
 from dicom_node.header.sr_text import render_text
 from tests.contract import conformance
 from tests.contract.encode_cases import (
@@ -112,6 +113,17 @@ def test_no_two_objects_share_a_uid_and_the_first_reading_has_that_of_a_report_o
     first = {r.sop_instance_uid for r in encoded(alone)}
     both = {r.sop_instance_uid for r in encoded(of(instances(IMAGE_UID, OTHER_UID), one, other))}
     assert first <= both
+
+
+def test_a_late_image_takes_no_tracking_uid_of_an_earlier_one_whatever_its_series_is_called() -> None:
+    early, late = (
+        dataclasses.replace(instance, arrival=arrival, series_instance_uid=f"1.2.826.0.1.1.{9 - arrival}")
+        for arrival, instance in enumerate(instances(IMAGE_UID, OTHER_UID), start=1)
+    )
+    before = of((early,), reading(early))
+    after = of((late, early), reading(late), reading(early))  # series are in the order of their UIDs
+    first = tracking_uid(before, before.readings[0], "lung_opacity")
+    assert [tracking_uid(after, made, "lung_opacity") == first for made in after.readings] == [False, True]
 
 
 def test_each_picture_is_of_its_image_and_names_its_model() -> None:

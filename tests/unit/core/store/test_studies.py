@@ -189,3 +189,14 @@ def test_a_study_knows_every_instance_of_every_series(store, clock):
     study = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1")))
     assert len(study.series) == 2
     assert [i.sop_instance_uid for i in study.instances] == ["1.2.1.5.1", "1.2.1.5.2", "1.2.1.6.1"]
+
+
+def test_a_revision_knows_the_order_of_arrival_whatever_its_series_are_called(store):
+    late_series, early_series = "1.2.1.9", "1.2.1.5"
+    for number, series in enumerate((late_series, early_series), start=1):
+        came = arrival("1", str(number))
+        store.intake.keep(replace(came, instance=replace(came.instance, series_instance_uid=series)))
+    images = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1"))).instances
+    by_arrival = sorted(images, key=lambda image: image.arrival)
+    assert [image.sop_instance_uid for image in by_arrival] == ["1.2.1.1", "1.2.1.2"]
+    assert images[0].sop_instance_uid == "1.2.1.2", "series are in the order of their UIDs"
