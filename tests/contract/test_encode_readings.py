@@ -135,6 +135,19 @@ def test_each_picture_is_of_its_image_and_names_its_model() -> None:
         assert f": {IMAGE_UID}\n" not in str(read(picture))
 
 
+def test_pictures_of_one_finding_in_several_readings_can_be_told_apart_in_a_list() -> None:
+    one, other = instances(IMAGE_UID, OTHER_UID)
+    results = encoded(
+        of((one, other), reading(one), reading(other, saliencies=(saliency(sop_instance_uid=OTHER_UID),)))
+    )
+    states = [read(r).ContentDescription for r in results if r.kind is ObjectKind.GSPS]
+    assert sorted(states) == [f"AI - NOT VERIFIED: Lung opacity, image {number} of 2" for number in (1, 2)]
+    for kind, name in ((ObjectKind.GSPS, "ContentDescription"), (ObjectKind.SC, "ImageComments")):
+        labels = [read(r)[name].value for r in encoded(two_images_and_two_models()) if r.kind is kind]
+        assert len(set(labels)) == len(labels) == 2
+        assert all(len(label) <= 64 for label in labels)
+
+
 def test_the_report_says_what_is_where_and_what_failed() -> None:
     made = two_images_and_two_models()
     (sr,) = [r for r in encoded(made) if r.kind is ObjectKind.SR]
