@@ -84,7 +84,7 @@ def select(study: Study, packages: Sequence[ModelPackage]) -> Selection:
             if isinstance(found, Declined):
                 declined.append(found)
             else:
-                limitations = tuple(_limitations(found.instances[0], package.accepts))
+                limitations = tuple(_limitations(found, package.accepts))
                 choices.append(Choice(package=package, what=found, limitations=limitations))
     return Selection(choices=tuple(_only_signed(choices)), declined=tuple(declined))
 
@@ -115,9 +115,9 @@ def _inputs(study: Study, package: ModelPackage) -> Iterator[ModelInput | Declin
     """The inputs of one model, the preferred one first, then what it does not take."""
     if package.reads.is_volume:
         for series in study.series:
-            yield from _volumes(series.instances, package)
+            yield from _volumes(series.instances, package, _youngest(study))
         return
-    fitting, declined = _sorted_out(study.instances, package)
+    fitting, declined = _sorted_out(study.instances, package, _youngest(study))
     fitting.sort(key=lambda image: _preference(image, package.accepts))
     twins = {image.sop_instance_uid for image in fitting if _is_shown_too(image, fitting)}
     for image in fitting:
@@ -129,9 +129,16 @@ def _inputs(study: Study, package: ModelPackage) -> Iterator[ModelInput | Declin
     yield from declined
 
 
-def _volumes(instances: Sequence[Instance], package: ModelPackage) -> Iterator[ModelInput | Declined]:
+def _youngest(study: Study) -> float | None:
+    """The lowest age that an image of the study gives: that of the patient, for the images that give none."""
+    return min((i.patient_age_years for i in study.instances if i.patient_age_years is not None), default=None)
+
+
+def _volumes(
+    instances: Sequence[Instance], package: ModelPackage, age_years: float | None
+) -> Iterator[ModelInput | Declined]:
     """The series as one input, or why it is none."""
-    fitting, declined = _sorted_out(instances, package)
+    fitting, declined = _sorted_out(instances, package, age_years)
     if fitting:
         found = volume_of(fitting, package.reads)
         if isinstance(found, ModelInput):
@@ -142,11 +149,13 @@ def _volumes(instances: Sequence[Instance], package: ModelPackage) -> Iterator[M
     yield from declined
 
 
-def _sorted_out(instances: Iterable[Instance], package: ModelPackage) -> tuple[list[Instance], list[Declined]]:
-    """The images that a model takes, and why it does not take the others."""
+def _sorted_out(
+    instances: Iterable[Instance], package: ModelPackage, age_years: float | None
+) -> tuple[list[Instance], list[Declined]]:
+    """The images that a model takes, and why it does not take the others; `age_years` where an image gives none."""
     fitting, declined = [], []
     for image in instances:
-        no = _why_not(image, package)
+        no = _why_not(image, package, age_years)
         if no is None:
             fitting.append(image)
         else:
@@ -154,11 +163,11 @@ def _sorted_out(instances: Iterable[Instance], package: ModelPackage) -> tuple[l
     return fitting, declined
 
 
-def _why_not(image: Instance, package: ModelPackage) -> Declined | None:
+def _why_not(image: Instance, package: ModelPackage, age_years: float | None) -> Declined | None:
     reason = _not_for_us(image, package.accepts)
     status = ReportStatus.REFUSED
     if reason is None:
-        reason, status = _not_analysable(image, package.accepts), ReportStatus.NOT_ANALYSED
+        reason, status = _not_analysable(image, package.accepts, age_years), ReportStatus.NOT_ANALYSED
     if reason is None:
         return None
     return Declined(status=status, reason=reason, instances=(image,), package=package)
@@ -175,7 +184,7 @@ def _not_for_us(image: Instance, accepts: Accepts) -> str | None:
     return None
 
 
-def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
+def _not_analysable(image: Instance, accepts: Accepts, age_years: float | None) -> str | None:
     if image.number_of_frames > 1:
         return "the object holds more than one frame"
     view, photometric = image.view_position.upper(), image.photometric_interpretation
@@ -187,7 +196,7 @@ def _not_analysable(image: Instance, accepts: Accepts) -> str | None:
         return f"the photometric interpretation {term(photometric, PHOTOMETRIC_INTERPRETATIONS)} is not accepted"
     if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
         return f"the image is smaller than {accepts.minimum_columns} x {accepts.minimum_rows} pixels"
-    return _outside_age(image.patient_age_years, accepts)
+    return _outside_age(age_years if image.patient_age_years is None else image.patient_age_years, accepts)
 
 
 def _looks_lateral(image: Instance) -> str | None:
@@ -231,7 +240,8 @@ def _is_shown_too(image: Instance, fitting: Iterable[Instance]) -> bool:
     )
 
 
-def _limitations(image: Instance, accepts: Accepts) -> Iterator[str]:
+def _limitations(what: ModelInput, accepts: Accepts) -> Iterator[str]:
+    image = what.instances[0]
     if not image.body_part_examined:
         part = accepts.body_parts[0].lower() if accepts.body_parts else "what the model reads"
         yield f"The body part is not given: taken for {part} because the modality is {image.modality}"
@@ -240,4 +250,4 @@ def _limitations(image: Instance, accepts: Accepts) -> Iterator[str]:
         yield f"The view is not given: {' and '.join(stated)} images have different error rates"
     if image.patient_age_years is None:
         yield "The patient's age is not known"
-    yield from image.header_flags
+    yield from dict.fromkeys(flag for instance in what.instances for flag in instance.header_flags)

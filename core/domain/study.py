@@ -28,6 +28,7 @@ class Instance:
 
     `patient_age_years` is read from PatientAge, else from birth and study date, else None.
     `header_flags` name what was malformed yet tolerated ("PatientAge is not a valid AS", ...), without values.
+    `arrival`: its place in the order in which this node received its objects, 0 where it was not received.
     Where the image is in the patient: empty unless the header says it (PS3.3 C.7.6.2.1.1), in mm; rows before columns.
     """
 
@@ -66,6 +67,7 @@ class Instance:
     header_flags: tuple[str, ...] = ()
     object_key: str = ""
     size_bytes: int = 0
+    arrival: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -191,7 +191,7 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigurationError(
             f"{path.parent} is not a Candor data folder; make one with: candor init --data {path.parent}"
         ) from None
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
 
 
@@ -204,4 +204,13 @@ def _refuse_unknown_environment() -> None:
 
 def _explain(error: ValidationError) -> str:
     """Where and what, without the values: a value may be a secret."""
-    return "; ".join(f"{'.'.join(map(str, e['loc'])) or 'settings'}: {e['msg']}" for e in error.errors())
+    return "; ".join(_fault(e["type"], list(e["loc"]), e["msg"], e.get("ctx", {})) for e in error.errors())
+
+
+def _fault(kind: str, location: list[int | str], message: str, context: Mapping[str, Any]) -> str:
+    if kind == "union_tag_invalid":
+        location, message = [*location, "kind"], f"must be one of {context['expected_tags']}"
+    elif location[:1] == ["destinations"]:
+        location = [*location[:2], *location[3:]]  # without the kind, which is no key
+    words = {"extra_forbidden": "there is no such setting", "missing": "is missing"}.get(kind, message)
+    return f"{'.'.join(map(str, location)) or 'settings'}: {words.removeprefix('Value error, ')}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from core.domain.report import ObjectKind
 
@@ -62,6 +62,13 @@ class FolderDestination(Destination):
 
     kind: Literal["folder"] = Field(default="folder", description="files in a folder of this machine")
     folder: Path = Field(description="where the files go")
+
+    @field_validator("folder")
+    @classmethod
+    def _is_given(cls, folder: Path) -> Path:
+        if folder == Path():
+            raise ValueError("must name a folder")
+        return folder
 
 
 AnyDestination = DicomDestination | FolderDestination

@@ -14,7 +14,6 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import (
-    NOT_VERIFIED,
     REGION_WORDS,
     copy_body_part,
     copy_laterality,
@@ -23,7 +22,7 @@ from dicom_node.encode.shell import (
     reference,
     to_picture,
 )
-from dicom_node.encode.sources import Located, Subject
+from dicom_node.encode.sources import NOT_VERIFIED, Located, Subject
 from dicom_node.encode.sr.content import outline
 from dicom_node.header.part10 import MANUFACTURER
 
@@ -40,7 +39,7 @@ def encode_gsps(subject: Subject) -> ResultObject:
     copy_body_part(source, state)
     copy_laterality(source, state)
     state.ContentLabel = "AI_REGION"
-    state.ContentDescription = f"{NOT_VERIFIED}: {finding.code.meaning}"[:64]
+    state.ContentDescription = subject.label
     state.ContentCreatorName = MANUFACTURER
     state.PresentationCreationDate, state.PresentationCreationTime = local_date_time(subject.report, source)
     state.ReferencedSeriesSequence = [_referenced_series([located.source for located in subject.in_order])]

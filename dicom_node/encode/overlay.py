@@ -22,7 +22,8 @@ from core.domain.model import ModelVersion
 from core.domain.report import CohortMetric, Finding
 from core.domain.study import Image
 from core.wording import point_in_words, rate_in_words, statement_of
-from dicom_node.encode.shell import DISCLAIMER, NOT_VERIFIED, REGION_WORDS
+from dicom_node.encode.shell import DISCLAIMER, REGION_WORDS
+from dicom_node.encode.sources import NOT_VERIFIED
 
 LONG_SIDE = 1024
 _NARROWEST = 560

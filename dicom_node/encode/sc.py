@@ -8,7 +8,6 @@ from core.domain.report import ObjectKind, ResultObject
 from core.domain.study import Image
 from dicom_node.encode.overlay import draw_overlay
 from dicom_node.encode.shell import (
-    NOT_VERIFIED,
     copy_body_part,
     copy_laterality,
     copy_orientation,
@@ -29,7 +28,7 @@ def encode_sc(subject: Subject, image: Image) -> ResultObject:
     capture.ConversionType = "WSD"
     capture.ImageType = ["DERIVED", "SECONDARY"]
     capture.BurnedInAnnotation = "YES"
-    capture.ImageComments = f"{NOT_VERIFIED}: {finding.code.meaning}"
+    capture.ImageComments = subject.label
     capture.DerivationDescription = "Saliency map and text burnt into the image as displayed"
     if "SOPInstanceUID" in source:
         capture.SourceImageSequence = [reference(source)]

@@ -20,7 +20,6 @@ from dicom_node.encode.writing import to_part10
 from dicom_node.header.part10 import MANUFACTURER
 
 DISCLAIMER = "Research software, not a medical device."
-NOT_VERIFIED = "AI - NOT VERIFIED"
 REGION_WORDS = "region that influenced the model"
 
 try:

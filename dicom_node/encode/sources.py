@@ -13,6 +13,10 @@ from core.domain.report import Finding, Reading, Report
 from core.domain.study import Instance
 from dicom_node.encode.source import describe_study, read_source
 
+NOT_VERIFIED = "AI - NOT VERIFIED"
+_LONGEST_LABEL = 64  # characters of a Long String (PS3.5 6.2)
+_LONGEST_WHICH = 32  # of them; the words before it are the ones that must not get lost
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Located:
@@ -42,6 +46,13 @@ class Subject:
     def saliency(self) -> Saliency | None:
         """The main map of the finding, shown or withheld."""
         return next(iter(self.reading.saliencies_of(self.finding.name)), None)
+
+    @property
+    def label(self) -> str:
+        """What a viewer lists the picture as: not verified, the finding, and which reading it is of among several."""
+        which = which_reading(self.report, self.reading)
+        end = f", {which}"[:_LONGEST_WHICH] if which else ""
+        return f"{NOT_VERIFIED}: {self.finding.code.meaning}"[: _LONGEST_LABEL - len(end)] + end
 
     @property
     def in_order(self) -> tuple[Located, ...]:
@@ -114,3 +125,9 @@ def _read(part10: bytes) -> Dataset | None:
         return read_source(part10)
     except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
         return None
+
+
+def which_reading(report: Report, reading: Reading) -> str:
+    """Which input and which model a reading is of, as far as the report has more than one."""
+    model = f"{reading.model.name} {reading.model.version}" if len(report.models) > 1 else ""
+    return ", ".join(part for part in (report.name_of(reading), model) if part)

@@ -50,9 +50,8 @@ def tracking_uid(report: Report, reading: Reading, finding_name: str) -> str:
 
     Of the images that a model read the one that came first has no key in it, so that later ones change nothing.
     """
-    places = {instance.sop_instance_uid: place for place, instance in enumerate(report.study.instances)}
     same_model = [other.what for other in report.readings if other.model.name == reading.model.name]
-    earliest = min(same_model, key=lambda what: places.get(what.sop_instance_uids[0], len(places)))
+    earliest = min(same_model, key=lambda what: min(instance.arrival for instance in what.instances))
     further = () if reading.what.key == earliest.key else (reading.what.key,)
     return derive_uid("tracking", report.study.study_instance_uid, reading.model.name, finding_name, *further)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import structlog
@@ -54,9 +55,15 @@ class RememberingReader:
     def infer(self, choice: Choice) -> Prediction:
         """What the chosen model says of the chosen input.
 
-        Raises InvalidStudy when the input cannot be decoded, or has a fault for which it is not scored; RunnerDied
-        while there is hope, CandorError when there is none left.
+        A model runner that died is tried again here: several inputs of a study may each need all their tries. Raises
+        InvalidStudy when the input cannot be decoded, or has a fault for which it is not scored; CandorError when the
+        runner died too often.
         """
+        while True:
+            with suppress(RunnerDied):
+                return self._infer_once(choice)
+
+    def _infer_once(self, choice: Choice) -> Prediction:
         prediction = self._remembered(choice)
         refuse_faulty(prediction.quality, choice.what.instances[0])
         return prediction
@@ -115,7 +122,7 @@ class RememberingReader:
         """
         for choice in self._choices_ahead(instance):
             try:
-                self.infer(choice)
+                self._infer_once(choice)
             except CandorError as error:
                 _log.info("read_ahead.skipped", error=type(error).__name__)
 
@@ -125,7 +132,7 @@ class RememberingReader:
             if withheld_reason(choice.package):
                 continue
             try:
-                prediction = self.infer(choice)
+                prediction = self._infer_once(choice)
             except CandorError:
                 continue  # the report will say why
             positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]

@@ -15,7 +15,7 @@ MIRRORS = (Patient, Instance, Study)
 OURS = {
     # fields of the mirroring nouns that are our own words
     *("study_id", "revision", "patient", "series", "calling_ae_title"),
-    *("header_flags", "object_key", "size_bytes", "patient_age_years", "acquired_at"),
+    *("header_flags", "object_key", "size_bytes", "arrival", "patient_age_years", "acquired_at"),
 }
 KEYWORDS = {"sop_instance_uid": "SOPInstanceUID", "sop_class_uid": "SOPClassUID", "kvp": "KVP"}
 

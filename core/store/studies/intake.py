@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 from typing import Any
@@ -20,10 +20,12 @@ from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
-from core.store.studies.records import instance_to_json, patient_to_json
+from core.store.studies.records import instance_to_json, patient_from_json, patient_to_json
 from core.store.tables.reports import payloads
 from core.store.tables.studies import associations, instances, quarantine, studies
 from core.store.trail import Trail
+
+OTHER_PATIENT = "PatientID is not that of the first object of this study: it may be of another patient"
 
 
 class InstanceRole(StrEnum):
@@ -162,11 +164,11 @@ class IntakeStore:
         study_id = self._study_id_of(arrival.instance.study_instance_uid)
         now = self._now()
         with self._engine.begin() as connection:
-            self._touch_study(connection, study_id, arrival, now)
+            instance = self._touch_study(connection, study_id, arrival, now)
             row = {
                 "study_id": study_id,
                 "sop_instance_uid": arrival.instance.sop_instance_uid,
-                "header": instance_to_json(arrival.instance),
+                "header": instance_to_json(instance),
                 "role": arrival.role,
                 "association_id": arrival.association_id,
                 "object_key": stored.object_key,
@@ -180,8 +182,11 @@ class IntakeStore:
             self._trail.record_in(connection, _received(study_id, arrival))
         return None
 
-    def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, now: float) -> None:
-        """The study of an arrival: made, or reopened by an image that no revision holds yet."""
+    def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, now: float) -> Instance:
+        """The study of an arrival: made, or reopened by an image that no revision holds yet.
+
+        Returns the instance, with a flag where it names another patient than the study does.
+        """
         opens = arrival.role is InstanceRole.SOURCE
         created = insert_if_absent(
             connection,
@@ -215,6 +220,9 @@ class IntakeStore:
             .where(associations.c.association_id == arrival.association_id)
             .values(current_study_id=study_id)
         )
+        if created or not _is_of_another(arrival.patient, connection, study_id):
+            return arrival.instance
+        return replace(arrival.instance, header_flags=(*arrival.instance.header_flags, OTHER_PATIENT))
 
     def _quarantine(self, arrival: Arrival, digest: str) -> None:
         """Keep the second object of a UID apart, once, for a person to look at."""
@@ -246,6 +254,17 @@ class IntakeStore:
                 reason=reason,
             )
             self._trail.record_in(connection, event)
+
+
+def _is_of_another(patient: Patient, connection: Connection, study_id: str) -> bool:
+    """Whether a patient is not that of the study, as far as both give an ID, or both say who issued it."""
+    query = select(studies.c.patient).where(studies.c.study_id == study_id)
+    first = patient_from_json(connection.execute(query).scalar_one())
+    pairs = (
+        (patient.patient_id, first.patient_id),
+        (patient.issuer_of_patient_id, first.issuer_of_patient_id),
+    )
+    return any(one and other and one != other for one, other in pairs)
 
 
 def _received(study_id: str, arrival: Arrival) -> TrailEvent:

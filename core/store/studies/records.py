@@ -19,20 +19,20 @@ _TUPLES = (
 
 
 def instance_to_json(instance: Instance) -> dict[str, Any]:
-    """An Instance as JSON values; `object_key` and `size_bytes` have columns of their own."""
+    """An Instance as JSON values; `object_key`, `size_bytes` and `arrival` have columns of their own."""
     record = dataclasses.asdict(instance)
     record["acquired_at"] = instance.acquired_at.isoformat() if instance.acquired_at else None
-    del record["object_key"], record["size_bytes"]
+    del record["object_key"], record["size_bytes"], record["arrival"]
     return record
 
 
-def instance_from_json(record: dict[str, Any], *, object_key: str, size_bytes: int) -> Instance:
+def instance_from_json(record: dict[str, Any], *, object_key: str, size_bytes: int, arrival: int) -> Instance:
     """The inverse of `instance_to_json`."""
     if "flags" in record:  # as versions before 0.2 wrote it
         record = {"header_flags": record["flags"], **{name: value for name, value in record.items() if name != "flags"}}
     values = {**record, **{name: tuple(record.get(name, ())) for name in _TUPLES}}
     values["acquired_at"] = datetime.fromisoformat(record["acquired_at"]) if record["acquired_at"] else None
-    return Instance(**values, object_key=object_key, size_bytes=size_bytes)
+    return Instance(**values, object_key=object_key, size_bytes=size_bytes, arrival=arrival)
 
 
 def patient_to_json(patient: Patient) -> dict[str, Any]:

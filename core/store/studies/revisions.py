@@ -267,7 +267,7 @@ def settle(connection: Connection, revision: Revision, state: StudyState, reason
 
 
 def _instance(row: Row[tuple[object, ...]]) -> Instance:
-    return instance_from_json(row.header, object_key=row.object_key, size_bytes=row.size_bytes)
+    return instance_from_json(row.header, object_key=row.object_key, size_bytes=row.size_bytes, arrival=row.instance_id)
 
 
 def _by_series(found: Iterable[Instance]) -> tuple[Series, ...]:

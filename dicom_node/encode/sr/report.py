@@ -18,7 +18,7 @@ from pydicom.uid import ComprehensiveSRStorage
 from core.domain.report import CohortMetric, ObjectKind, Reading, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
-from dicom_node.encode.sources import Sources
+from dicom_node.encode.sources import Sources, which_reading
 from dicom_node.encode.sr.content import (
     CONTAINS,
     HAS_ACQ_CONTEXT,
@@ -189,16 +189,11 @@ def _failures(report: Report) -> list[str]:
     if len(report.readings) == 1:
         return []
     return [
-        f"Could not analyse {_which(report, reading)}, because: {reading.reason.rstrip('.') or 'no reason was given'}."
+        f"Could not analyse {which_reading(report, reading)}, "
+        f"because: {reading.reason.rstrip('.') or 'no reason was given'}."
         for reading in report.readings
         if reading.status is not ReportStatus.REPORTED
     ]
-
-
-def _which(report: Report, reading: Reading) -> str:
-    """Which input and which model a reading is of, as far as the report has more than one."""
-    model = f"{reading.model.name} {reading.model.version}" if len(report.models) > 1 else ""
-    return ", ".join(part for part in (report.name_of(reading), model) if part)
 
 
 def statement(report: Report) -> str:
@@ -211,7 +206,7 @@ def statement(report: Report) -> str:
     if report.status is ReportStatus.FAILED:
         return f"The analysis failed, because: {reason}."
     positive = [
-        f"{finding.code.meaning} ({which})" if (which := _which(report, reading)) else finding.code.meaning
+        f"{finding.code.meaning} ({which})" if (which := which_reading(report, reading)) else finding.code.meaning
         for reading in report.readings
         for finding in reading.findings
         if finding.is_positive

@@ -13,6 +13,7 @@ from core.domain.input import Geometry, ModelInput
 from core.domain.report import ObjectKind, Reading, Report, ReportStatus, ResultObject
 from core.domain.study import Instance, Series
 from dicom_node.encode import encode
+from dicom_node.encode.uids import tracking_uid
 from dicom_node.header.sr_text import render_text
 from tests.contract import conformance
 from tests.contract.encode.cases import (
@@ -114,6 +115,17 @@ def test_no_two_objects_share_a_uid_and_the_first_reading_has_that_of_a_report_o
     assert first <= both
 
 
+def test_a_late_image_takes_no_tracking_uid_of_an_earlier_one_whatever_its_series_is_called() -> None:
+    early, late = (
+        dataclasses.replace(instance, arrival=arrival, series_instance_uid=f"1.2.826.0.1.1.{9 - arrival}")
+        for arrival, instance in enumerate(instances(IMAGE_UID, OTHER_UID), start=1)
+    )
+    before = of((early,), reading(early))
+    after = of((late, early), reading(late), reading(early))  # series are in the order of their UIDs
+    first = tracking_uid(before, before.readings[0], "lung_opacity")
+    assert [tracking_uid(after, made, "lung_opacity") == first for made in after.readings] == [False, True]
+
+
 def test_each_picture_is_of_its_image_and_names_its_model() -> None:
     pictures = [r for r in encoded(two_images_and_two_models()) if r.kind is not ObjectKind.SR]
     models = [read(picture).ContributingEquipmentSequence[0].ManufacturerModelName for picture in pictures]
@@ -121,6 +133,19 @@ def test_each_picture_is_of_its_image_and_names_its_model() -> None:
     for picture in pictures:
         assert OTHER_UID in str(read(picture))
         assert f": {IMAGE_UID}\n" not in str(read(picture))
+
+
+def test_pictures_of_one_finding_in_several_readings_can_be_told_apart_in_a_list() -> None:
+    one, other = instances(IMAGE_UID, OTHER_UID)
+    results = encoded(
+        of((one, other), reading(one), reading(other, saliencies=(saliency(sop_instance_uid=OTHER_UID),)))
+    )
+    states = [read(r).ContentDescription for r in results if r.kind is ObjectKind.GSPS]
+    assert sorted(states) == [f"AI - NOT VERIFIED: Lung opacity, image {number} of 2" for number in (1, 2)]
+    for kind, name in ((ObjectKind.GSPS, "ContentDescription"), (ObjectKind.SC, "ImageComments")):
+        labels = [read(r)[name].value for r in encoded(two_images_and_two_models()) if r.kind is kind]
+        assert len(set(labels)) == len(labels) == 2
+        assert all(len(label) <= 64 for label in labels)
 
 
 def test_the_report_says_what_is_where_and_what_failed() -> None:

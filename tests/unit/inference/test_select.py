@@ -188,6 +188,12 @@ def test_what_is_missing_is_said_as_a_limitation(packages):
     )
 
 
+def test_an_image_without_an_age_is_of_the_patient_whose_age_another_image_of_the_study_gives(packages):
+    child, unsaid = image(1, patient_age_years=4.0, view_position="LL"), image(2, patient_age_years=None)
+    assert "younger than 18 years" in declined_of(study(unsaid, child), packages).reason
+    assert read(unsaid, image(3), packages=packages) == [unsaid, image(3)]
+
+
 def test_no_model_at_all_is_a_reason_too():
     declined = declined_of(study(image()), ())
     assert declined.status is ReportStatus.REFUSED

@@ -29,15 +29,22 @@ def test_a_folder_is_named_by_its_kind(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ('name = "a"', r"destinations\.0\.dicom\.ae_title: Field required"),
-        ('name = "a"\nkind = "folder"', r"destinations\.0\.folder\.folder: Field required"),
-        ('name = "a"\nkind = "fax"', "'dicom', 'folder'"),
-        ('name = "a"\nae_title = "A"\nfolder = "/srv"', r"destinations\.0\.dicom\.folder: Extra inputs"),
+        ('name = "a"', r"destinations\.0\.ae_title: is missing"),
+        ('name = "a"\nkind = "folder"', r"destinations\.0\.folder: is missing"),
+        ('name = "a"\nkind = "fax"', r"destinations\.0\.kind: must be one of 'dicom', 'folder'$"),
+        ('name = "a"\nae_title = "A"\nfolder = "/srv"', r"destinations\.0\.folder: there is no such setting"),
+        ('name = "a"\nkind = "folder"\nfolder = ""', r"destinations\.0\.folder: must name a folder"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path, lines, words):
     with pytest.raises(ConfigurationError, match=words):
         settings_of(tmp_path, f"[[destinations]]\n{lines}\n")
+
+
+def test_a_file_that_is_no_text_cannot_be_read(tmp_path):
+    (tmp_path / "candor.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigurationError, match=r"candor\.toml cannot be read"):
+        load_settings(tmp_path)
 
 
 def test_every_kind_has_a_carrier():

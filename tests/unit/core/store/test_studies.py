@@ -7,9 +7,9 @@ import pytest
 
 from core.clock import SettableClock
 from core.domain.states import TRANSITIONS, check_transition
-from core.domain.study import StudyState
+from core.domain.study import Patient, StudyState
 from core.errors import IntegrityError
-from core.store.studies.intake import InstanceRole, Kept
+from core.store.studies.intake import OTHER_PATIENT, InstanceRole, Kept
 from core.store.studies.revisions import Revision
 from tests.store_fixtures import arrival, make_store
 
@@ -189,3 +189,31 @@ def test_a_study_knows_every_instance_of_every_series(store, clock):
     study = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1")))
     assert len(study.series) == 2
     assert [i.sop_instance_uid for i in study.instances] == ["1.2.1.5.1", "1.2.1.5.2", "1.2.1.6.1"]
+
+
+def test_a_revision_knows_the_order_of_arrival_whatever_its_series_are_called(store):
+    late_series, early_series = "1.2.1.9", "1.2.1.5"
+    for number, series in enumerate((late_series, early_series), start=1):
+        came = arrival("1", str(number))
+        store.intake.keep(replace(came, instance=replace(came.instance, series_instance_uid=series)))
+    images = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1"))).instances
+    by_arrival = sorted(images, key=lambda image: image.arrival)
+    assert [image.sop_instance_uid for image in by_arrival] == ["1.2.1.1", "1.2.1.2"]
+    assert images[0].sop_instance_uid == "1.2.1.2", "series are in the order of their UIDs"
+
+
+def test_an_image_that_names_another_patient_than_its_study_is_flagged(store):
+    first = Patient(patient_id="P1", issuer_of_patient_id="SITE")
+    patients = (
+        first,
+        Patient(),
+        first,
+        Patient(patient_id="P1"),
+        Patient(patient_id="P2"),
+        replace(first, issuer_of_patient_id="B"),
+    )
+    for number, patient in enumerate(patients):
+        store.intake.keep(arrival("1", str(number), patient=patient))
+    study = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1")))
+    assert study.patient == first
+    assert [OTHER_PATIENT in image.header_flags for image in study.instances] == [False] * 4 + [True] * 2
