@@ -50,11 +50,12 @@ class SiteAuditStore:
 
     def add(self, model_sha256: str, document: dict[str, Any]) -> SiteAudit:
         """Keep an audit; returns it with its number."""
-        row: dict[str, Any] = {"model_sha256": model_sha256, "made_at": self._now(), "document": document}
+        made_at = self._now()
+        row = {"model_sha256": model_sha256, "made_at": made_at, "document": document}
         with self._engine.begin() as connection:
             number = connection.execute(insert(site_audits).values(row)).inserted_primary_key
         assert number is not None, "the database numbers audits"
-        return SiteAudit(audit_id=int(number[0]), **row)
+        return SiteAudit(audit_id=int(number[0]), model_sha256=model_sha256, made_at=made_at, document=document)
 
     def newest(self, model_sha256: str, *, until: float) -> SiteAudit | None:
         """The newest audit of a model made before `until`, so that what is drawn later quotes the same one."""

@@ -65,13 +65,20 @@ class ExplanationStore:
 
     def ask(self, study_id: str, finding: str, method: str, *, destination: str = "") -> ExplanationJob:
         """Queue a job; one that is asked for and not over yet is not asked for twice."""
-        same: dict[str, Any] = {"study_id": study_id, "finding": finding, "method": method, "destination": destination}
+        same = {"study_id": study_id, "finding": finding, "method": method, "destination": destination}
         under_way = explanation_jobs.c.state.in_([JobState.QUEUED, JobState.RUNNING])
         with self._engine.begin() as connection:
             twin = select(*_FIELDS).filter_by(**same).where(under_way, explanation_jobs.c.is_unwanted.is_(False))
             if (row := connection.execute(twin).first()) is not None:
                 return _job(row)
-            job = ExplanationJob(job_id=uuid.uuid4().hex, asked_at=self._now(), **same)
+            job = ExplanationJob(
+                job_id=uuid.uuid4().hex,
+                study_id=study_id,
+                finding=finding,
+                method=method,
+                destination=destination,
+                asked_at=self._now(),
+            )
             row_of_job = {**dataclasses.asdict(job), "holder": "", "is_unwanted": False}
             connection.execute(insert(explanation_jobs).values(row_of_job))
         return job

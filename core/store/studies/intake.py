@@ -207,11 +207,11 @@ class IntakeStore:
             },
         )
         if opens and not created:
-            change: dict[str, Any] = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
-            if arrival.expected_instances is not None:
-                change["expected_instances"] = arrival.expected_instances
+            expected = arrival.expected_instances
+            change = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
+            promised = {} if expected is None else {"expected_instances": expected}
             mine = studies.c.study_id == study_id
-            connection.execute(update(studies).where(mine).values(change))
+            connection.execute(update(studies).where(mine).values({**change, **promised}))
             connection.execute(
                 update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
             )

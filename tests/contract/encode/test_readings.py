@@ -135,7 +135,7 @@ def test_each_picture_is_of_its_image_and_names_its_model() -> None:
         assert f": {IMAGE_UID}\n" not in str(read(picture))
 
 
-def test_pictures_of_one_finding_in_several_readings_can_be_told_apart_in_a_list() -> None:
+def test_each_picture_of_a_finding_that_several_readings_have_is_listed_under_its_own_name() -> None:
     one, other = instances(IMAGE_UID, OTHER_UID)
     results = encoded(
         of((one, other), reading(one), reading(other, saliencies=(saliency(sop_instance_uid=OTHER_UID),)))
