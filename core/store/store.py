@@ -13,6 +13,7 @@ from core.store.engine import migrate, open_engine
 from core.store.fairness.operating_policies import OperatingPolicyStore
 from core.store.fairness.readings import ReadingStore, TruthStore
 from core.store.fairness.site_audits import SiteAuditStore
+from core.store.first_start import refuse_lost_database, refuse_truncated_database
 from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
 from core.store.models.predictions import PredictionStore
@@ -61,11 +62,16 @@ class Store:
 
 
 def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
-    """Open, and where needed migrate, the store of the data folder that `settings` name."""
+    """Open, and where needed migrate, the store of the data folder that `settings` name.
+
+    Raises IntegrityError when the database of an installation that kept studies is empty or gone.
+    """
     key = SiteKey.load(settings.site_key_file)
+    refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
-    migrate(engine)
     objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
+    refuse_lost_database(engine, objects)
+    migrate(engine)
     # The watermark turns senders away. What was acknowledged before must still be reported.
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
