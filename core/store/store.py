@@ -20,6 +20,7 @@ from core.store.models.predictions import PredictionStore
 from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
 from core.store.objects import ObjectStore
+from core.store.studies.commitments import Commitments
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
 from core.store.studies.outbox import Outbox
@@ -42,6 +43,7 @@ class Store:
     predictions: PredictionStore
     reports: ReportStore
     outbox: Outbox
+    commitments: Commitments
     leases: LeaseStore
     models: ModelStore
     shadows: ShadowStore
@@ -75,6 +77,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     # The watermark turns senders away. What was acknowledged before must still be reported.
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
+    outbox = Outbox(engine, trail, now=now)
     return Store(
         engine=engine,
         key=key,
@@ -87,7 +90,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         studies=StudyStore(engine, now=now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
-        outbox=Outbox(engine, trail, now=now),
+        outbox=outbox,
+        commitments=Commitments(engine, outbox, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),
