@@ -31,8 +31,9 @@ from pipeline.watch.daily import Watch
 from pipeline.workflow import StudyWorkflow
 
 _log = structlog.get_logger()
-WAITING_STUDIES = 64
-"""Threads that wait for their turn; pipeline.reading.turns says how many work."""
+WAITING_STUDIES = 256
+"""Threads that wait for their turn; pipeline.reading.turns says how many work. After a burst many wait to be drawn, and
+must not keep others from being reported."""
 WORKFLOW_VERSION = "1"
 """Pinned: with a changed version DBOS would leave unfinished work of the old one behind. Raise it only together with
 a migration of what is in flight."""

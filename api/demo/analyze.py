@@ -122,6 +122,7 @@ def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Setti
         minimum_free_bytes=_FREE_BYTES,
         quiet_seconds=0.0,
         maximum_wait_seconds=_NEVER_SECONDS,
+        faithfulness_wait_seconds=_NEVER_SECONDS,
         destinations=(FolderDestination(name=DESTINATION, folder=staging, objects=kinds),),
     )
     SiteKey.create(settings.site_key_file)

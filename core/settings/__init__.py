@@ -80,7 +80,12 @@ class Settings(BaseSettings):
     )
     faithfulness: Literal["every", "sampled", "off"] = Field(
         default="every",
-        description="measure how far to trust each map: every (a tenth while studies wait), sampled (a tenth), off",
+        description="measure how far to trust each map: every, sampled (a tenth), off; an unmeasured map is not drawn",
+    )
+    faithfulness_wait_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="how long a report waits for its maps to be measured; then they are measured before the pictures",
     )
     faithfulness_passes: int = Field(
         default=25, ge=14, description="what that may cost per map, in forward passes of the model"
