@@ -27,8 +27,9 @@ from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
 from core.log import configure_logging
-from core.settings import Settings, only_these_variables
+from core.settings import Settings
 from core.settings.destinations import FolderDestination
+from core.settings.environment import only_these_variables
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.intake import Kept
