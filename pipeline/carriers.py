@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from core.domain.delivery import Delivered, Delivery, Outcome
 from core.errors import DiskFull, Unavailable
-from core.files import write_durably
+from core.files import make_private_folder, write_durably
 from core.settings import Settings
 from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
 from dicom_node.commitment import CommitmentRequester, OnAnswer
@@ -97,7 +97,7 @@ class FolderCarrier:
         """Write the payload for this account only: it bears the patient's name. DiskFull when it does not fit."""
         path = self._folder / delivery.study_id / f"{delivery.kind}-{delivery.delivery_id}.dcm"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(path.parent)
             write_durably(path, payload)
         except OSError as error:
             raise DiskFull(f"{self._folder} cannot be written: {error.strerror}") from error

@@ -12,6 +12,7 @@ import structlog
 from dbos import DBOS
 
 from core.errors import ConfigurationError
+from core.files import open_private
 from core.settings import Settings
 from core.store.engine import open_workflow_engine
 from core.store.store import Store, open_store
@@ -166,7 +167,7 @@ def _workflow_engine(settings: Settings, store: Store, name: str) -> Iterator[No
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     """A lock that the kernel lets go of when the process dies, however it dies."""
-    with path.open("w") as file:
+    with open(path, "w", opener=open_private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -7,6 +7,7 @@ sentence on stderr and an exit code (core.errors); --debug shows the traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,7 @@ def main() -> None:
     """Run the command line and exit."""
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv[1:])
+    os.umask(0o077)  # what Candor writes may bear a patient's name: it is for this account only
     try:
         app(arguments, prog_name="candor")
     except KeyboardInterrupt:
