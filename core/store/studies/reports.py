@@ -111,7 +111,10 @@ class ReportStore:
         return self._first(
             reports.c.study_id == revision.study_id,
             reports.c.revision < revision.revision,
-            exists().where(deliveries.c.payload_id == reports.c.sr_sop_instance_uid),
+            exists().where(
+                deliveries.c.payload_id == reports.c.sr_sop_instance_uid,
+                deliveries.c.status != DeliveryStatus.WITHDRAWN,
+            ),
         )
 
     def current(self, study_id: str) -> FiledReport | None:
