@@ -81,5 +81,6 @@ RESULT_SOP_CLASSES = (
     uid.GrayscaleSoftcopyPresentationStateStorage,
     uid.SecondaryCaptureImageStorage,
     uid.ComprehensiveSRStorage,
+    uid.KeyObjectSelectionDocumentStorage,
 )
 """What our own results are: each is proposed, because default contexts of an SCU leave some of them out."""

@@ -44,6 +44,15 @@ class CohortMetric:
     fallback: str = ""  # which more specific cohort had too little data
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedObject:
+    """A result that is taken back, because it was filed under another patient than the study is of."""
+
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    series_instance_uid: str = field(repr=False)
+
+
 class ReportStatus(StrEnum):
     REPORTED = "reported"
     NOT_ANALYSED = "not_analysed"
@@ -102,6 +111,7 @@ class Report:
     limitations: tuple[str, ...] = ()  # of the study: "PatientID is empty: not linked with any other study", ...
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
+    rejected: tuple[RejectedObject, ...] = ()  # what the rejection note of this revision takes back
     explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
 
     @property
@@ -149,6 +159,7 @@ class ObjectKind(StrEnum):
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
     PMAP = "pmap"
+    REJECTION_NOTE = "rejection-note"  # only of a study whose patient was corrected (IHE IOCM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,19 +23,16 @@ class CorrectionStore:
     def __init__(self, engine: Engine) -> None:
         self._reader = read_only(engine)
 
-    def last_before(self, study_id: str, revision: int) -> int:
-        """The newest earlier revision with another patient than the one before it; 0 when there is none."""
-        mine = (corrections.c.study_id == study_id) & corrections.c.identity & (corrections.c.revision < revision)
-        with self._reader.connect() as connection:
-            return int(
-                connection.execute(select(func.coalesce(func.max(corrections.c.revision), 0)).where(mine)).scalar_one()
-            )
+    def names_another_patient(self, study_id: str, *, after: int, up_to: int) -> bool:
+        """Whether one of these revisions was made because the patient was corrected."""
+        return self.last(study_id, up_to=up_to) > after
 
-    def names_another_patient(self, study_id: str, revision: int) -> bool:
-        """Whether this revision was made because the patient was corrected."""
-        mine = (corrections.c.study_id == study_id) & corrections.c.identity & (corrections.c.revision == revision)
+    def last(self, study_id: str, *, up_to: int) -> int:
+        """The newest revision, at most `up_to`, that has another patient than the one before it; 0 for none."""
+        mine = (corrections.c.study_id == study_id) & corrections.c.identity & (corrections.c.revision <= up_to)
+        query = select(func.coalesce(func.max(corrections.c.revision), 0)).where(mine)
         with self._reader.connect() as connection:
-            return connection.execute(select(corrections.c.correction_id).where(mine)).first() is not None
+            return int(connection.execute(query).scalar_one())
 
 
 def is_outdated(connection: Connection, arrival: Arrival, digest: str) -> bool:

@@ -83,7 +83,7 @@ def test_a_corrected_patient_makes_a_new_revision_under_the_new_name(store):
     study = store.studies.load(second)
     assert (study.patient, study.accession_number, study.identity_conflict) == (RIGHT, "A2", "")
     assert store.objects.get(study.instances[0].object_key) == b"second"
-    assert store.corrections.names_another_patient(first.study_id, 2)
+    assert store.corrections.names_another_patient(first.study_id, after=1, up_to=2)
     assert actions(store).count("instance.corrected") == 1
     assert "Canary" not in "".join(link.event.reason for link in store.trail.events())
 
@@ -104,7 +104,7 @@ def test_what_is_no_correction_of_the_patient_lets_the_old_report_go(store):
     correct(store, image(part10=b"second"), OF_THE_VIEW)
     assert [d.status for d in store.outbox.pending("PACS")] == [DeliveryStatus.PENDING]
     second = store.studies.assemble(first.study_id)
-    assert not store.corrections.names_another_patient(first.study_id, second.revision)
+    assert not store.corrections.names_another_patient(first.study_id, after=1, up_to=second.revision)
 
 
 def test_a_change_that_is_nothing_to_a_report_makes_no_revision(store):
