@@ -138,9 +138,10 @@ class IntakeStore:
         self._objects.delete(item.object_key)
 
     def patient_of(self, study_id: str) -> Patient:
-        """Whom a study is filed under now."""
+        """Whom a study is filed under now; a patient without any attribute where there is no such study."""
         with self._reader.connect() as connection:
-            return patient_of(connection, study_id)
+            known = connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id)).first()
+            return patient_of(connection, study_id) if known else Patient()
 
     def is_own_result(self, sop_instance_uid: str) -> bool:
         """Whether this is the UID of a result that this installation made."""
