@@ -77,6 +77,8 @@ def read_study(
     failed the error is raised.
     """
     selection = select(study, packages)
+    if study.identity_conflict:
+        selection = _withhold_all(study, selection)
     readings, errors = [], []
     for choice in selection.choices:
         try:
@@ -98,6 +100,14 @@ def read_study(
         predecessor_series_instance_uid=predecessor.series_instance_uid,
         predecessor_created_at=predecessor.created_at,
     )
+
+
+def _withhold_all(study: Study, selection: Selection) -> Selection:
+    """Nothing is read of images that name different patients: each finding would be filed under one of them."""
+    if not selection.choices and selection.most_telling.status is ReportStatus.REFUSED:
+        return selection
+    declined = Declined(status=ReportStatus.NOT_ANALYSED, reason=study.identity_conflict)
+    return Selection(choices=(), declined=(declined,))
 
 
 def _read(study: Study, choice: Choice, reader: Reader, audits: CohortFigures, at: datetime) -> Reading:
@@ -150,4 +160,4 @@ def _limitations(study: Study, selection: Selection) -> tuple[str, ...]:
         f"{count} of {images} images {'was' if count == 1 else 'were'} not read, because {reason}"
         for reason, count in selection.not_read.items()
     ]
-    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *left_out)
+    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *study.identity_doubts, *left_out)

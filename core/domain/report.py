@@ -74,6 +74,15 @@ class CohortMetric:
         return right / flagged if flagged else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedObject:
+    """A result that is taken back, because it was filed under another patient than the study is of."""
+
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    series_instance_uid: str = field(repr=False)
+
+
 class ReportStatus(StrEnum):
     REPORTED = "reported"
     NOT_ANALYSED = "not_analysed"
@@ -137,6 +146,7 @@ class Report:
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
     predecessor_created_at: datetime | None = None
+    rejected: tuple[RejectedObject, ...] = ()  # what the rejection note of this revision takes back
     explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
 
     @property
@@ -189,6 +199,7 @@ class ObjectKind(StrEnum):
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
     PMAP = "pmap"
+    REJECTION_NOTE = "rejection-note"  # only of a study whose patient was corrected (IHE IOCM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,6 +219,15 @@ def _put_bytes(clean: Dataset, keyword: str, value: bytes) -> None:
     clean[keyword] = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
 
 
+def with_identity(header: Dataset, identity: Dataset) -> Dataset:
+    """`header` with patient and study, and their character set, of `identity`."""
+    for keyword in ("SpecificCharacterSet", *PATIENT_AND_STUDY):
+        header.pop(keyword, None)
+        if keyword in identity:
+            header[keyword] = identity.get_item(keyword)
+    return header
+
+
 def keep(clean: Dataset, keyword: str, text: str) -> None:
     """Put `text` under `keyword` when it is valid there; leave the attribute out when it is not."""
     text = text.strip(" \0")

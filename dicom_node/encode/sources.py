@@ -11,7 +11,7 @@ from pydicom.errors import InvalidDicomError
 from core.domain.explanation import Saliency
 from core.domain.report import Finding, Reading, Report
 from core.domain.study import Instance
-from dicom_node.encode.source import describe_study, read_source
+from dicom_node.encode.source import describe_study, read_source, with_identity
 
 NOT_VERIFIED = "AI - NOT VERIFIED"
 _LONGEST_LABEL = 64  # characters of a Long String (PS3.5 6.2)
@@ -79,6 +79,10 @@ class Sources:
         """The header that patient and study are copied from: of the first image read, else of any of the study."""
         if self._report.readings:
             return self.of(self._report.readings[0].what.instances[0])
+        whose = self._report.study.identity_from
+        instances = {instance.sop_instance_uid: instance for instance in self._report.study.instances}
+        if whose in self._sources and whose in instances:
+            return self.of(instances[whose])
         first = next(iter(self._report.study.instances), None)
         for part10 in self._sources.values():
             return _read(part10) or describe_study(self._report.study, first)
@@ -95,8 +99,18 @@ class Sources:
         uid = instance.sop_instance_uid
         if uid not in self._headers:
             part10 = self._sources.get(uid)
-            self._headers[uid] = (part10 and _read(part10)) or describe_study(self._report.study, instance)
+            header = (part10 and _read(part10)) or describe_study(self._report.study, instance)
+            self._headers[uid] = self._of_the_patient(header, uid)
         return self._headers[uid]
+
+    def _of_the_patient(self, header: Dataset, uid: str) -> Dataset:
+        """A header with patient and study of the image that the study is filed under: one study, one patient."""
+        whose = self._report.study.identity_from
+        if not whose or uid == whose:
+            return header
+        part10 = self._sources.get(whose)
+        identity = (part10 and _read(part10)) or describe_study(self._report.study, None)
+        return with_identity(header, identity)
 
     def subjects(self) -> list[Subject]:
         """Every finding of the report on its images."""

@@ -25,6 +25,8 @@ from dicom_node.header.part10 import layout_of
 from dicom_node.header.values import Values, whole_years
 
 EMPTY_PATIENT_ID = "PatientID is empty"
+AGE_AGAINST_BIRTH_DATE = "PatientAge, PatientBirthDate and StudyDate contradict each other"
+_GRACE_YEARS = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +145,16 @@ def _age_years(values: Values) -> float | None:
     return age
 
 
+def _age_contradicts_birth_date(values: Values) -> bool:
+    """Whether the stated age is not the one at the date of the study, with a year's grace for rounding."""
+    stated = values.age_years("PatientAge")
+    birth, at = values.day("PatientBirthDate"), values.day("StudyDate")
+    if birth is not None and at is not None and at < birth:
+        return True
+    reckoned = whole_years(birth, at)
+    return stated is not None and reckoned is not None and abs(stated - reckoned) > _GRACE_YEARS
+
+
 def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     """The values where there are as many as there must be, else none; what needs them says that they are missing."""
     found = tuple(Values(header).numbers(keyword))
@@ -167,6 +179,8 @@ def _flags(values: Values) -> tuple[str, ...]:
     values.day("PatientBirthDate")
     values.day("StudyDate")
     values.integer("NumberOfStudyRelatedInstances")
+    if _age_contradicts_birth_date(values):
+        values.flags.append(AGE_AGAINST_BIRTH_DATE)
     if not values.text("PatientID"):
         return (*values.flags, EMPTY_PATIENT_ID)
     return tuple(values.flags)
