@@ -22,6 +22,7 @@ from core.errors import InvalidStudy
 from dicom_node.header.checks import check_structure
 from dicom_node.header.elements import Buffer
 from dicom_node.header.part10 import layout_of
+from dicom_node.header.spacing import read_spacing
 from dicom_node.header.values import Values, whole_years
 
 EMPTY_PATIENT_ID = "PatientID is empty"
@@ -167,6 +168,7 @@ def _flags(values: Values) -> tuple[str, ...]:
     values.day("PatientBirthDate")
     values.day("StudyDate")
     values.integer("NumberOfStudyRelatedInstances")
+    read_spacing([values])
     if not values.text("PatientID"):
         return (*values.flags, EMPTY_PATIENT_ID)
     return tuple(values.flags)

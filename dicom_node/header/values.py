@@ -42,7 +42,7 @@ class Values:
 
     def flag(self, keyword: str, vr: str) -> None:
         """Remember that an element is malformed, once, without its value."""
-        self._remember(f"{keyword} is not a valid {vr}")
+        self.note(f"{keyword} is not a valid {vr}")
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """The values of a text element, stripped of padding and cut to what can be stored; () when absent.
@@ -81,6 +81,12 @@ class Values:
         """The first value of an IS, US, SS, UL or SL."""
         return self._parsed(keyword, "IS", _to_integer)
 
+    def integers(self, keyword: str) -> tuple[int, ...]:
+        """All values of an IS, also many; () when absent or when one of them is malformed."""
+        texts = [text.strip(_PADDING) for text in self._text(keyword).split("\\")]
+        numbers = [number for text in texts if (number := _to_integer(text)) is not None]
+        return tuple(numbers) if len(numbers) == len(texts) else ()
+
     def day(self, keyword: str) -> date | None:
         """A DA, also in the form with dots of ACR-NEMA (PS3.5 6.2, note 2)."""
         return self._parsed(keyword, "DA", lambda text: _to_date(text.replace(".", "")))
@@ -117,7 +123,8 @@ class Values:
             self.flag(keyword, vr)
         return storable
 
-    def _remember(self, flag: str) -> None:
+    def note(self, flag: str) -> None:
+        """Remember what is to be said of this header, once; never with a value of it."""
         if flag not in self.flags:
             self.flags.append(flag)
 
@@ -140,7 +147,7 @@ class Values:
         encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
         text = decode_bytes(value[:_LONGEST_BYTES], encodings, _TEXT_DELIMITERS)
         if "\ufffd" in text:
-            self._remember(f"{keyword} does not fit its SpecificCharacterSet")
+            self.note(f"{keyword} does not fit its SpecificCharacterSet")
         return text.rstrip("\0 ")
 
     def _vr(self, item: RawDataElement) -> str:
@@ -164,7 +171,7 @@ class Values:
         terms = [term.strip() for term in self._text("SpecificCharacterSet").split("\\")]
         known = [term for term in terms if term in python_encoding]
         if len(known) < len(terms):
-            self._remember("SpecificCharacterSet names a character set that is not known")
+            self.note("SpecificCharacterSet names a character set that is not known")
         return list(convert_encodings(known)) if known else ["iso8859"]
 
 
