@@ -14,7 +14,9 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
-_AGE = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, AS
+_AGE_PART = r"(\d{1,4}(?:\.\d+)?)\s*(D|DAYS?|W|WKS?|WEEKS?|M|MOS?|MTHS?|MONTHS?|Y|YRS?|YEARS?)"
+_AGE = re.compile(rf"P?(?:{_AGE_PART}[\s,.]*)+(?:OLD)?")  # PS3.5 6.2, AS, and what else can only be an age
+_OLDEST_YEARS = 150.0
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -104,7 +106,7 @@ class Values:
         return None
 
     def age_years(self, keyword: str) -> float | None:
-        """An AS in years."""
+        """An AS in years, in any writing that can only be meant so."""
         return self._parsed(keyword, "AS", _to_years)
 
     def _parsed(self, keyword: str, vr: str, parse: Callable[[str], T | None]) -> T | None:
@@ -201,8 +203,12 @@ def _to_integer(text: str) -> int | None:
 
 
 def _to_years(text: str) -> float | None:
-    match = _AGE.fullmatch(text)
-    return int(match[1]) * _YEARS[match[2]] if match else None
+    """Years of "007Y", "7Y", "18 months", "1Y6M": what has a unit. A number alone may be years or months."""
+    written = text.upper()
+    if not _AGE.fullmatch(written):
+        return None
+    years = sum(float(number) * _YEARS[unit[0]] for number, unit in re.findall(_AGE_PART, written))
+    return years if years <= _OLDEST_YEARS else None
 
 
 def _to_date(text: str) -> date | None:
