@@ -236,16 +236,16 @@ def _predicted(scan: _Scan, x: NDArray[np.int64]) -> NDArray[np.int64]:
     """The prediction of each sample from its neighbours (T.81 H.1.2.1, table H.1)."""
     left, above, corner = np.zeros_like(x), np.zeros_like(x), np.zeros_like(x)
     left[:, 1:], above[1:], corner[1:, 1:] = x[:, :-1], x[:-1], x[:-1, :-1]
-    formulas = {
-        1: lambda: left,
-        2: lambda: above,
-        3: lambda: corner,
-        4: lambda: left + above - corner,
-        5: lambda: left + ((above - corner) >> 1),
-        6: lambda: above + ((left - corner) >> 1),
-        7: lambda: (left + above) >> 1,
-    }
-    predicted = formulas[scan.selection]().copy()
+    formulas = (
+        left,
+        above,
+        corner,
+        left + above - corner,
+        left + ((above - corner) >> 1),
+        above + ((left - corner) >> 1),
+        (left + above) >> 1,
+    )
+    predicted = formulas[scan.selection - 1].copy()
     predicted[:, 0] = above[:, 0]
     rows = scan.restart_interval // scan.columns if scan.restart_interval else 0
     for first in range(0, scan.rows, rows) if rows else (0,):

@@ -99,7 +99,7 @@ def _voi(
         return table.apply(np.rint(modality).astype(np.int64)) / table.top
     window = _window(values)
     if window is not None:
-        return _windowed(modality, window)
+        return windowed(modality, window)
     low, high = _full_range(frame, to_modality) if frame.bits_stored <= 8 else _percentiles(seen)
     return np.clip((modality - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(modality)
 
@@ -133,7 +133,7 @@ def _window(values: list[Values]) -> Window | None:
     return None
 
 
-def _windowed(x: Floats, window: Window) -> Floats:
+def windowed(x: Floats, window: Window) -> Floats:
     """PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID), C.11.2.1.3.2 (LINEAR_EXACT)."""
     if window.function == "SIGMOID":
         return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (x - window.center) / window.width, -700.0, 700.0)))

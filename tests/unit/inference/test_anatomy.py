@@ -1,4 +1,4 @@
-"""Which body part and view an image is taken for: codes before words, orientation before words, and what is said of it."""
+"""Which body part and view an image is taken for: codes before words, orientation before words, and what is said."""
 
 from __future__ import annotations
 
