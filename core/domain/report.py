@@ -130,10 +130,23 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUse:
+    """An image of the study, and why it was not read; `reason` is "" where a model read it."""
+
+    instance: Instance
+    reason: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What goes back to the PACS. Always UNVERIFIED until a person signs.
 
     `readings` are in the order in which the models and their images are preferred; none when no model takes the study.
+    `images`: every image of the study, as read or not read.
     `predecessor_...` are of the SR of the revision that this one supersedes (PredecessorDocumentsSequence).
     """
 
@@ -142,6 +155,7 @@ class Report:
     created_at: datetime
     reason: str = ""
     readings: tuple[Reading, ...] = ()
+    images: tuple[ImageUse, ...] = ()
     limitations: tuple[str, ...] = ()  # of the study: "PatientID is empty: not linked with any other study", ...
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)

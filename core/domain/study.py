@@ -26,7 +26,10 @@ class Patient:
 class Instance:
     """One received SOP instance: what the header says, and where its bytes lie.
 
-    `patient_age_years` is read from PatientAge, else from birth and study date, else None.
+    `patient_age_years` is read from PatientAge, else from birth and study date, else None; the lower of both where they
+    disagree. `is_age_unreadable`: an age or a birth date is there, and it gives no age.
+    `body_part_examined` and `view_position` are the words, or the term of the code where there is no word;
+    `anatomic_region` and `view_code` the terms of the codes alone ("CHEST", "LL"), "" without a code that is known.
     `header_flags` name what was malformed yet tolerated ("PatientAge is not a valid AS", ...), without values.
     `arrival`: its place in the order in which this node received its objects, 0 where it was not received.
     `edition`: how often a person accepted another picture under its UID, so that no result of an earlier one is reused.
@@ -61,6 +64,9 @@ class Instance:
     software_versions: str = ""
     kvp: float | None = None
     patient_age_years: float | None = None
+    is_age_unreadable: bool = False
+    anatomic_region: str = ""
+    view_code: str = ""
     frame_of_reference_uid: str = ""
     image_position_patient: tuple[float, ...] = ()
     image_orientation_patient: tuple[float, ...] = ()

@@ -28,6 +28,7 @@ from pydicom.tag import Tag
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain.study import Instance, Study
+from dicom_node.encode.display import SHUTTER
 from dicom_node.encode.space import GROUPS, space_of_single_frame
 from dicom_node.sop_classes import is_uid
 
@@ -68,6 +69,8 @@ _IMAGE = (
     "WindowCenter",
     "WindowWidth",
     "VOILUTFunction",
+    "PresentationLUTShape",
+    *SHUTTER,
 )
 _SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
 _COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
@@ -92,6 +95,7 @@ _ENUMERATED = {
     "ImageLaterality": {"R", "L", "U", "B"},
     "LossyImageCompression": {"00", "01"},
     "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
+    "PresentationLUTShape": {"IDENTITY", "INVERSE"},
 }
 _POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
 _PATTERNS = {"DA": "%Y%m%d", "TimezoneOffsetFromUTC": "%z"}
@@ -102,6 +106,7 @@ _NUMBER_OF_VALUES = {
     "PixelAspectRatio": 2,
     "ImagePositionPatient": 3,
     "ImageOrientationPatient": 6,
+    "CenterOfCircularShutter": 2,
 }
 _TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
 _AS_SENT = tuple(k for k in PATIENT_AND_STUDY if dictionary_VR(k) in _TEXT_VRS and k not in _PATTERNS)
