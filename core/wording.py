@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # the command line says figures before it has loaded anything
 
 DASH = "-"
 TOO_LITTLE = "insufficient data"
+NOT_MEASURED = "not measured (the model's package gives no counts)"
 Limits = tuple[float, float] | None
 _SEXES = {"F": "women", "M": "men", "O": "sex other", "UNKNOWN": "sex not given"}
 _PLAIN = frozenset({"view"})  # their values speak for themselves

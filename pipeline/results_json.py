@@ -56,6 +56,7 @@ class PointEntry(Entry):
     specificity: float
     cohort: str = ""
     policy: str = ""
+    measured: bool | None = None  # whether sensitivity and specificity come with counts; null in older entries
 
 
 class FaithfulnessEntry(Entry):
@@ -261,6 +262,7 @@ def _point(point: OperatingPoint) -> PointEntry:
         specificity=point.specificity,
         cohort=point.cohort,
         policy=point.policy,
+        measured=point.is_measured,
     )
 
 

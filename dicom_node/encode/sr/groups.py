@@ -18,7 +18,7 @@ from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric, Reading, Report
-from core.wording import point_in_words
+from core.wording import NOT_MEASURED, point_in_words
 from dicom_node.encode import concepts
 from dicom_node.encode.shell import REGION_WORDS
 from dicom_node.encode.sources import Subject
@@ -81,6 +81,8 @@ def _algorithm(model: ModelVersion) -> bytes:
 @lru_cache(maxsize=256)
 def _operating_point(point: OperatingPoint) -> bytes:
     items = [operating_point(point)]
+    if not point.is_measured:
+        items.append(text(concepts.INSUFFICIENT, f"Sensitivity and specificity: {NOT_MEASURED}"))
     if point.policy:
         items.append(text(concepts.COHORT_POINT, f"Operating point {point_in_words(point)}"))
     return encoded_items(items)
@@ -167,10 +169,12 @@ def inferred_from(outlines: list[Placed]) -> list[hd.ContentItem]:
 
 def operating_point(point: OperatingPoint) -> hd.ContentItem:
     """The threshold, and as its properties what it was chosen for: sensitivity and specificity with intervals."""
-    properties = [
-        rate(concepts.SENSITIVITY, point.sensitivity, point.sensitivity_interval),
-        rate(concepts.SPECIFICITY, point.specificity, point.specificity_interval),
-    ]
+    properties = []
+    if point.is_measured:
+        properties = [
+            rate(concepts.SENSITIVITY, point.sensitivity, point.sensitivity_interval),
+            rate(concepts.SPECIFICITY, point.specificity, point.specificity_interval),
+        ]
     for name, count in ((concepts.POSITIVES, point.positives), (concepts.NEGATIVES, point.negatives)):
         if count is not None:
             properties.append(number(name, count, unit=concepts.STUDIES, relationship=HAS_PROPERTIES))
