@@ -129,3 +129,8 @@ def _condition(name: str, value: str) -> str:
     if value == "UNKNOWN":
         return f"{name.replace('_', ' ')} not given"
     return value if name in _PLAIN else f"{name.replace('_', ' ')} {value}"
+
+
+def printable(text: str) -> str:
+    r"""A text for a terminal: control characters, which could move the cursor or change colours, as \\x1b."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)

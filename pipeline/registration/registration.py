@@ -24,6 +24,7 @@ from fairness.policy import Level
 from inference.select import takes_the_same
 from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
+from models.quality import QualityModel
 from models.registry import Entry, load_registry
 from models.runtimes.onnx import OnnxModel
 from pipeline.installed_models import site_registry
@@ -58,6 +59,8 @@ def register(
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
         OnnxModel.load(package, threads=1)
+        if package.quality:
+            QualityModel.load(package.quality)
         state = state or ModelState.SHADOW
         first = _first_readers(package, settings, store, without_shipped=instead_of_shipped)
         if state is ModelState.LIVE:
