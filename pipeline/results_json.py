@@ -62,6 +62,7 @@ class PointEntry(Entry):
     negatives: int | None = None
     cohort: str = ""
     policy: str = ""
+    measured: bool | None = None  # whether sensitivity and specificity come with counts; null in older entries
 
 
 class FaithfulnessEntry(Entry):
@@ -309,6 +310,7 @@ def _point(point: OperatingPoint) -> PointEntry:
         negatives=point.negatives,
         cohort=point.cohort,
         policy=point.policy,
+        measured=point.is_measured,
     )
 
 

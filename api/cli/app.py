@@ -17,6 +17,7 @@ import typer
 from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
 from core.errors import CandorError, answer_for
+from core.wording import on_a_terminal
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -56,7 +57,7 @@ def main() -> None:
 def _sentence(error: Exception) -> str:
     """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is printed."""
     if isinstance(error, CandorError):
-        return str(error)
+        return "\n".join(map(on_a_terminal, str(error).split("\n")))
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
 
 

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from core.wording import with_interval
 
 if TYPE_CHECKING:
+    from core.domain.model import OperatingPoint
     from core.domain.registration import Registration
     from core.statistics.estimate import Rounded
     from models.package.format import ModelPackage
@@ -94,11 +95,18 @@ def _findings_table(package: ModelPackage) -> Table:
         table.add_row(
             finding.name,
             f"{point.threshold:.3f}",
-            with_interval(point.sensitivity, *(point.sensitivity_interval or ())),
-            with_interval(point.specificity, *(point.specificity_interval or ())),
+            *_rates(point),
             _words(area),
         )
     return table
+
+
+def _rates(point: OperatingPoint) -> tuple[str, str]:
+    """Sensitivity and specificity; without counts they are a claim, and not shown."""
+    if not point.is_measured:
+        return "not measured", "not measured"
+    sensitivity = with_interval(point.sensitivity, *(point.sensitivity_interval or ()))
+    return sensitivity, with_interval(point.specificity, *(point.specificity_interval or ()))
 
 
 def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:

@@ -127,8 +127,7 @@ def _details(item: Quarantined, received: ReceivedObject, store: Store) -> Table
 
 def _said(value: object) -> str:
     """A value for the terminal; what is not printable is shown as its escape."""
-    text = str(value or "")
-    return escape("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text))
+    return escape(on_a_terminal(str(value or "")))
 
 
 def _time(at: float) -> str:

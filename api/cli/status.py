@@ -82,6 +82,8 @@ def print_status(found: Status) -> None:
         console.print(_failed_table(found.failed))
         console.print("Once the cause is mended: candor retry")
     console.print(_models_table(found.models))
+    for warning in found.warnings:
+        console.print(f"[bold red]Attention: {escape(warning)}[/]", soft_wrap=True)
     if found.alarms:
         console.print(_alarms_table(found.alarms))
     for why in sorted({row.fallback for row in found.models if row.fallback}):

@@ -160,6 +160,7 @@ def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
                 store,
                 state=ModelState.LIVE,
                 may_run_checks=False,
+                instead_of_shipped=True,
                 second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
             )
         worker.start()

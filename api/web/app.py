@@ -23,6 +23,7 @@ from core.errors import CandorError, ConfigurationError
 from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.overview import Overview
+from pipeline.installed_models import say_whether_any_is_live
 
 _NAMES_OF_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
@@ -78,7 +79,7 @@ def readiness(request: Request, response: Response) -> Readiness:
 
     A process counts as alive for ten seconds after its last heartbeat.
     """
-    checks = {"database": _database(request), "disk": _disk(request), **_processes(request)}
+    checks = {"database": _database(request), "disk": _disk(request), **_processes(request), **_models(request)}
     ready = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if ready else 503
     return Readiness(status="ready" if ready else "not ready", checks=checks)
@@ -102,6 +103,15 @@ def _disk(request: Request) -> str:
     settings: Settings = request.app.state.settings
     free = store.objects.free_bytes()
     return "ok" if free >= settings.minimum_free_bytes else f"{free} bytes are free, below the watermark"
+
+
+def _models(request: Request) -> dict[str, str]:
+    """Says that no model is live, where that is so; nothing else."""
+    try:
+        why_not = say_whether_any_is_live(request.app.state.settings, request.app.state.store)
+    except CandorError:
+        return {}  # the database is away, which has a line of its own
+    return {"models": why_not} if why_not else {}
 
 
 def _processes(request: Request) -> dict[str, str]:

@@ -18,10 +18,10 @@ from PIL.ImageFont import FreeTypeFont
 from PIL.ImageFont import ImageFont as BitmapFont
 
 from core.domain.explanation import Faithfulness, Saliency
-from core.domain.model import ModelVersion
+from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric, Finding
 from core.domain.study import Image
-from core.wording import point_in_words, rate_in_words, statement_of
+from core.wording import NOT_MEASURED, point_in_words, rate_in_words, statement_of
 from dicom_node.encode.shell import DISCLAIMER, REGION_WORDS
 from dicom_node.encode.sources import NOT_VERIFIED
 
@@ -150,10 +150,7 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
             _FONT_PIXELS,
             _WHITE,
         ),
-        Line(
-            f"At this operating point: sensitivity {rate_in_words(point.sensitivity, point.sensitivity_interval)}, "
-            f"specificity {rate_in_words(point.specificity, point.specificity_interval)}"
-        ),
+        Line(_rates_in_words(point)),
     ]
     if point.policy:
         lines.append(Line(f"Operating point {point_in_words(point)}", colour=_WHITE))
@@ -164,6 +161,15 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
         lines.append(Line(faithfulness_in_words(saliency.faithfulness)))
     lines.append(Line(f"{model.name} {model.version}. {DISCLAIMER}"))
     return lines
+
+
+def _rates_in_words(point: OperatingPoint) -> str:
+    if not point.is_measured:
+        return f"Sensitivity and specificity at this operating point: {NOT_MEASURED}"
+    return (
+        f"At this operating point: sensitivity {rate_in_words(point.sensitivity, point.sensitivity_interval)}, "
+        f"specificity {rate_in_words(point.specificity, point.specificity_interval)}"
+    )
 
 
 def _map_in_words(saliency: Saliency | None) -> str:

@@ -15,6 +15,7 @@ from core.store.store import Store
 from core.store.studies.outbox import DestinationState
 from core.store.studies.overview import Overview
 from models.registry import Entry, Refused
+from pipeline.installed_models import site_registry, warnings_of
 
 A_MONTH_SECONDS = 31 * 24 * 3600
 
@@ -92,6 +93,7 @@ class Status(Document):
     failed: tuple[FailedEntry, ...]
     alarms: tuple[AlarmEntry, ...]
     models: tuple[InstalledModel, ...]
+    warnings: tuple[str, ...] = ()
     torch: TorchEntry
     disk: DiskEntry
     data_dir: str
@@ -113,6 +115,7 @@ def status_of(store: Store, settings: Settings, processes: Sequence[str]) -> Sta
         ),
         alarms=tuple(AlarmEntry(**asdict(alarm)) for alarm in _alarms(store)),
         models=_models(settings, store),
+        warnings=warnings_of(settings, store),
         torch=_torch(),
         disk=DiskEntry(
             free_bytes=free,
@@ -140,8 +143,6 @@ def _destination(state: DestinationState, now: float) -> DestinationEntry:
 
 def _models(settings: Settings, store: Store) -> tuple[InstalledModel, ...]:
     """Each installed model with what it is for and what it would run on here, or why it would not run."""
-    from pipeline.installed_models import site_registry
-
     registry = site_registry(settings, store)
     return (*map(_installed, registry.entries), *map(_refused, registry.refused))
 

@@ -14,12 +14,16 @@ from api.web.app import create_app
 from api.web.permissions import RECORDED, Permission
 from api.web.problems import SECURITY_HEADERS
 from api.web.process import serve_web
+from core.domain.registration import ModelState
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.keys import SiteKey
 from core.store.store import open_store
+from pipeline.installed_models import site_registry
 from pipeline.intake import StoreIntake
+from pipeline.registration.registration import change_state
+from pipeline.watch.status import status_of
 from tests.e2e.studies import radiograph
 
 LOCAL = ("127.0.0.1", 50000)
@@ -87,6 +91,18 @@ def test_not_ready_names_what_is_missing_and_ready_needs_node_and_worker(client,
             time.sleep(0.05)
         assert client.get("/readyz").json()["status"] == "ready"
     assert client.get("/readyz").status_code == 503
+
+
+def test_without_a_live_model_it_is_not_ready_and_says_what_that_means(client, store, settings):
+    (shipped,) = site_registry(settings, store).packages
+    model = shipped.model
+    assert "models" not in client.get("/readyz").json()["checks"]
+    change_state(model.name, model.version, ModelState.RETIRED, settings, store, by="Dr. A", because="a trial")
+    with heartbeat(store, "node"), heartbeat(store, "worker/worker"):
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["models"].startswith("no model is live, so every study is refused")
+    assert status_of(store, settings, ()).warnings == (answer.json()["checks"]["models"],)
 
 
 def test_below_the_watermark_it_is_not_ready(store, settings):
