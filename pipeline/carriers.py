@@ -11,16 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
+import structlog
+
 from core.domain.delivery import Delivered, Delivery, Outcome
+from core.domain.report import ObjectKind, ReportStatus
 from core.errors import DiskFull, Unavailable
 from core.files import write_durably
 from core.settings import Settings
 from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
+from core.store.store import Store
 from dicom_node.commitment import CommitmentRequester, OnAnswer
+from dicom_node.intake import Failure, Reference
 from dicom_node.network.peers import Destination as Peer
 from dicom_node.network.tls import TlsFiles
 from dicom_node.send import Sender, echo, open_association
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
+
+_log = structlog.get_logger()
 
 
 class Carrier(Protocol):
@@ -126,6 +133,20 @@ CARRIERS: Mapping[type[Destination], Callable[[Any, Settings], Carrier]] = {
     FolderDestination: FolderCarrier,
 }
 """The carrier of each kind of destination."""
+
+
+def kinds_wanted(settings: Settings, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
+    """Which kinds each destination gets of a report of this status."""
+    refused = status is ReportStatus.REFUSED
+    return {d.name: frozenset(d.objects) for d in settings.destinations if d.refused_reports or not refused}
+
+
+def note_commitment(
+    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
+) -> None:
+    """A destination says what it keeps, on whichever association; what it does not keep is sent again."""
+    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
+    _log.info("commitment.answered", count=len(committed), instances=again)
 
 
 def carrier_for(destination: AnyDestination, settings: Settings) -> Carrier:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from core.settings import Settings
     from core.store.store import Store
 
@@ -30,6 +32,16 @@ def opened(data: Path) -> tuple[Settings, Store]:
     from core.store.store import open_store
 
     return settings, open_store(settings)
+
+
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table whose cells are folded and never cut."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def print_json(document: Any) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from core.domain.report import ObjectKind
 
 LOOPBACK = "127.0.0.1"
+DEFAULT_OBJECTS = (ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG)
 
 
 class TlsSettings(BaseModel):
@@ -40,7 +41,7 @@ class Destination(BaseModel):
         description="what commands, logs and metrics call it: letters, digits, _ and -",
     )
     objects: tuple[ObjectKind, ...] = Field(
-        default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
+        default=DEFAULT_OBJECTS,
         description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
     )
     refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")

@@ -50,7 +50,7 @@ class RequestorAssociation(Association):
         self._reactor_checkpoint = self._checkpoint  # type: ignore[assignment]  # the part of an Event that is used
 
     @property
-    def _is_paused(self) -> bool:  # type: ignore[override]
+    def _is_paused(self) -> bool:
         """Whether the reactor takes no message now: it waits at the checkpoint, or it has ended."""
         return self._checkpoint.is_blocked or self._kill or not self.is_alive()
 

@@ -22,7 +22,7 @@ from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
 from core.store.studies.records import instance_to_json, patient_from_json, patient_to_json
 from core.store.tables.reports import payloads
-from core.store.tables.studies import associations, instances, quarantine, studies
+from core.store.tables.studies import associations, instances, purged_studies, quarantine, studies
 from core.store.trail import Trail
 
 OTHER_PATIENT = "PatientID is not that of the first object of this study: it may be of another patient"
@@ -188,6 +188,7 @@ class IntakeStore:
         Returns the instance, with a flag where it names another patient than the study does.
         """
         opens = arrival.role is InstanceRole.SOURCE
+        before = _last_revision(connection, study_id)
         created = insert_if_absent(
             connection,
             studies,
@@ -201,6 +202,8 @@ class IntakeStore:
                 "state": StudyState.RECEIVING if opens else StudyState.REFUSED,
                 "reason": "" if opens else "no image has arrived",
                 "expected_instances": arrival.expected_instances,
+                "revision": before,
+                "settled_revision": before,
                 "first_received_at": now,
                 "last_received_at": now,
                 "waiting_since_at": now if opens else None,
@@ -254,6 +257,12 @@ class IntakeStore:
                 reason=reason,
             )
             self._trail.record_in(connection, event)
+
+
+def _last_revision(connection: Connection, study_id: str) -> int:
+    """The last revision of a study that was purged, 0 of one that is new: its reports must not share their UIDs."""
+    query = select(purged_studies.c.revision).where(purged_studies.c.study_id == study_id)
+    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def _is_of_another(patient: Patient, connection: Connection, study_id: str) -> bool:

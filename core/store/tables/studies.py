@@ -75,6 +75,14 @@ quarantine = Table(
     Column("received_at", Float, nullable=False),
 )
 
+purged_studies = Table(
+    "purged_studies",
+    metadata,
+    Column("study_id", String(32), primary_key=True),
+    Column("revision", Integer, nullable=False),  # the last one: a study that comes again goes on from there
+    Column("purged_at", Float, nullable=False),
+)
+
 associations = Table(
     "associations",
     metadata,
