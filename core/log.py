@@ -88,11 +88,11 @@ def configure_logging(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handlers: dict[logging.Handler, Any] = {logging.StreamHandler(target): _renderer(json, target)}
+    handlers: list[tuple[logging.Handler, Any]] = [(logging.StreamHandler(target), _renderer(json, target))]
     if file is not None:
         with contextlib.suppress(OSError):  # a folder that cannot be written is said by what needs it
-            handlers[LogFile(file)] = structlog.processors.JSONRenderer(sort_keys=False)
-    for handler, renderer in handlers.items():
+            handlers.append((LogFile(file), structlog.processors.JSONRenderer(sort_keys=False)))
+    for handler, renderer in handlers:
         handler.setFormatter(
             structlog.stdlib.ProcessorFormatter(
                 foreign_pre_chain=[keep_place_of_foreign, *shared],
@@ -100,7 +100,7 @@ def configure_logging(
             )
         )
     root = logging.getLogger()
-    root.handlers = list(handlers)
+    root.handlers = [handler for handler, _ in handlers]
     root.setLevel(threshold)
     _tame_libraries()
     warnings.showwarning = _log_warning  # type: ignore[assignment]  # called with positions only

@@ -78,12 +78,10 @@ def retry_all(store: Store, settings: Settings) -> str:
 
 def _woken(state: DestinationState, now: float, uncommitted: int) -> list[str]:
     """What a retry does for one destination, as far as there is something to do."""
-    lines = []
-    if state.pending:
-        pause = state.next_attempt_at - now
-        waited = f"was waiting {pause:.0f} s more: its" if pause > 0 else "has"
-        tried = "are tried now" if pause > 0 else "in line"
-        lines.append(f"destination {state.destination} {waited} {_many(state.pending, 'object')} {tried}")
+    lines, pause = [], state.next_attempt_at - now
+    if state.pending and pause > 0:
+        objects = f"its {_many(state.pending, 'object')} {'is' if state.pending == 1 else 'are'} tried now"
+        lines.append(f"destination {state.destination} was waiting {pause:.0f} s more: {objects}")
     if uncommitted:
         lines.append(f"destination {state.destination} is asked again to commit to {_many(uncommitted, 'object')}")
     return lines
