@@ -98,7 +98,8 @@ def print_status(found: Status) -> None:
         console.print(f"[red]{found.quarantined} objects came under a UID that other bytes had before[/]")
     if found.reasons:
         console.print(_reasons_table(found.reasons))
-        console.print("Which ones: candor studies --state refused. Once a model takes them: candor read --refused")
+        hint = "Which ones: candor studies --state refused. Once a model takes them: candor read --refused"
+        console.print(hint, soft_wrap=True)
     console.print(_destinations_table(found.destinations))
     for warning in found.warnings:
         console.print(f"[yellow]Warning: {escape(warning)}[/]", soft_wrap=True)

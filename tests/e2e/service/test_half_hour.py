@@ -135,14 +135,16 @@ def destination_added_later(house, orthanc):
 
 
 def wrong_model_retired_and_back(house, orthanc):
-    (model,) = json.loads(house.run("models", "list", "--json").stdout)["models"]
-    house.run("models", "shadow", model.name, model.version)
+    live = [row for row in json.loads(house.run("models", "list", "--json").stdout) if row["state"] == "live"]
+    for row in live:
+        house.run("models", "shadow", row["name"], row["version"])
     restart(house)
     orthanc.post("/instances", radiograph(2, bright=True).part10)
     known = in_state(house, "CANARYACC2", "refused")
     assert known["reason"]
     assert "candor read --refused" in house.run("status").stdout
-    house.run("models", "live", model.name, model.version)
+    for row in live:
+        house.run("models", "live", row["name"], row["version"])
     restart(house)
     assert "1 study will be read again" in house.run("read", "--refused").stdout
     in_state(house, "CANARYACC2", "reported")
