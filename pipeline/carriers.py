@@ -11,23 +11,17 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
-import structlog
-
 from core.domain.delivery import Delivered, Delivery, Outcome
 from core.domain.report import ObjectKind, ReportStatus
 from core.errors import DiskFull, Unavailable
-from core.files import write_durably
+from core.files import make_private_folder, write_durably
 from core.settings import Settings
 from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
-from core.store.store import Store
 from dicom_node.commitment import CommitmentRequester, OnAnswer
-from dicom_node.intake import Failure, Reference
 from dicom_node.network.peers import Destination as Peer
 from dicom_node.network.tls import TlsFiles
 from dicom_node.send import Sender, echo, open_association
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
-
-_log = structlog.get_logger()
 
 
 class Carrier(Protocol):
@@ -104,7 +98,7 @@ class FolderCarrier:
         """Write the payload for this account only: it bears the patient's name. DiskFull when it does not fit."""
         path = self._folder / delivery.study_id / f"{delivery.kind}-{delivery.delivery_id}.dcm"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(path.parent)
             write_durably(path, payload)
         except OSError as error:
             raise DiskFull(f"{self._folder} cannot be written: {error.strerror}") from error
@@ -139,14 +133,6 @@ def kinds_wanted(settings: Settings, status: ReportStatus) -> dict[str, frozense
     """Which kinds each destination gets of a report of this status."""
     refused = status is ReportStatus.REFUSED
     return {d.name: frozenset(d.objects) for d in settings.destinations if d.refused_reports or not refused}
-
-
-def note_commitment(
-    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
-) -> None:
-    """A destination says what it keeps, on whichever association; what it does not keep is sent again."""
-    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
-    _log.info("commitment.answered", count=len(committed), instances=again)
 
 
 def carrier_for(destination: AnyDestination, settings: Settings) -> Carrier:

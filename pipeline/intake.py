@@ -19,7 +19,7 @@ from dicom_node.intake import (
     Reference,
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
-from pipeline.carriers import note_commitment
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
 
