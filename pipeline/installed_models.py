@@ -45,7 +45,7 @@ def say_whether_any_is_live(settings: Settings, store: Store) -> str:
     return "" if has_live(records_of(settings, store)) else NO_LIVE_MODEL
 
 
-def warnings_of(settings: Settings, store: Store) -> tuple[str, ...]:
+def model_warnings(settings: Settings, store: Store) -> tuple[str, ...]:
     """What a person should know of the live models: that there is none, or that one keeps another from reading."""
     live = [entry for entry in site_registry(settings, store).entries if entry.state is ModelState.LIVE]
     if not live:

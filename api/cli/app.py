@@ -16,6 +16,7 @@ import typer
 
 from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
+from api.cli.studies import again, listing, logs, purge
 from core.errors import CandorError, answer_for
 from core.wording import on_a_terminal
 
@@ -93,7 +94,7 @@ app.command(rich_help_panel="Set up")(status.echo)
 @app.command(rich_help_panel="Run")
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
-    settings = _started(data)
+    settings = _started(data, "serve")
     from api.processes.supervisor import Supervisor, commands_of
     from core.store.first_start import refuse_truncated_database
     from core.store.keys import SiteKey
@@ -110,7 +111,7 @@ def node(
     parent: Parent = None,
 ) -> None:
     """Run the DICOM node alone: it receives and keeps."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.node import serve_node
 
@@ -125,7 +126,7 @@ def worker(
     parent: Parent = None,
 ) -> None:
     """Run a worker alone: it reads studies and delivers reports."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.worker import serve_worker
 
@@ -136,7 +137,7 @@ def worker(
 @app.command(rich_help_panel="Run")
 def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
     """Run the web process alone: health, metrics and the list of studies, for this machine only."""
-    settings = _started(data)
+    settings = _started(data, "web")
     from api.processes.heartbeat import end_with
     from api.web.process import serve_web
 
@@ -146,6 +147,12 @@ def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
 
 app.command(rich_help_panel="Look after")(status.status)
 app.command(rich_help_panel="Look after")(status.retry)
+app.command(rich_help_panel="Look after")(listing.studies)
+app.command(rich_help_panel="Look after")(listing.study)
+app.command(rich_help_panel="Look after")(again.read)
+app.command(rich_help_panel="Look after")(again.deliver)
+app.command(rich_help_panel="Look after")(purge.purge)
+app.command(rich_help_panel="Look after")(logs.logs)
 
 
 @app.command(rich_help_panel="Try out")
@@ -182,10 +189,11 @@ app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look af
 app.add_typer(mitigation.app)
 
 
-def _started(data: Path) -> Settings:
-    """The settings of a long-running process, with its log set up."""
-    from core.log import configure_logging
+def _started(data: Path, name: str) -> Settings:
+    """The settings of a long-running process, with its log set up: on stderr, and in a file for `candor logs`."""
+    from core.log import LOG_FOLDER, configure_logging
 
     settings = settings_of(data)
-    configure_logging(json=settings.log_json, level=settings.log_level)
+    file = settings.data_dir / LOG_FOLDER / f"{Path(name).name}.log"
+    configure_logging(json=settings.log_json, level=settings.log_level, file=file)
     return settings

@@ -127,12 +127,12 @@ def _change(
     if bool(by) != bool(because):
         raise ConfigurationError("a signature is --as and --because together; give both or neither")
     settings, store = opened(data)
-    from pipeline.installed_models import warnings_of
+    from pipeline.installed_models import model_warnings
     from pipeline.registration.registration import change_state
 
     changed = change_state(name, version, state, settings, store, second_reader=second_reader, by=by, because=because)
     typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
-    for warning in warnings_of(settings, store):
+    for warning in model_warnings(settings, store):
         typer.echo(f"Attention: {warning}", err=True)
 
 

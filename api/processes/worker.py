@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import structlog
+
 from api.processes.heartbeat import heartbeat, stop_signal
 from core.settings import Settings
 from core.store.store import open_store
+from pipeline.watch.warnings import warnings_of
 from pipeline.worker import Worker
+
+_log = structlog.get_logger()
 
 
 def serve_worker(settings: Settings, *, name: str) -> None:
@@ -14,6 +19,8 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     worker = Worker(settings, name=name)
     store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
     try:
+        for warning in warnings_of(store, settings):
+            _log.warning("delivery.warning", reason=warning)
         worker.start()
         with heartbeat(store, f"worker/{name}"):
             stop.wait()

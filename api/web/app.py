@@ -24,15 +24,20 @@ from core.settings import Settings
 from core.store.store import Store
 from core.store.studies.overview import Overview
 from pipeline.installed_models import say_whether_any_is_live
+from pipeline.watch.warnings import warnings_of
 
 _NAMES_OF_LOOPBACK = ["localhost", "127.0.0.1", "[::1]"]
 
 
 class Readiness(Document):
-    """Whether a study sent now would be kept and read; `checks`: "ok" or why not, by what was looked at."""
+    """Whether a study sent now would be kept and read; `checks`: "ok" or why not, by what was looked at.
+
+    `warnings`: what does not keep it from being read, such as that no destination would get its report.
+    """
 
     status: str
     checks: dict[str, str]
+    warnings: tuple[str, ...] = ()
 
 
 def create_app(store: Store, settings: Settings) -> FastAPI:
@@ -82,7 +87,7 @@ def readiness(request: Request, response: Response) -> Readiness:
     checks = {"database": _database(request), "disk": _disk(request), **_processes(request), **_models(request)}
     ready = all(answer == "ok" for answer in checks.values())
     response.status_code = 200 if ready else 503
-    return Readiness(status="ready" if ready else "not ready", checks=checks)
+    return Readiness(status="ready" if ready else "not ready", checks=checks, warnings=_warnings(request))
 
 
 def metrics(request: Request) -> Response:
@@ -96,6 +101,13 @@ def _database(request: Request) -> str:
     except CandorError as error:
         return str(error)
     return "ok"
+
+
+def _warnings(request: Request) -> tuple[str, ...]:
+    try:
+        return warnings_of(request.app.state.store, request.app.state.settings)
+    except CandorError:
+        return ()  # the check of the database says why
 
 
 def _disk(request: Request) -> str:

@@ -26,7 +26,9 @@ from core.store.studies.commitments import Commitments
 from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
+from core.store.studies.lookup import Lookup
 from core.store.studies.outbox import Outbox
+from core.store.studies.purge import Purge
 from core.store.studies.quarantine import QuarantineStore
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
@@ -50,6 +52,8 @@ class Store:
     reports: ReportStore
     outbox: Outbox
     commitments: Commitments
+    lookup: Lookup
+    purge: Purge
     leases: LeaseStore
     models: ModelStore
     shadows: ShadowStore
@@ -108,6 +112,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         reports=ReportStore(engine, results, trail, now=now),
         outbox=outbox,
         commitments=Commitments(engine, outbox, now=now),
+        lookup=Lookup(engine),
+        purge=Purge(engine, objects, trail, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),

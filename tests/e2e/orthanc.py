@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,8 +48,8 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, *, candor_port: int) -> Iterator[Orthanc]:
-    """Start Orthanc with Candor as the modality it knows; stop it at the end."""
+def running_orthanc(folder: Path, *, candor_port: int, more: Mapping[str, Any] | None = None) -> Iterator[Orthanc]:
+    """Start Orthanc with Candor as the modality it knows and `more` settings; stop it at the end."""
     orthanc = Orthanc(dicom_port=free_port(), http_port=free_port())
     configuration = {
         "Name": "PACS",
@@ -64,6 +64,7 @@ def running_orthanc(folder: Path, *, candor_port: int) -> Iterator[Orthanc]:
         "DicomModalities": {"candor": ["CANDOR", "127.0.0.1", candor_port]},
         "HttpBindAddresses": ["127.0.0.1"],
         "Plugins": [],
+        **(more or {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "orthanc.json").write_text(json.dumps(configuration))

@@ -38,7 +38,7 @@ from core.store.studies.quarantine import (
 )
 from core.store.studies.records import instance_to_json, patient_to_json
 from core.store.tables.reports import payloads
-from core.store.tables.studies import associations, instances, quarantine, studies
+from core.store.tables.studies import associations, instances, purged_studies, quarantine, studies
 from core.store.trail import Trail
 
 ACCEPTED_PICTURE = Correction(keywords=("the whole object",), names_patient=True)
@@ -220,6 +220,7 @@ class IntakeStore:
     def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, *, vouched: bool) -> None:
         """The study of an arrival: made, or reopened by an image that no revision holds yet."""
         opens, now = arrival.role is InstanceRole.SOURCE, self._now()
+        before = _last_revision(connection, study_id)
         created = insert_if_absent(
             connection,
             studies,
@@ -233,6 +234,8 @@ class IntakeStore:
                 "state": StudyState.RECEIVING if opens else StudyState.REFUSED,
                 "reason": "" if opens else "no image has arrived",
                 "expected_instances": arrival.expected_instances,
+                "revision": before,
+                "settled_revision": before,
                 "first_received_at": now,
                 "last_received_at": now,
                 "waiting_since_at": now if opens else None,
@@ -392,6 +395,12 @@ def _is_late_and_of_another(connection: Connection, study_id: str, arrival: Arri
     query = select(studies.c.revision).where(studies.c.study_id == study_id).with_for_update()
     was_assembled = connection.execute(query).scalar_one() > 0
     return was_assembled and is_another(patient_of(connection, study_id), arrival.patient)
+
+
+def _last_revision(connection: Connection, study_id: str) -> int:
+    """The last revision of a study that was purged, 0 of one that is new: its reports must not share their UIDs."""
+    query = select(purged_studies.c.revision).where(purged_studies.c.study_id == study_id)
+    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def _received(study_id: str, arrival: Arrival) -> TrailEvent:

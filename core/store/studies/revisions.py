@@ -22,6 +22,7 @@ from core.store.engine import read_only
 from core.store.studies.arrivals import InstanceRole
 from core.store.studies.corrections import agreement, assemble_corrections, patient_of
 from core.store.studies.records import instance_from_json
+from core.store.tables.reports import reports
 from core.store.tables.studies import associations, instances, studies
 
 _PER_QUERY = 500
@@ -237,6 +238,36 @@ class StudyStore:
         again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
         with self._engine.begin() as connection:
             return connection.execute(statement.values(again)).rowcount
+
+    def read_again(self, study_ids: Sequence[str]) -> list[str]:
+        """Let studies be read once more, as a new revision of the same images; returns those that will be.
+
+        A study without an image, and one that is being received or read, is left as it is.
+        """
+        again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
+        statement = (
+            update(studies)
+            .where(
+                studies.c.study_id.in_(bindparam("wanted", expanding=True)),
+                studies.c.revision == studies.c.settled_revision,
+                studies.c.waiting_since_at.is_(None),
+                exists().where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE),
+            )
+            .values({**again, "completed_at": self._now()})
+            .returning(studies.c.study_id)
+        )
+        taken: list[str] = []
+        with self._engine.begin() as connection:
+            for start in range(0, len(study_ids), _PER_QUERY):
+                taken += connection.scalars(statement, {"wanted": list(study_ids[start : start + _PER_QUERY])})
+        return taken
+
+    def is_read_again(self, revision: Revision) -> bool:
+        """Whether a revision holds no new image, although an earlier one of the study was reported."""
+        new = exists().where(instances.c.study_id == revision.study_id, instances.c.revision == revision.revision)
+        before = exists().where(reports.c.study_id == revision.study_id, reports.c.revision < revision.revision)
+        with self._reader.connect() as connection:
+            return bool(connection.execute(select(and_(~new, before))).scalar_one())
 
     def rows(self, *, limit: int = 100, offset: int = 0) -> list[StudyRow]:
         """The newest studies, without identity."""

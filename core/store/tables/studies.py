@@ -96,6 +96,14 @@ corrections = Table(  # what an image was before it came again with another head
     Column("replaced_at", Float, nullable=False),
 )
 
+purged_studies = Table(
+    "purged_studies",
+    metadata,
+    Column("study_id", String(32), primary_key=True),
+    Column("revision", Integer, nullable=False),  # the last one: a study that comes again goes on from there
+    Column("purged_at", Float, nullable=False),
+)
+
 associations = Table(
     "associations",
     metadata,

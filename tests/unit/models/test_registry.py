@@ -25,7 +25,7 @@ from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package
 from models.registry import ZOO
 from pipeline.data_folder import make_data_folder
-from pipeline.installed_models import NO_LIVE_MODEL, say_whether_any_is_live, site_registry, warnings_of
+from pipeline.installed_models import NO_LIVE_MODEL, say_whether_any_is_live, site_registry, model_warnings
 from pipeline.registration import registration
 from pipeline.registration.registration import change_state
 from tests.known_model import make_known_model, make_known_volume_model, pass_the_gate
@@ -275,7 +275,7 @@ def test_what_leaves_no_live_model_needs_a_name_and_a_reason(house, state: Model
     assert say_whether_any_is_live(settings, store) == ""
     change_state("chest_radiograph", VERSION, state, settings, store, **REASON)
     assert say_whether_any_is_live(settings, store).startswith("no model is live, so every study is refused")
-    assert warnings_of(settings, store) == (NO_LIVE_MODEL,)
+    assert model_warnings(settings, store) == (NO_LIVE_MODEL,)
     (event,) = [link.event for link in store.trail.events() if link.event.action == f"model.{state}"]
     assert "signed by Dr. A, because it is not needed" in event.reason
 
@@ -292,11 +292,11 @@ def test_two_live_models_of_which_one_keeps_the_other_from_reading_are_named(hou
     """A site of before this rule: its own model reads, and the shipped one is live and does not."""
     settings, store = house
     register_live(make_known_model(tmp_path), settings, store)
-    (warning,) = warnings_of(settings, store)
+    (warning,) = model_warnings(settings, store)
     assert warning.startswith(f"bright_patch 1.0.0 and {SHIPPED} are live and take the same images; bright_patch")
     signature = SecondReader(by="Dr. A", because="both are of use")
     change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store, second_reader=signature)
-    assert warnings_of(settings, store) == ()
+    assert model_warnings(settings, store) == ()
 
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
