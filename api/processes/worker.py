@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.processes.heartbeat import heartbeat, stop_signal
+from api.processes.heartbeat import heartbeat, start_of, stop_signal
 from core.settings import Settings
 from core.store.store import open_store
 from pipeline.worker import Worker
@@ -14,7 +14,8 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     worker = Worker(settings, name=name)
     store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
     try:
-        worker.start()
+        with start_of(store, f"worker/{name}"):
+            worker.start()
         with heartbeat(store, f"worker/{name}"):
             stop.wait()
     finally:

@@ -8,6 +8,7 @@ import structlog
 import uvicorn
 
 from api.web.app import create_app
+from api.web.bounds import BoundedConnection
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.store import open_store
@@ -23,7 +24,14 @@ def serve_web(settings: Settings) -> None:
         with _listening(settings) as listener:
             _log.info("web.listening", host=settings.web_host, port=listener.getsockname()[1])
             config = uvicorn.Config(
-                app, log_config=None, log_level="warning", access_log=False, server_header=False, proxy_headers=False
+                app,
+                http=BoundedConnection,
+                ws="none",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
             )
             uvicorn.Server(config).run(sockets=[listener])
     finally:
