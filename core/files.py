@@ -112,3 +112,9 @@ def disk_shortage(free_bytes: int, minimum_free_bytes: int) -> str | None:
         return None
     free, least = free_bytes / GIB, minimum_free_bytes / GIB
     return f"{free:.1f} GiB free, below the {least:.{1 if least < 100 else 0}f} GiB of minimum_free_bytes"
+
+
+def free_bytes(folder: Path) -> int:
+    """What the disk of `folder` has left for this account."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize

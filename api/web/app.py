@@ -14,10 +14,11 @@ from fastapi.middleware.trustedhost import TrustedHostMiddleware
 from fastapi.responses import RedirectResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from api.processes.addresses import is_loopback
 from api.processes.heartbeat import living, starting
 from api.web.bounds import BoundedBodies
 from api.web.metrics import exposition
-from api.web.permissions import Permission, is_loopback, requires
+from api.web.permissions import Permission, requires
 from api.web.problems import SECURITY_HEADERS, answer_problems
 from api.web.views.explanations import add_explanation_routes
 from api.web.views.studies import add_study_routes

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from ipaddress import ip_address
 
 from fastapi import Request
 
+from api.processes.addresses import is_loopback
 from core.domain.trail import TrailEvent
 from core.errors import Forbidden
 from core.store.store import Store
@@ -77,14 +77,6 @@ def requires(permission: Permission) -> Callable[[Request], Caller]:
 
     guard.permission = permission  # type: ignore[attr-defined]  # read by the test that walks all routes
     return guard
-
-
-def is_loopback(address: str) -> bool:
-    """Whether `address` is one that only this machine can reach."""
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return address == "localhost"
 
 
 def _caller(request: Request) -> Caller:

@@ -7,6 +7,7 @@ import socket
 import structlog
 import uvicorn
 
+from api.processes.addresses import why_no_listener
 from api.web.app import create_app
 from api.web.bounds import BoundedConnection
 from core.errors import ConfigurationError
@@ -47,8 +48,8 @@ def _listening(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"the web process cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}); "
-            "set another web_port in candor.toml"
+            f"the web process cannot listen on {settings.web_host}, port {settings.web_port}: "
+            f"{why_no_listener(error, settings.web_host, settings.web_port, 'web_port')}"
         ) from error
     listener.listen(128)
     return listener

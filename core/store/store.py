@@ -71,7 +71,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     Raises ConfigurationError when this account cannot write in it, and IntegrityError when the database of an
     installation that kept studies is empty or gone.
     """
-    _refuse_unwritable(settings)
+    refuse_unwritable(settings)
     key = SiteKey.load(settings.site_key_file)
     refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
@@ -108,8 +108,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     )
 
 
-def _refuse_unwritable(settings: Settings) -> None:
-    """A folder that cannot be written does not heal by trying again: on a read-only disk, of another account."""
+def refuse_unwritable(settings: Settings) -> None:
+    """Raise ConfigurationError when this account cannot write the data folder: that heals by no second try."""
     folder = settings.data_dir
     files = () if settings.database_url else (folder / "candor.db", folder / "candor.db-wal", folder / "workflows.db")
     for path in (folder, *files, folder / "objects", folder / "objects" / INCOMING):
