@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from core.clock import Clock, system_clock
+from core.clock import Clock, steady_clock, system_clock
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.settings import Settings
@@ -91,7 +91,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         intake=IntakeStore(
             engine, objects, trail, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
         ),
-        studies=StudyStore(engine, now=now),
+        studies=StudyStore(engine, now=now, steady=steady_clock if now is system_clock else now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
         outbox=outbox,

@@ -20,10 +20,11 @@ class _Fault(Exception):
 
 def faults_of_identity(certificate_file: Path, key_file: Path) -> list[str]:
     """What is wrong with a certificate and its private key, a sentence for each file."""
-    faults, public = [], []
-    for read in (lambda: _public_of_certificate(certificate_file), lambda: _public_of_key(key_file)):
+    faults: list[str] = []
+    public: list[bytes] = []
+    for read, path in ((_public_of_certificate, certificate_file), (_public_of_key, key_file)):
         try:
-            public.append(read())
+            public.append(read(path))
         except _Fault as fault:
             faults.append(str(fault))
     if len(set(public)) > 1:
