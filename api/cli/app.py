@@ -36,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+config = typer.Typer(name="config", help="Check the settings.", no_args_is_help=True, rich_markup_mode="rich")
+
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
 
 
@@ -89,6 +91,21 @@ def init(data: Data = DEFAULT_DATA) -> None:
 
 
 app.command(rich_help_panel="Set up")(status.echo)
+
+
+@config.command("check")
+def check_settings(data: Data = DEFAULT_DATA) -> None:
+    """Say whether the service would start with these settings, and what in them is worth a look."""
+    settings = settings_of(data)
+    from api.processes.settings_check import check
+    from api.processes.warnings import warnings_of
+
+    typer.echo(check(settings))
+    for words in warnings_of(settings):
+        typer.echo(f"Warning: {words}")
+
+
+app.add_typer(config, rich_help_panel="Set up")
 
 
 @app.command(rich_help_panel="Run")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from core.clock import Clock, system_clock
+from core.clock import Clock, steady_clock, system_clock
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.settings import Settings
@@ -79,7 +79,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     Raises ConfigurationError when this account cannot write in it, and IntegrityError when the database of an
     installation that kept studies is empty or gone.
     """
-    _refuse_unwritable(settings)
+    refuse_unwritable(settings)
     key = SiteKey.load(settings.site_key_file)
     refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
@@ -107,7 +107,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         ),
         quarantine=quarantine,
         corrections=CorrectionStore(engine),
-        studies=StudyStore(engine, now=now),
+        studies=StudyStore(engine, now=now, steady=steady_clock if now is system_clock else now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
         outbox=outbox,
@@ -126,8 +126,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     )
 
 
-def _refuse_unwritable(settings: Settings) -> None:
-    """A folder that cannot be written does not heal by trying again: on a read-only disk, of another account."""
+def refuse_unwritable(settings: Settings) -> None:
+    """Raise ConfigurationError when this account cannot write the data folder: that heals by no second try."""
     folder = settings.data_dir
     files = () if settings.database_url else (folder / "candor.db", folder / "candor.db-wal", folder / "workflows.db")
     for path in (folder, *files, folder / "objects", folder / "objects" / INCOMING):

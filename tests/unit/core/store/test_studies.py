@@ -10,7 +10,7 @@ from core.domain.states import TRANSITIONS, check_transition
 from core.domain.study import Patient, StudyState
 from core.errors import IntegrityError
 from core.store.studies.arrivals import InstanceRole, Kept
-from core.store.studies.revisions import Revision
+from core.store.studies.revisions import Revision, StudyStore
 from tests.store_fixtures import arrival, make_store
 
 RULE = {"quiet_seconds": 2.0, "maximum_wait_seconds": 60.0}
@@ -54,6 +54,53 @@ def test_quiet_counts_from_the_last_image(store, clock):
     assert store.studies.due(**RULE) == []
     clock.advance(0.6)
     assert len(store.studies.due(**RULE)) == 1
+
+
+@pytest.mark.parametrize("jump", [-3_600.0, -86_400.0])
+def test_a_wall_clock_that_jumps_back_holds_no_study_up(store, clock, jump):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    assert studies.due(**RULE) == []
+    clock.advance(jump)
+    assert studies.due(**RULE) == []
+    steady.advance(1.9)
+    assert studies.due(**RULE) == []
+    steady.advance(0.2)
+    assert studies.due(**RULE) == [store.study_id_of("1.2.1")]
+
+
+def test_a_worker_that_starts_after_the_clock_jumped_back_waits_no_longer_than_the_rule(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    clock.advance(-3_600.0)
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    assert studies.due(**RULE) == []
+    steady.advance(2.1)
+    assert len(studies.due(**RULE)) == 1
+
+
+def test_a_wall_clock_that_jumps_back_does_not_stretch_the_maximum_wait(store, clock):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))  # its association stays open
+    assert studies.due(**RULE) == []
+    clock.advance(-3_600.0)
+    steady.advance(61.0)
+    assert len(studies.due(**RULE)) == 1
+
+
+def test_a_wall_clock_that_jumps_forward_ends_no_study_early(store, clock):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    assert studies.due(**RULE) == []
+    clock.advance(3_600.0)
+    steady.advance(1.0)
+    assert studies.due(**RULE) == []
 
 
 def test_a_sender_that_went_on_to_another_study_is_done_with_the_first(store, clock):
