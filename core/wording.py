@@ -1,4 +1,4 @@
-"""How figures are said to a person: "women 60-79, AP: sensitivity 0.87 [0.82, 0.91], 204 positives".
+"""How figures are said to a person: "women 60-79, view AP: sensitivity 0.87 [0.82, 0.91], 204 positives".
 
 One wording for the terminal, the Secondary Capture, the report, the pages and the documents, so that two sentences
 about the same figure look the same. Brackets are 95 % intervals. A figure that is not known is a dash.
@@ -7,6 +7,7 @@ about the same figure look the same. Brackets are 95 % intervals. A figure that 
 from __future__ import annotations
 
 import math
+import unicodedata
 from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:  # the command line says figures before it has loaded anything slow
@@ -18,7 +19,7 @@ TOO_LITTLE = "insufficient data"
 NOT_MEASURED = "not measured"
 Limits = tuple[float, float] | None
 _SEXES = {"F": "women", "M": "men", "O": "sex other", "UNKNOWN": "sex not given"}
-_PLAIN = frozenset({"view"})  # their values speak for themselves
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
 _FEW = 0.095  # shares below it need a decimal, or 0.4 % would be said as 0 %
 
 
@@ -78,7 +79,7 @@ def finding_in_words(finding: str) -> str:
 
 
 def cohort_in_words(cohort: str) -> str:
-    """The name of a cohort for a person: "sex=F & age_band=60-79 & view=AP" is "women 60-79, AP"."""
+    """The name of a cohort for a person: "sex=F & age_band=60-79 & view=AP" is "women 60-79, view AP"."""
     if cohort == "all":
         return "all patients"
     conditions = dict(condition.partition("=")[::2] for condition in cohort.split(" & "))
@@ -88,7 +89,7 @@ def cohort_in_words(cohort: str) -> str:
 
 
 def cohort_as_heading(cohort: str) -> str:
-    """The same, able to head a line: "Women 60-79, AP". Values of headers are left as they are."""
+    """The same, able to head a line: "Women 60-79, view AP". Values of headers are left as they are."""
     words = cohort_in_words(cohort)
     return words[:1].upper() + words[1:] if words.startswith(("women", "men", "aged", "age ", "all")) else words
 
@@ -165,6 +166,20 @@ def _rate_of(value: float | None, limits: Limits, patients: int, of: str) -> str
     return f"{with_interval(value, *(limits or ()))}, {count(patients)} {of}"
 
 
+def in_a_cell(text: str) -> str:
+    """A text as a spreadsheet shows it and does not run it: what would begin a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def on_a_terminal(text: str) -> str:
+    """A text with its control characters and changes of direction shown, so that a terminal does not obey them."""
+    return "".join(f"\\x{ord(sign):02x}" if _is_control(sign) else sign for sign in text)
+
+
+def _is_control(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
+
+
 def _is_known(value: float | None) -> TypeGuard[float]:
     return value is not None and not math.isnan(value)
 
@@ -182,4 +197,4 @@ def _age(band: str, after_sex: bool) -> str:
 def _condition(name: str, value: str) -> str:
     if value == "UNKNOWN":
         return f"{name.replace('_', ' ')} not given"
-    return value if name in _PLAIN else f"{name.replace('_', ' ')} {value}"
+    return f"{name.replace('_', ' ')} {value}"

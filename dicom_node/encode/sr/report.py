@@ -65,7 +65,7 @@ def encode_sr(report: Report, sources: Sources) -> ResultObject:
         document.PredecessorDocumentsSequence = [_predecessor(report)]
     document.update(_tree(report, sources))
     settle(document)
-    return to_result(ObjectKind.SR, document, sr_uid(report))
+    return to_result(report, sources.study, ObjectKind.SR, document, sr_uid(report))
 
 
 def _evidence(report: Report, by_series: Mapping[str, list[Dataset]]) -> Dataset:
