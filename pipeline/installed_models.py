@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.settings import Settings
 from core.store.store import Store
+from models.package.format import ModelPackage
 from models.registry import Records, Registry, load_registry
 
 
@@ -19,5 +22,14 @@ def records_of(settings: Settings, store: Store) -> Records:
 
 
 def site_registry(settings: Settings, store: Store) -> Registry:
-    """Every version, verified now, and the packages refused."""
-    return load_registry(records_of(settings, store))
+    """Every version, verified now, with what the site sets for all of them, and the packages refused."""
+    registry = load_registry(records_of(settings, store))
+    entries = (replace(entry, package=_as_set(entry.package, settings)) for entry in registry.entries)
+    return replace(registry, entries=tuple(entries))
+
+
+def _as_set(package: ModelPackage, settings: Settings) -> ModelPackage:
+    listed = settings.body_part_words.items()
+    words = {" ".join(word.upper().split()): part.upper() for part, words in listed for word in words}
+    accepts = replace(package.accepts, body_part_words=words, maximum_pixels=settings.maximum_image_pixels)
+    return replace(package, accepts=accepts)

@@ -16,7 +16,7 @@ from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, OperatingPoint
-from core.domain.report import CohortMetric, Finding, Reading, Report
+from core.domain.report import CohortMetric, Finding, ImageUse, Reading, Report
 from core.wording import performance_in_words, statement_of, verdict_in_words
 
 Interval = tuple[float, float]
@@ -162,6 +162,15 @@ class ObjectEntry(Entry):
     path: str
 
 
+class ImageEntry(Entry):
+    """An image of the study; `reason`: why it was not read."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    read: bool
+    reason: str = ""
+
+
 class StudyEntry(Entry):
     """One study. `conclusion`: what the report says first. `model`, `explanation_gate`: those of the first reading."""
 
@@ -176,6 +185,7 @@ class StudyEntry(Entry):
     limitations: tuple[str, ...] = ()
     explanation_gate: str = ""
     readings: tuple[ReadingEntry, ...] = ()
+    images: tuple[ImageEntry, ...] = ()
     objects_not_made: tuple[NotMadeEntry, ...] = ()
     objects: tuple[ObjectEntry, ...] = ()
     timings_seconds: Mapping[str, float] = {}
@@ -217,6 +227,7 @@ class StudyEntry(Entry):
             limitations=report.all_limitations,
             explanation_gate=first.map_gate if first else "",
             readings=tuple(map(_reading, report.readings)),
+            images=tuple(map(_image, report.images)),
             objects_not_made=objects_not_made,
         )
 
@@ -257,6 +268,15 @@ def _reading(reading: Reading) -> ReadingEntry:
         reason=reading.reason,
         limitations=reading.limitations,
         explanation_gate=reading.map_gate,
+    )
+
+
+def _image(image: ImageUse) -> ImageEntry:
+    return ImageEntry(
+        sop_instance_uid=image.instance.sop_instance_uid,
+        series_instance_uid=image.instance.series_instance_uid,
+        read=image.is_read,
+        reason=image.reason,
     )
 
 

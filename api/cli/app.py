@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
 from core.errors import CandorError, answer_for
 
@@ -177,6 +177,7 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
+app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 

@@ -75,7 +75,8 @@ def print_status(found: Status) -> None:
     console.print(_disk_line(found.disk))
     console.print(_studies_table(found))
     if found.quarantined:
-        console.print(f"[red]{found.quarantined} objects came under a UID that other bytes had before[/]")
+        held = _many(found.quarantined, "object is", "objects are")
+        console.print(f"[red]{held} kept apart until a person decides: candor quarantine list[/]")
     console.print(_destinations_table(found.destinations))
     if found.failed:
         console.print(_failed_table(found.failed))

@@ -34,7 +34,7 @@ from core.settings.environment import only_these_variables
 from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.intake import Kept
+from core.store.studies.arrivals import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
 from dicom_node.files import files_under, is_dicom, receive_file, study_of
 from models.registry import packages_in

@@ -42,7 +42,8 @@ class Destination(BaseModel):
     )
     objects: tuple[ObjectKind, ...] = Field(
         default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
+        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only), rejection-note "
+        "(takes back what was filed under a patient that was corrected since: IHE IOCM)",
     )
     refused_reports: Switch = Field(default=False, description="send an SR also for studies that no model takes")
 

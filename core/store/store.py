@@ -23,9 +23,11 @@ from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
 from core.store.objects import INCOMING, ObjectStore
 from core.store.studies.commitments import Commitments
+from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
 from core.store.studies.outbox import Outbox
+from core.store.studies.quarantine import QuarantineStore
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
 from core.store.trail import Trail
@@ -41,6 +43,8 @@ class Store:
     objects: ObjectStore
     trail: Trail
     intake: IntakeStore
+    quarantine: QuarantineStore
+    corrections: CorrectionStore
     studies: StudyStore
     predictions: PredictionStore
     reports: ReportStore
@@ -82,6 +86,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
     outbox = Outbox(engine, trail, now=now)
+    quarantine = QuarantineStore(engine, objects, trail, now=now)
     return Store(
         engine=engine,
         key=key,
@@ -89,8 +94,15 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         objects=objects,
         trail=trail,
         intake=IntakeStore(
-            engine, objects, trail, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
+            engine,
+            objects,
+            trail,
+            quarantine,
+            study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid),
+            now=now,
         ),
+        quarantine=quarantine,
+        corrections=CorrectionStore(engine),
         studies=StudyStore(engine, now=now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),

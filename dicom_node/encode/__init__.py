@@ -21,11 +21,20 @@ from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
 from dicom_node.encode.sc import encode_sc
 from dicom_node.encode.seg import can_be_segmented, encode_seg
 from dicom_node.encode.sources import Located, Sources, Subject
+from dicom_node.encode.sr.rejection import encode_rejection
 from dicom_node.encode.sr.report import encode_sr
 
 __all__ = ["encode"]
 
-_ORDER = (ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL, ObjectKind.PMAP, ObjectKind.GSPS, ObjectKind.SC, ObjectKind.SR)
+_ORDER = (
+    ObjectKind.SEG,
+    ObjectKind.SEG_FRACTIONAL,
+    ObjectKind.PMAP,
+    ObjectKind.GSPS,
+    ObjectKind.SC,
+    ObjectKind.SR,
+    ObjectKind.REJECTION_NOTE,
+)
 
 
 def encode(
@@ -54,6 +63,10 @@ def encode(
 def _objects(report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
     if kind is ObjectKind.SR:
         yield encode_sr(report, headers)
+        return
+    if kind is ObjectKind.REJECTION_NOTE:
+        if report.rejected:
+            yield encode_rejection(report, headers)
         return
     for subject in headers.subjects():
         if kind is ObjectKind.SC:

@@ -39,6 +39,7 @@ _SERIES = {  # number, modality, description; numbers far from what a modality c
     ObjectKind.SEG: (9004, "SEG", "AI region (not verified)"),
     ObjectKind.SEG_FRACTIONAL: (9005, "SEG", "AI saliency (not verified)"),
     ObjectKind.PMAP: (9006, "OT", "AI saliency values (not verified)"),
+    ObjectKind.REJECTION_NOTE: (9007, "KO", "AI results rejected: wrong patient"),
 }
 
 

@@ -19,8 +19,9 @@ from core.domain.states import check_transition
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.store.engine import read_only
-from core.store.studies.intake import InstanceRole
-from core.store.studies.records import instance_from_json, patient_from_json
+from core.store.studies.arrivals import InstanceRole
+from core.store.studies.corrections import agreement, assemble_corrections, patient_of
+from core.store.studies.records import instance_from_json
 from core.store.tables.studies import associations, instances, studies
 
 _PER_QUERY = 500
@@ -106,7 +107,8 @@ class StudyStore:
                 )
                 .values(revision=revision)
             )
-            if taken.rowcount == 0:
+            corrected = assemble_corrections(connection, study_id, revision)
+            if not taken.rowcount + corrected:
                 return None
             connection.execute(
                 update(studies)
@@ -154,16 +156,21 @@ class StudyStore:
                 )
                 .order_by(instances.c.instance_id)
             )
-            found = [_instance(i) for i in held]
+            rows = held.all()
+            patient = patient_of(connection, revision.study_id)
+        conflict, doubts = agreement(rows)
         return Study(
             study_id=row.study_id,
             study_instance_uid=row.study_instance_uid,
             revision=revision.revision,
-            patient=patient_from_json(row.patient),
+            patient=patient,
             accession_number=row.accession_number,
             study_date=date.fromisoformat(row.study_date) if row.study_date else None,
-            series=_by_series(found),
+            series=_by_series(map(_instance, rows)),
             calling_ae_title=row.calling_ae_title,
+            identity_from=rows[0].sop_instance_uid if rows else "",
+            identity_conflict=conflict,
+            identity_doubts=doubts,
         )
 
     def completed_at(self, revision: Revision) -> float:
