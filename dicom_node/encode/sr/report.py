@@ -42,7 +42,14 @@ _DEVICE = hd.CodedConcept("121007", "DCM", "Device")
 
 def encode_sr(report: Report, sources: Sources) -> ResultObject:
     """Write the report as a Comprehensive SR (PS3.3 A.35.3, PS3.16 TID 1500)."""
-    document = new_object(report, sources.study, ObjectKind.SR, ComprehensiveSRStorage, models=report.models)
+    document = new_object(
+        report,
+        sources.study,
+        ObjectKind.SR,
+        ComprehensiveSRStorage,
+        models=report.models,
+        number=max(1, report.study.revision),
+    )
     document.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     document.CompletionFlag = "COMPLETE"
     document.PreliminaryFlag = "PRELIMINARY"

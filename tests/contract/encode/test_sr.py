@@ -204,7 +204,7 @@ def test_a_withheld_map_is_not_shown_and_the_report_says_why() -> None:
 def test_an_operating_point_of_a_cohort_is_never_silent() -> None:
     group = groups(report(findings=(of_cohort(),)))[0]
     assert items(group, "COHORT_POINT")[0].TextValue == (
-        "Operating point of the cohort AP (operating policy 3, signed off 2026-11-02), not that of all patients"
+        "Operating point of the cohort view AP (operating policy 3, signed off 2026-11-02), not that of all patients"
     )
     assert not items(groups(report())[0], "COHORT_POINT")
 
