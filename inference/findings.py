@@ -20,6 +20,7 @@ def to_findings(prediction: Prediction, points: Mapping[str, OperatingPoint]) ->
             probability=prediction.probabilities[definition.name],
             score=prediction.scores[definition.name],
             operating_point=points.get(definition.name, definition.operating_point),
+            names_lesion=definition.names_lesion,
         )
         for definition in prediction.model.findings
     )

@@ -81,6 +81,7 @@ class SaliencyEntry(Entry):
     shown: bool
     withheld_reason: str
     faithfulness: FaithfulnessEntry | None
+    no_region: str = ""
 
 
 class FindingView(Entry):
@@ -270,6 +271,7 @@ def _saliency(saliency: Saliency) -> SaliencyEntry:
         method=saliency.method.meaning,
         shown=saliency.shown,
         withheld_reason=saliency.withheld_reason,
+        no_region=saliency.no_region,
         faithfulness=None if measured is None else FaithfulnessEntry.of(measured),
     )
 

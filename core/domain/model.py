@@ -32,11 +32,16 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingDefinition:
-    """A finding a model can report: its name, code and operating point."""
+    """A finding a model can report: its name, code and operating point.
+
+    `names_lesion`: whether it names something that has a place in the image, as the package says; None: as the code
+    says.
+    """
 
     name: str  # machine name, e.g. "lung_opacity"
     code: Code
     operating_point: OperatingPoint
+    names_lesion: bool | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

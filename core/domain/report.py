@@ -22,10 +22,16 @@ class Finding:
     probability: float
     score: float
     operating_point: OperatingPoint
+    names_lesion: bool | None = None  # as the package says; None: as the code says
 
     @property
     def is_positive(self) -> bool:
         return self.probability >= self.operating_point.threshold
+
+    @property
+    def has_place(self) -> bool:
+        """Whether the finding can be in a part of the image: "abnormal" is a word for the whole of it."""
+        return self.code.names_a_lesion if self.names_lesion is None else self.names_lesion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +147,10 @@ class Report:
 
 
 class ObjectKind(StrEnum):
-    """The DICOM objects a report is carried in; destinations choose among them."""
+    """The DICOM objects a report is carried in; destinations choose among them.
+
+    `SC` is one summary picture for each image with a finding, `SC_FINDINGS` a picture for each of its findings.
+    """
 
     SR = "sr"
     SC = "sc"
@@ -149,6 +158,7 @@ class ObjectKind(StrEnum):
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
     PMAP = "pmap"
+    SC_FINDINGS = "sc-findings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

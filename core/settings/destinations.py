@@ -41,7 +41,8 @@ class Destination(BaseModel):
     )
     objects: tuple[ObjectKind, ...] = Field(
         default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
+        description="which results it gets: sr, sc (one summary picture), gsps, seg, seg-fractional, pmap (CT and MR only), "
+        "sc-findings (a picture of each flagged finding)",
     )
     refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
 

@@ -102,10 +102,16 @@ class FindingSection(KeepsUnknownKeys):
     code: Code
     calibration: CalibrationSection = CalibrationSection()
     operating_point: PublishedPoint
+    names_lesion: bool | None = absent()  # whether it has a place in the image; without it the code decides
 
     def definition(self) -> FindingDefinition:
         """The finding as the rest of the system knows it."""
-        return FindingDefinition(name=self.name, code=self.code, operating_point=self.operating_point.operating_point())
+        return FindingDefinition(
+            name=self.name,
+            code=self.code,
+            operating_point=self.operating_point.operating_point(),
+            names_lesion=self.names_lesion,
+        )
 
 
 class Description(KeepsUnknownKeys):

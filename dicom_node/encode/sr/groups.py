@@ -188,6 +188,8 @@ def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]
     if not saliency.shown:
         why = saliency.withheld_reason or "it did not pass the map gate"
         items.append(text(concepts.MAP_WITHHELD, f"Map withheld because {why}"))
+    elif saliency.no_region:
+        items.append(text(concepts.REGION_MEANING, f"No region: {saliency.no_region}"))
     elif has_region:
         items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))
     if saliency.faithfulness is not None:

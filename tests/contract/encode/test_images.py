@@ -15,7 +15,7 @@ from pydicom.pixels.processing import apply_voi_lut
 from core.domain.report import ObjectKind, Report
 from core.domain.study import Image
 from dicom_node.encode import encode
-from dicom_node.encode.overlay import draw_overlay
+from dicom_node.encode.picture.finding import draw_finding
 from dicom_node.encode.uids import tracking_uid
 from tests.contract.encode.cases import (
     COHORT,
@@ -150,14 +150,14 @@ def test_the_overlay_keeps_the_true_shape_of_pixels_that_are_not_square(row_spac
     values = np.zeros((64, 48), np.float32)
     values[32:58, 12:40] = 1.0
     seen = image(row_spacing_mm=row_spacing_mm)
-    maps = [saliency(values=v, regions=()) for v in (values, values * 0)]
-    coloured, plain = (np.asarray(draw_overlay(seen, finding(), MODEL, shown, None)).astype(int) for shown in maps)
-    rows, columns = np.nonzero(np.abs(coloured - plain).max(axis=2) > 40)
+    maps = [saliency(values=v, mask=v > 0.5, regions=()) for v in (values, values * 0)]
+    coloured, plain = (np.asarray(draw_finding(seen, finding(), MODEL, shown, None)).astype(int) for shown in maps)
+    rows, columns = np.nonzero(np.abs(coloured - plain).max(axis=2) > 20)
     assert np.ptp(rows) / np.ptp(columns) == pytest.approx(26 * row_spacing_mm / 28, rel=0.06)
 
 
 def test_the_overlay_without_the_colour_is_the_image_as_displayed() -> None:
-    plain = np.asarray(draw_overlay(image(), finding(), MODEL, withheld(), COHORT))
+    plain = np.asarray(draw_finding(image(), finding(), MODEL, withheld(), COHORT))
     grey = plain[60:700]
     assert (grey.max(axis=2) == grey.min(axis=2)).all()
     assert plain[690, 320].mean() > plain[60, 320].mean() + 100  # the ramp of the source, dark above and bright below
@@ -168,7 +168,7 @@ def test_the_words_are_never_cut_off(shape: tuple[int, int]) -> None:
     """The last line, the disclaimer, is there in full: bright letters, then a dark margin below them."""
     wordy = dataclasses.replace(COHORT, cohort="a cohort with a name that goes on and on " * 12)
     for cohort in (None, COHORT, wordy):
-        pixels = np.asarray(draw_overlay(image(*shape), finding(), MODEL, None, cohort))
+        pixels = np.asarray(draw_finding(image(*shape), finding(), MODEL, None, cohort))
         assert pixels[-40:].max() > 150
         assert pixels[-8:].max() == 0
 
