@@ -16,20 +16,3 @@ class Code:
     value: str
     scheme: str
     meaning: str
-
-    @property
-    def names_a_lesion(self) -> bool:
-        """Whether the concept says what is found; false for "imaging result abnormal" and its like."""
-        return (self.scheme, self.value) not in _SAY_ONLY_THAT_SOMETHING_IS_FOUND
-
-
-_SAY_ONLY_THAT_SOMETHING_IS_FOUND = frozenset(
-    {
-        ("SCT", "408574004"),  # Imaging result abnormal
-        ("SCT", "263654008"),  # Abnormal
-        ("SCT", "365853002"),  # Imaging finding
-        ("SCT", "404684003"),  # Clinical finding
-        ("SCT", "64572001"),  # Disease
-        ("SCT", "49755003"),  # Morphologically abnormal structure
-    }
-)

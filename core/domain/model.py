@@ -34,19 +34,22 @@ class OperatingPoint:
 class FindingDefinition:
     """A finding a model can report: its name, code and operating point.
 
-    `names_lesion`: whether it names something that has a place in the image, as the package says; None: as the code
-    says.
+    `is_general`: it speaks of the image as a whole ("abnormal"), so whatever else is found belongs to it.
     """
 
     name: str  # machine name, e.g. "lung_opacity"
     code: Code
     operating_point: OperatingPoint
-    names_lesion: bool | None = None
+    is_general: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """An immutable model version: what ran, provably (`sha256` of the weights)."""
+    """An immutable model version: what ran, provably (`sha256` of the weights).
+
+    `body_part`: what an image is taken for that does not say what it shows (CHEST). `not_for`: uses that the maker
+    excludes, a sentence each. `not_looked_for`: what readers expect of such images and the model has no finding for.
+    """
 
     name: str
     version: str
@@ -56,6 +59,9 @@ class ModelVersion:
     findings: tuple[FindingDefinition, ...]
     intended_use: str = ""
     card_sha256: str = ""  # of the model card (HTML) in the package; "" when it has none
+    body_part: str = ""
+    not_for: tuple[str, ...] = ()
+    not_looked_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

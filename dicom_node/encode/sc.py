@@ -19,6 +19,7 @@ from dicom_node.encode.shell import (
     reference,
     to_picture,
     to_result,
+    zone_of,
 )
 from dicom_node.encode.sources import Subject
 from dicom_node.encode.summaries import Summary
@@ -33,8 +34,8 @@ def encode_summary(summary: Summary, image: Image) -> ResultObject:
         report, summary.source, kind, SecondaryCaptureImageStorage, models=summary.models, number=number
     )
     _describe(capture, summary.source, summary.label)
-    _put_pixels(capture, draw_summary(report, summary.models, image, summary.entries))
-    return to_result(kind, capture, instance_uid(report, kind, summary.readings[0], ""))
+    _put_pixels(capture, draw_summary(report, summary.models, image, summary.entries, zone_of(summary.source)))
+    return to_result(report, summary.source, kind, capture, instance_uid(report, kind, summary.readings[0], ""))
 
 
 def encode_sc(subject: Subject, image: Image, kind: ObjectKind) -> ResultObject:
@@ -42,8 +43,8 @@ def encode_sc(subject: Subject, image: Image, kind: ObjectKind) -> ResultObject:
     reading, finding = subject.reading, subject.finding
     capture = new_picture(subject, kind, SecondaryCaptureImageStorage)
     _describe(capture, subject.source, subject.label)
-    cohort = next((metric for metric in reading.cohorts if metric.finding_name == finding.name), None)
-    _put_pixels(capture, draw_finding(image, finding, reading.model, subject.saliency, cohort))
+    performance = reading.performance_of(finding.name)
+    _put_pixels(capture, draw_finding(image, finding, reading.model, subject.saliency, performance))
     return to_picture(subject, kind, capture)
 
 

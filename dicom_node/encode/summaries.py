@@ -46,7 +46,7 @@ def summaries_of(report: Report, sources: Sources) -> list[Summary]:
     by_input: dict[tuple[str, ...], list[Reading]] = {}
     for reading in report.readings:
         by_input.setdefault(reading.what.sop_instance_uids, []).append(reading)
-    flagged = [group for group in by_input.values() if any(f.is_positive for r in group for f in r.findings)]
+    flagged = [group for group in by_input.values() if any(f.is_flagged for r in group for f in r.findings)]
     return [_summary(report, sources, tuple(group), number) for number, group in enumerate(flagged, 1)]
 
 
@@ -58,7 +58,7 @@ def _summary(report: Report, sources: Sources, readings: tuple[Reading, ...], nu
     if drawn and drawn[0].saliency:
         instance = instances[drawn[0].saliency.sop_instance_uid]
     else:
-        instance = next(r.drawn_on(finding.name) for r, finding in found if finding.is_positive)
+        instance = next(r.drawn_on(finding.name) for r, finding in found if finding.is_flagged)
     return Summary(
         report=report,
         readings=readings,

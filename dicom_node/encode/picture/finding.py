@@ -9,6 +9,7 @@ from core.domain.explanation import Saliency
 from core.domain.model import ModelVersion
 from core.domain.report import CohortMetric, Finding
 from core.domain.study import Image
+from core.wording import performance_in_words, verdict_in_words
 from dicom_node.encode.picture import words
 from dicom_node.encode.picture.canvas import HEADING_PIXELS, MARGIN, WHITE, layout, sheet
 from dicom_node.encode.picture.marks import COLOURS, Mark, marked
@@ -37,7 +38,7 @@ def draw_finding(
 
 
 def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, cohort: CohortMetric | None) -> list[Line]:
-    verdict = "flagged" if finding.is_positive else "not flagged"
+    verdict = "flagged" if finding.is_flagged else "not flagged"
     point = finding.operating_point
     where = words.region_in_words(saliency)
     return [
@@ -46,7 +47,8 @@ def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, coh
             pixels=HEADING_PIXELS,
             colour=WHITE,
         ),
-        Line(words=words.accuracy(finding, cohort)),
+        Line(words=verdict_in_words(finding, cohort)),
+        Line(words=performance_in_words(cohort)),
         *words.chosen_point(point),
         words.meaning_of_the_outline() if where == "outlined" else Line(words=f"Not outlined: {where}."),
         Line(words=f"{model.name} {model.version}. {DISCLAIMER}"),

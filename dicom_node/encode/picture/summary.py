@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from PIL import Image as Picture
 from PIL import ImageDraw
@@ -48,7 +49,7 @@ class Entry:
     @property
     def has_region(self) -> bool:
         """Whether there is something to outline."""
-        return bool(self.saliency and self.saliency.shown and self.saliency.mask.any() and self.finding.has_place)
+        return bool(self.saliency and self.saliency.shown and self.saliency.mask.any() and not self.finding.is_general)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +73,21 @@ def strongest(entries: Sequence[Entry]) -> list[Entry]:
 
 
 def draw_summary(
-    report: Report, models: Sequence[ModelVersion], image: Image, entries: Sequence[Entry]
+    report: Report,
+    models: Sequence[ModelVersion],
+    image: Image,
+    entries: Sequence[Entry],
+    zone: tzinfo | None = None,
 ) -> Picture.Image:
-    """Draw the summary of the findings on one image as an RGB picture, its long side at most 1024 pixels."""
+    """Draw the summary of the findings on one image as an RGB picture, its long side at most 1024 pixels.
+
+    `zone`: in which times are given, by default this machine's.
+    """
     drawn = strongest(entries)
     rows = _rows(entries, drawn)
     said = words.conclusion([row.entry.finding for row in rows])
     heading = [Line(words=said, pixels=HEADING_PIXELS, colour=WHITE)]
-    notes = _notes(report, models, entries, drawn)
+    notes = _notes(report, models, entries, drawn, zone)
 
     def band_height(width: int) -> int:
         table = sum(_height(row, width) for row in rows) + _ROW
@@ -106,13 +114,13 @@ def _rows(entries: Sequence[Entry], drawn: Sequence[Entry]) -> list[_Row]:
     """Flagged findings first, those with a place before "abnormal", the furthest above its point at the top."""
 
     def order(entry: Entry) -> tuple[bool, bool, float]:
-        return not entry.finding.is_positive, not entry.finding.has_place, -excess(entry.finding)
+        return not entry.finding.is_flagged, entry.finding.is_general, -excess(entry.finding)
 
     ordered = sorted(entries, key=order)
     rows = []
     for entry in ordered:
         place = next((number for number, one in enumerate(drawn) if one is entry), None)
-        colour = WHITE if entry.finding.is_positive else _UNFLAGGED
+        colour = WHITE if entry.finding.is_flagged else _UNFLAGGED
         rows.append(
             _Row(
                 entry=entry,
@@ -140,7 +148,7 @@ def _bar(width: int) -> tuple[int, int]:
 
 def _write_row(draw: ImageDraw.ImageDraw, row: _Row, top: int, width: int) -> None:
     finding, (left, right) = row.entry.finding, _bar(width)
-    colour = row.colour if finding.is_positive else GREY
+    colour = row.colour if finding.is_flagged else GREY
     for number, name in enumerate(_name_rows(row, width)):
         draw.text((MARGIN, top + number * (TEXT_PIXELS + LINE_GAP)), name, font=font(TEXT_PIXELS), fill=colour)
     middle, bar_top = (left + right) // 2, top + (TEXT_PIXELS - _BAR_PIXELS) // 2 + 3
@@ -165,21 +173,26 @@ def _write_scale(draw: ImageDraw.ImageDraw, top: int, width: int) -> int:
 
 
 def _notes(
-    report: Report, models: Sequence[ModelVersion], entries: Sequence[Entry], drawn: Sequence[Entry]
+    report: Report,
+    models: Sequence[ModelVersion],
+    entries: Sequence[Entry],
+    drawn: Sequence[Entry],
+    zone: tzinfo | None = None,
 ) -> list[Line]:
     notes = [point for entry in entries for point in words.chosen_point(entry.finding.operating_point)]
+    notes += [line for entry in entries for line in words.implied(entry.finding)]
     if drawn:
         notes.append(words.meaning_of_the_outline())
     if not_drawn := _not_drawn(entries, drawn):
         notes.append(Line(words=f"Not outlined: {'; '.join(not_drawn)}."))
-    return [*notes, words.origin(report, models)]
+    return [*notes, *words.not_looked_for(report), words.origin(report, models, zone)]
 
 
 def _not_drawn(entries: Sequence[Entry], drawn: Sequence[Entry]) -> list[str]:
     """Each flagged finding that has a place and is not outlined, with the reason."""
     said = []
     for entry in entries:
-        if entry.finding.is_positive and entry.finding.has_place and not any(entry is one for one in drawn):
+        if entry.finding.is_positive and not entry.finding.is_general and not any(entry is one for one in drawn):
             said.append(f"{entry.finding.code.meaning} ({_why_not(entry)})")
     return said
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from PIL import ImageDraw
 
+from core.conclusion import conclusion_of, revision_in_words
 from core.domain.explanation import Saliency
 from core.domain.model import ModelVersion, OperatingPoint
-from core.domain.report import CohortMetric, Finding, Report
+from core.domain.report import Finding, Report, ReportStatus
 from core.wording import point_in_words
 from dicom_node.encode.picture.canvas import GREY, LINE_GAP, MARGIN, TEXT_PIXELS, Colour, font, wrapped
 from dicom_node.encode.shell import DISCLAIMER, REGION_WORDS
-
-NOT_MEASURED = "How often it is right was not measured."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ def _rows(line: Line, width: int) -> list[str]:
 
 def conclusion(findings: Sequence[Finding]) -> str:
     """What is flagged, by name, in one sentence."""
-    flagged = dict.fromkeys(finding.code.meaning for finding in findings if finding.is_positive)
+    flagged = dict.fromkeys(finding.code.meaning for finding in findings if finding.is_flagged)
     return f"Flagged: {', '.join(flagged)}" if flagged else "Nothing flagged"
 
 
@@ -59,23 +59,6 @@ def region_in_words(saliency: Saliency | None) -> str:
     return saliency.no_region.partition(":")[0] or "outlined"
 
 
-def accuracy(finding: Finding, cohort: CohortMetric | None) -> str:
-    """How often the model is right about a finding, from test patients, in one sentence."""
-    if cohort is not None and cohort.sensitivity is not None and cohort.specificity is not None:
-        return _accuracy(cohort.sensitivity, cohort.specificity)
-    point = finding.operating_point
-    if point.positives and point.negatives:
-        return _accuracy(point.sensitivity, point.specificity)
-    return NOT_MEASURED
-
-
-def _accuracy(sensitivity: float, specificity: float) -> str:
-    return (
-        f"In tests it flagged {100 * sensitivity:.0f} of 100 patients who had it "
-        f"and {100 * (1 - specificity):.0f} of 100 who did not."
-    )
-
-
 def chosen_point(point: OperatingPoint) -> list[Line]:
     """Where the operating point comes from, when a person chose it."""
     return [Line(words=f"Operating point {point_in_words(point)}")] if point.policy else []
@@ -86,8 +69,21 @@ def meaning_of_the_outline() -> Line:
     return Line(words=f"Outlined: {REGION_WORDS}, not the extent of a disease.")
 
 
-def origin(report: Report, models: Iterable[ModelVersion]) -> Line:
+def not_looked_for(report: Report) -> list[Line]:
+    """What no model looked for, in the words of the report."""
+    if report.status is not ReportStatus.REPORTED:
+        return []
+    return [Line(words=words) for words in conclusion_of(report) if words.startswith("Not looked for")]
+
+
+def implied(finding: Finding) -> list[Line]:
+    """Why a finding is flagged that is below its own point."""
+    because = ", ".join(finding.implied_by)
+    return [Line(words=f"{finding.code.meaning} is flagged because of: {because}.")] if because else []
+
+
+def origin(report: Report, models: Iterable[ModelVersion], zone: tzinfo | None = None) -> Line:
     """Which revision by which model, and what this is not."""
     names = ", ".join(f"{model.name} {model.version}" for model in models)
-    revision = f"Revision {report.study.revision}. " if report.study.revision > 1 else ""
-    return Line(words=f"{revision}{names}. {DISCLAIMER}")
+    revision = revision_in_words(report, zone)
+    return Line(words=f"{revision.capitalize()}{'. ' if revision else ''}{names}. {DISCLAIMER}")
