@@ -68,7 +68,7 @@ def make_private_folder(folder: Path, *, parents: bool = True) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
 
 
-def open_private(path: Path, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
     """An `opener` for `open`: a file that is made is for this account only (mode 0600), whatever the umask."""
     return os.open(path, flags, 0o600)
 

@@ -19,7 +19,7 @@ from core.settings import Settings
 from core.settings.destinations import AnyDestination
 from core.store.store import Store
 from pipeline.carriers import Carrier, carrier_for
-from pipeline.intake import note_commitment
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0

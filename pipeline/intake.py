@@ -19,16 +19,9 @@ from dicom_node.intake import (
     Reference,
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
-
-
-def note_commitment(
-    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
-) -> None:
-    """A destination says what it keeps, on whichever association; what it does not keep is sent again."""
-    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
-    _log.info("commitment.answered", count=len(committed), instances=again)
 
 
 class StoreIntake:

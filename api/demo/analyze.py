@@ -31,6 +31,7 @@ from core.log import configure_logging
 from core.settings import Settings
 from core.settings.destinations import FolderDestination
 from core.settings.environment import only_these_variables
+from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.intake import Kept
@@ -51,7 +52,7 @@ _FROM_ENVIRONMENT = ("model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
-_NEVER_SECONDS = 1e9
+_NEVER_SECONDS = A_DAY_SECONDS
 _STALLED_SECONDS = 600.0
 
 

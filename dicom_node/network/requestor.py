@@ -47,10 +47,10 @@ class RequestorAssociation(Association):
     def __init__(self, ae: ApplicationEntity) -> None:
         self._checkpoint = Checkpoint()
         super().__init__(ae, MODE_REQUESTOR)
-        self._reactor_checkpoint = self._checkpoint  # type: ignore[assignment]  # the part of an Event that is used
+        self._reactor_checkpoint = self._checkpoint  # the part of an Event that is used  # type: ignore[assignment]
 
     @property
-    def _is_paused(self) -> bool:  # type: ignore[override]
+    def _is_paused(self) -> bool:
         """Whether the reactor takes no message now: it waits at the checkpoint, or it has ended."""
         return self._checkpoint.is_blocked or self._kill or not self.is_alive()
 
