@@ -6,7 +6,7 @@ package loads highdicom (about a second): the process that receives images must 
 
 The pipeline asks twice: first for the SR alone, which is filed and sent as soon as it is written, then for the
 pictures (docs/decisions/0005): first a summary for each image with a flagged finding, then what is made for each
-flagged finding that has a place in the image (docs/decisions/0019); SEG and GSPS only where a region may be shown.
+flagged finding that has a place in the image (docs/decisions/0020); SEG and GSPS only where a region may be shown.
 """
 
 from __future__ import annotations

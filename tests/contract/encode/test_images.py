@@ -12,6 +12,7 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_voi_lut
 
+from core.domain.explanation import Region
 from core.domain.report import ObjectKind, Report
 from core.domain.study import Image
 from dicom_node.encode import encode
@@ -176,3 +177,63 @@ def test_the_words_are_never_cut_off(shape: tuple[int, int]) -> None:
 def test_a_lossy_source_makes_a_lossy_overlay() -> None:
     source = dx_source(LossyImageCompression="01", LossyImageCompressionRatio=12)
     assert encoded(ObjectKind.SC, source=source).LossyImageCompression == "01"
+
+
+# of a radiograph, by hand: what the header says of its pixels, and the spacing that its segmentation repeats
+SPACINGS = {
+    "at the detector": ({"ImagerPixelSpacing": [0.2, 0.3]}, [0.2, 0.3]),
+    "calibrated": ({"ImagerPixelSpacing": [0.2, 0.3], "PixelSpacing": [0.15, 0.25]}, [0.15, 0.25]),
+    "a shape only": ({"ImagerPixelSpacing": None, "PixelAspectRatio": [2, 1]}, [2.0, 1.0]),
+    "nothing": ({"ImagerPixelSpacing": None}, [1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("kind", [ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL])
+@pytest.mark.parametrize("name", SPACINGS)
+def test_the_segmentation_of_a_radiograph_has_a_place_as_viewers_ask(name: str, kind: ObjectKind) -> None:
+    """OHIF 3.13.2 went blank without Pixel Measures."""
+    header, spacing = SPACINGS[name]
+    segmentation = encoded(kind, source=dx_source(**header))
+    (shared,), (frame,) = segmentation.SharedFunctionalGroupsSequence, segmentation.PerFrameFunctionalGroupsSequence
+    assert shared.PixelMeasuresSequence[0].PixelSpacing == spacing
+    assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+    assert frame.PlanePositionSequence[0].ImagePositionPatient == [0, 0, 0]
+    derived = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    assert derived.ReferencedSOPInstanceUID == IMAGE_UID
+
+
+def test_the_frame_of_reference_of_a_radiograph_is_the_same_in_every_result_and_of_no_other_image() -> None:
+    def frame(source: bytes, kind: ObjectKind = ObjectKind.SEG, **changes: object) -> str:
+        return str(encoded(kind, report(**changes), source).FrameOfReferenceUID)
+
+    plain = frame(dx_source())
+    assert plain == frame(dx_source(), ObjectKind.SEG_FRACTIONAL) == frame(dx_source(WindowCenter=1000))
+    assert plain.startswith("2.25.")
+    assert frame(dx_source(FrameOfReferenceUID="1.2.3", **_PLACED)) == "1.2.3"
+
+
+_PLACED = {
+    "ImagePositionPatient": [1, 2, 3],
+    "ImageOrientationPatient": [1, 0, 0, 0, 0, -1],
+    "PixelSpacing": [0.2, 0.2],
+    "SliceThickness": 1,
+}
+
+
+def test_a_line_of_the_presentation_state_does_not_follow_the_frame() -> None:
+    """A region in a corner: one open line from edge to edge, whose ends are at the frame."""
+    corner = np.asarray([(0, 0), (20, 0), (20, 30), (0, 30), (0, 0)], np.float32)
+    region = Region(points=corner, area_pixels=600.0)
+    state = encoded(ObjectKind.GSPS, report(saliencies=(saliency(regions=(region,)),)))
+    (graphic,) = state.GraphicAnnotationSequence[0].GraphicObjectSequence
+    assert np.reshape(graphic.GraphicData, (-1, 2)).tolist() == [[20, 0], [20, 30], [0, 30]]
+
+
+def test_a_region_with_a_hole_is_drawn_as_two_lines_without_the_way_between_them() -> None:
+    ring = [(5, 5), (5, 25), (25, 25), (25, 5), (5, 5)]
+    hole = [(10, 10), (20, 10), (20, 20), (10, 20), (10, 10)]
+    region = Region(points=np.asarray([*ring, *hole, (5, 5)], np.float32), area_pixels=300.0)
+    state = encoded(ObjectKind.GSPS, report(saliencies=(saliency(regions=(region,)),)))
+    graphics = state.GraphicAnnotationSequence[0].GraphicObjectSequence
+    lines = sorted(np.reshape(graphic.GraphicData, (-1, 2)).tolist() for graphic in graphics)
+    assert [sorted(map(tuple, line)) for line in lines] == [sorted(map(tuple, ring)), sorted(map(tuple, hole))]
