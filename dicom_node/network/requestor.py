@@ -47,7 +47,7 @@ class RequestorAssociation(Association):
     def __init__(self, ae: ApplicationEntity) -> None:
         self._checkpoint = Checkpoint()
         super().__init__(ae, MODE_REQUESTOR)
-        self._reactor_checkpoint = self._checkpoint  # the part of an Event that is used  # type: ignore[assignment]
+        self._reactor_checkpoint = self._checkpoint  # type: ignore[assignment]  # the part of an Event that is used
 
     @property
     def _is_paused(self) -> bool:
