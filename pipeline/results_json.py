@@ -88,6 +88,7 @@ class SaliencyEntry(Entry):
     shown: bool
     withheld_reason: str
     faithfulness: FaithfulnessEntry | None
+    no_region: str = ""
 
 
 class FindingView(Entry):
@@ -320,6 +321,7 @@ def _saliency(saliency: Saliency) -> SaliencyEntry:
         method=saliency.method.meaning,
         shown=saliency.shown,
         withheld_reason=saliency.withheld_reason,
+        no_region=saliency.no_region,
         faithfulness=None if measured is None else FaithfulnessEntry.of(measured),
     )
 

@@ -27,7 +27,7 @@ from inference.findings import to_findings
 from inference.quality import quality_limitations
 from inference.select import NOTHING, Choice, Declined, Selection, select
 from models.package.format import ModelPackage
-from pipeline.trust import say_unmeasured, withhold
+from pipeline.trust import located, say_unmeasured, withhold
 
 NO_PATIENT_ID = "PatientID is empty: this study is not linked with any other"
 
@@ -131,8 +131,7 @@ def _read(study: Study, choice: Choice, reader: Reader, audits: CohortFigures, a
     """One model on one input."""
     prediction = reader.infer(choice)
     findings = to_findings(prediction, audits.operating_points(study, choice, at))
-    positive = [finding.name for finding in findings if finding.is_positive]
-    saliencies = tuple(saliency for name in positive for saliency in explain(prediction, choice.what, name))
+    saliencies = tuple(saliency for name in located(findings) for saliency in explain(prediction, choice.what, name))
     gate = withheld_reason(choice.package)
     saliencies = withhold(saliencies if gate else reader.measure(choice, prediction, saliencies), gate)
     return Reading(

@@ -187,7 +187,8 @@ def analyze(
     paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.", metavar="PATH...")],
     out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
     objects: Annotated[
-        str, typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap.")
+        str,
+        typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
 ) -> None:
     """Read files or folders without a network and write the DICOM results and results.json."""

@@ -131,7 +131,7 @@ def _settings(archive: Archive, port: int) -> dict[str, Any]:
         "name": "pacs",
         "ae_title": PACS,
         "port": archive.port,
-        "objects": [kind.value for kind in ObjectKind],
+        "objects": [kind.value for kind in ObjectKind if kind is not ObjectKind.SC_FINDINGS],
         "storage_commitment": True,
     }
     return {"port": port, "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}

@@ -205,7 +205,10 @@ class Report:
 
 
 class ObjectKind(StrEnum):
-    """The DICOM objects a report is carried in; destinations choose among them."""
+    """The DICOM objects a report is carried in; destinations choose among them.
+
+    `SC` is one summary picture for each image with a finding, `SC_FINDINGS` a picture for each of its findings.
+    """
 
     SR = "sr"
     SC = "sc"
@@ -213,6 +216,7 @@ class ObjectKind(StrEnum):
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
     PMAP = "pmap"
+    SC_FINDINGS = "sc-findings"
     REJECTION_NOTE = "rejection-note"  # only of a study whose patient was corrected (IHE IOCM)
 
 

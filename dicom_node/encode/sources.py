@@ -32,7 +32,7 @@ class Subject:
     """One finding of one reading, as every carrier shows it.
 
     `number`: its place among the findings of the report, from 1. `source`: the header of `instance`, which it is in.
-    `shown`: the maps that may be shown, of a volume one for each slice that the region is in, the main one first.
+    `shown`: the maps with a region that may be shown, of a volume one for each slice that it is in, the main one first.
     """
 
     report: Report
@@ -135,7 +135,7 @@ class Sources:
     def _subject(self, reading: Reading, finding: Finding, number: int) -> Subject:
         instance = reading.drawn_on(finding.name)
         instances = {instance.sop_instance_uid: instance for instance in reading.what.instances}
-        saliencies = reading.saliencies_of(finding.name) if finding.is_positive else ()
+        saliencies = reading.saliencies_of(finding.name) if may_be_drawn(self._report, finding) else ()
         return Subject(
             report=self._report,
             reading=reading,
@@ -146,7 +146,7 @@ class Sources:
             shown=tuple(
                 Located(saliency=saliency, source=self.of(instances[saliency.sop_instance_uid]))
                 for saliency in saliencies
-                if saliency.shown
+                if saliency.shown and not saliency.no_region
             ),
         )
 
@@ -162,3 +162,8 @@ def _read(part10: bytes) -> Dataset | None:
         return read_source(part10)
     except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
         return None
+
+
+def may_be_drawn(report: Report, finding: Finding) -> bool:
+    """Whether a finding gets pictures of its own: "abnormal" has no place, but a person may ask for its map."""
+    return finding.is_positive and (not finding.is_general or bool(report.explanation))

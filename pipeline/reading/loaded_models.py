@@ -103,7 +103,7 @@ class Encoders:
         from dicom_node.pixels.decode import decode
 
         images: dict[str, Image] = {}
-        if ObjectKind.SC in kinds:
+        if kinds & {ObjectKind.SC, ObjectKind.SC_FINDINGS}:
             images = {uid: decode(files[uid]) for uid in shown_in(report) if uid in files}
         return encode(report, sources=files, images=images, kinds=kinds)
 

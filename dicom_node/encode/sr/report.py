@@ -30,7 +30,7 @@ from dicom_node.encode.sr.content import (
     container,
     text,
 )
-from dicom_node.encode.sr.groups import finding_group, unread_group
+from dicom_node.encode.sr.groups import finding_group, has_region, unread_group
 from dicom_node.encode.uids import device_uid, sr_uid
 from dicom_node.encode.writing import settle
 from dicom_node.header.part10 import MANUFACTURER
@@ -98,9 +98,11 @@ def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
     children += procedure_of(sources.study, _first(report))
     if images := sources.images:
         children.append(_image_library(report, images, _unread(sources)))
-    if groups := _groups(report, sources):
-        children.append(container(concepts.IMAGING_MEASUREMENTS, groups))
-    children.append(container(concepts.QUALITATIVE_EVALUATIONS, _overall(report)))
+    groups = _groups(report, sources)
+    if measured := [group for group in groups if has_region(group)]:
+        children.append(container(concepts.IMAGING_MEASUREMENTS, measured))
+    without_region = [group for group in groups if not has_region(group)]
+    children.append(container(concepts.QUALITATIVE_EVALUATIONS, [*without_region, *_overall(report)]))
     return container(concepts.IMAGING_MEASUREMENT_REPORT, children, relationship=None, template="1500")
 
 

@@ -56,8 +56,8 @@ def groups(of: Report) -> list[Dataset]:
     return [
         group
         for section in read(of).ContentSequence
-        if section.ConceptNameCodeSequence[0].CodeValue == "126010"
-        for group in section.ContentSequence
+        for group in section.get("ContentSequence", ())
+        if group.ConceptNameCodeSequence[0].CodeValue == "125007"
     ]
 
 
@@ -278,3 +278,21 @@ def test_the_text_shows_every_value_of_the_tree() -> None:
         "  Conclusion: Flagged: Lung opacity.",
     ):
         assert line in text.splitlines()
+
+
+def test_only_groups_with_a_region_are_measurements_so_that_viewers_draw_them() -> None:
+    """OHIF 3.13.2 ends at the first measurement group without coordinates and draws none."""
+    by_section = {
+        str(section.ConceptNameCodeSequence[0].CodeValue): [
+            [str(item.ValueType) for item in group.ContentSequence]
+            for group in section.ContentSequence
+            if group.ConceptNameCodeSequence[0].CodeValue == "125007"
+        ]
+        for section in read(report()).ContentSequence
+        if "ContentSequence" in section
+    }
+    assert ["SCOORD" in group for group in by_section["126010"]] == [True]
+    assert ["SCOORD" in group for group in by_section["C0034375"]] == [False]
+    sections = [str(i.ConceptNameCodeSequence[0].CodeValue) for i in read(report(saliencies=())).ContentSequence]
+    assert "126010" not in sections
+    assert "C0034375" in sections
