@@ -16,6 +16,7 @@ import polars as pl
 from core.statistics.ranking import auroc
 from fairness.audit.nouns import ALL, Audit, Threshold
 from fairness.audit.table import Scores
+from fairness.cohorts import UNKNOWN
 from fairness.predictions import cells
 from fairness.predictions.cells import PATIENT, PROBABILITY, SEXES, STUDY, TRUTH
 from fairness.predictions.csv import PredictionsFile
@@ -121,7 +122,7 @@ def _spelling(file: PredictionsFile, name: str) -> Iterator[str]:
     value = pl.col(name).fill_null("").str.strip_chars()
     counts = file.lines.select(value.alias("v"), missing.alias("m"), na.alias("n")).unique().collect(engine="streaming")
     taken = counts.filter(pl.col("m") | pl.col("n") & counts["m"].any())["v"].to_list()
-    words = sorted(word for word in taken if word and word != cells.UNKNOWN)
+    words = sorted(word for word in taken if word and word != UNKNOWN)
     if words:
         yield f"{name}: {', '.join(words)} {'is' if len(words) == 1 else 'are'} taken as not known (UNKNOWN)"
     given = sorted(set(counts["v"].to_list()) - set(taken))
@@ -140,7 +141,7 @@ def _spelling(file: PredictionsFile, name: str) -> Iterator[str]:
 def _two_sexes(file: PredictionsFile) -> Iterator[str]:
     for name, grouping in file.table.attributes.items():
         if name.lower() in SEXES:
-            known = np.array([value != cells.UNKNOWN for value in grouping.values])[grouping.codes]
+            known = np.array([value != UNKNOWN for value in grouping.values])[grouping.codes]
             pairs = np.unique(
                 file.table.patients[known].astype(np.int64) * len(grouping.values) + grouping.codes[known]
             )
