@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:  # the command line says figures before it has loaded anything slow
     from core.domain.model import OperatingPoint
-    from core.domain.report import CohortMetric
+    from core.domain.report import CohortMetric, Finding
 
 DASH = "-"
 TOO_LITTLE = "insufficient data"
+NOT_MEASURED = "not measured"
 Limits = tuple[float, float] | None
 _SEXES = {"F": "women", "M": "men", "O": "sex other", "UNKNOWN": "sex not given"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")  # OWASP, CSV injection
@@ -102,12 +103,11 @@ def point_in_words(point: OperatingPoint) -> str:
 
 def statement_of(metric: CohortMetric) -> str:
     """The cohort statement in one sentence, with its source and what it fell back from."""
-    sensitivity = rate_in_words(metric.sensitivity, metric.sensitivity_interval)
-    specificity = rate_in_words(metric.specificity, metric.specificity_interval)
+    sensitivity = _rate_of(metric.sensitivity, metric.sensitivity_interval, metric.positives, "positives")
+    specificity = _rate_of(metric.specificity, metric.specificity_interval, metric.negatives, "negatives")
     return (
-        f"{cohort_in_words(metric.cohort)}: sensitivity {sensitivity}, {count(metric.positives)} positives; "
-        f"specificity {specificity}, {count(metric.negatives)} negatives; source: {metric.source}"
-        + (f"; too little data on {cohort_in_words(metric.fallback)}" if metric.fallback else "")
+        f"{cohort_in_words(metric.cohort)}: sensitivity {sensitivity}; specificity {specificity}; "
+        f"source: {metric.source}" + _fallback(metric)
     )
 
 
@@ -123,6 +123,61 @@ def on_a_terminal(text: str) -> str:
 
 def _is_control(sign: str) -> bool:
     return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
+
+
+def performance_in_words(metric: CohortMetric | None) -> str:
+    """The one line on how well the model does for a finding; "not measured" where patients were not counted."""
+    if metric is None or not (metric.positives or metric.negatives):
+        return f"Sensitivity and specificity: {NOT_MEASURED}."
+    sensitivity = _rate_of(metric.sensitivity, metric.sensitivity_interval, metric.positives, "patients with it")
+    specificity = _rate_of(metric.specificity, metric.specificity_interval, metric.negatives, "without it")
+    return (
+        f"Sensitivity {sensitivity}; specificity {specificity}; measured in {_measured_in(metric)}{_fallback(metric)}."
+    )
+
+
+def verdict_in_words(finding: Finding, metric: CohortMetric | None) -> str:
+    """What is said of a finding and what that means in 100 patients, as far as it was measured."""
+    if finding.implied_by:
+        because = ", ".join(finding.implied_by)
+        return f"Flagged because of: {because}. By itself it is below its operating point."
+    if not finding.is_flagged:
+        missed = None if metric is None or metric.sensitivity is None else 1.0 - metric.sensitivity
+        return "Not flagged." + (
+            "" if missed is None else f" Of 100 patients with it {_of_100(missed)} are not flagged."
+        )
+    return f"Flagged.{_predictive_value(metric)}"
+
+
+def _predictive_value(metric: CohortMetric | None) -> str:
+    """The predictive value with the prevalence that it is true at; "" where one of them is not known."""
+    if metric is None or metric.predictive_value is None or metric.prevalence is None:
+        return ""
+    patients = metric.positives + metric.negatives
+    return (
+        f" Of 100 flagged like this {_of_100(metric.predictive_value)} have it if {per_cent(metric.prevalence)} of "
+        f"patients have it, as in {_measured_in(metric)} ({count(metric.positives)} of {count(patients)}); "
+        "fewer where it is rarer."
+    )
+
+
+def _of_100(share: float) -> str:
+    return f"about {100 * share:.0f}" if share >= 0.005 else "fewer than 1"
+
+
+def _measured_in(metric: CohortMetric) -> str:
+    whom = "" if metric.cohort == "all" else f" ({cohort_in_words(metric.cohort)})"
+    return f"{metric.source}{whom}"
+
+
+def _fallback(metric: CohortMetric) -> str:
+    return f"; too little data on {cohort_in_words(metric.fallback)}" if metric.fallback else ""
+
+
+def _rate_of(value: float | None, limits: Limits, patients: int, of: str) -> str:
+    if not _is_known(value):
+        return f"not known, {count(patients)} {of} are too few"
+    return f"{with_interval(value, *(limits or ()))}, {count(patients)} {of}"
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:

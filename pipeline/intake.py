@@ -23,6 +23,14 @@ from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 _log = structlog.get_logger()
 
 
+def note_commitment(
+    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
+) -> None:
+    """A destination says what it keeps, on whichever association; what it does not keep is sent again."""
+    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
+    _log.info("commitment.answered", count=len(committed), instances=again)
+
+
 class StoreIntake:
     """The node's intake (dicom_node.intake.Intake) on the real store."""
 
@@ -108,9 +116,7 @@ class StoreIntake:
         self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
     ) -> None:
         """A destination says what it keeps; what it does not keep is sent again."""
-        self._store.outbox.mark_committed(transaction_uid, [uid for _, uid in committed])
-        again = self._store.outbox.send_again(transaction_uid, [uid for _, uid, _ in failed])
-        _log.info("commitment.answered", count=len(committed), instances=again)
+        note_commitment(self._store, transaction_uid, committed, failed)
 
     def _role(self, received: ReceivedObject) -> InstanceRole:
         """What our equipment marks as a result is none to read, whichever installation it came from."""

@@ -156,7 +156,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
         predecessor = Predecessor()
         if before is not None:
             predecessor = Predecessor(
-                sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
+                sop_instance_uid=before.sr_sop_instance_uid,
+                series_instance_uid=before.sr_series_instance_uid,
+                created_at=datetime.fromtimestamp(before.created_at, UTC),
             )
         study = self._store.studies.load(this)
         return read_study(study, packages, reader, self._audits, predecessor=predecessor, at=at)

@@ -7,6 +7,7 @@ sentence on stderr and an exit code (core.errors); --debug shows the traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -40,6 +41,7 @@ def main() -> None:
     """Run the command line and exit."""
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv[1:])
+    os.umask(0o077)  # what Candor writes may bear a patient's name: it is for this account only
     try:
         app(arguments, prog_name="candor")
     except KeyboardInterrupt:
@@ -92,9 +94,11 @@ def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
     settings = _started(data)
     from api.processes.supervisor import Supervisor, commands_of
+    from core.store.first_start import refuse_truncated_database
     from core.store.keys import SiteKey
 
     SiteKey.load(settings.site_key_file)  # here, so that a missing key is reported once and not by every child
+    refuse_truncated_database(settings)
     raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
 

@@ -72,7 +72,7 @@ def test_where_too_little_is_known_the_line_says_how_little():
     (line,) = lines(Evidence(rows("all", 19, 57), "validation"))
     assert (line.sensitivity, line.sensitivity_interval, line.positives) == (None, None, 19)
     assert (line.specificity, line.negatives) == (0.9, 57)
-    assert "sensitivity insufficient data, 19 positives" in statement_of(line)
+    assert "sensitivity not known, 19 positives are too few" in statement_of(line)
 
 
 def test_the_sentence_of_a_line():
