@@ -47,7 +47,7 @@ def read_picture(path: Path) -> Pixels:
 def read_8_bits(path: Path) -> NDArray[np.uint8]:
     """As `read_picture`, uint8: 65,535 of a picture of 16 bits is 255."""
     pixels = read_picture(path)
-    return pixels if pixels.dtype == np.uint8 else np.round(pixels / 257.0).astype(np.uint8)
+    return np.round(pixels / 257.0).astype(np.uint8) if pixels.dtype == np.uint16 else pixels.astype(np.uint8)
 
 
 def wrap_picture(path: Path, folder: Path, modality: str, body_part: str, view: str) -> Path:

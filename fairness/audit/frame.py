@@ -125,7 +125,8 @@ class AuditFrame:
         found |= {name: getattr(counted, name, None) for name in ("n", "positives", "negatives")}
         for metric in METRICS:
             row = self.audit.row(_FINDING, metric, cohort)
-            found |= {metric: row and row.value, f"{metric}_low": row and row.low, f"{metric}_high": row and row.high}
+            figures = (row.value, row.low, row.high) if row else (None, None, None)
+            found |= dict(zip((metric, f"{metric}_low", f"{metric}_high"), figures, strict=True))
         return found
 
     def _values(self, metric: str, feature: str) -> list[float]:

@@ -32,14 +32,12 @@ def print_evaluation(figures: Evaluation, whom: str) -> None:
 
 
 def _print_findings(console: Console, figures: Evaluation, whom: str) -> None:
-    columns = ("finding", "+ / -", "AUROC", "average precision", "sensitivity", "specificity", "ECE")
+    columns = ("finding", "AUROC", "sensitivity", "specificity", "+ / -", "average precision", "ECE")
     rows = []
     for name, entry in figures.findings.items():
         everyone = entry.test_512["all"]
-        rates = [_interval(rate) for rate in (everyone.sensitivity, everyone.specificity)]
-        cells = (_interval(everyone.auroc), number(everyone.average_precision), *rates)
-        ece = _interval(entry.expected_calibration_error)
-        rows.append([name, _positives_and_negatives(everyone), *cells, ece])
+        last = (number(everyone.average_precision), _interval(entry.expected_calibration_error))
+        rows.append([name, *map(_interval, _rates(everyone)), _positives_and_negatives(everyone), *last])
     print_table(console, columns, rows, title=whom)
 
 
