@@ -53,7 +53,8 @@ def main() -> None:
     except Exception as error:  # the outermost boundary: a person reads sentences, not tracebacks
         if debug:
             raise
-        print(f"candor: {_sentence(error)}", file=sys.stderr)  # noqa: T201
+        lines = _sentence(error).split("\n")
+        print("candor: " + "\n".join(map(on_a_terminal, lines)), file=sys.stderr)  # noqa: T201
         sys.exit(answer_for(error).exit_code)
 
 
@@ -184,17 +185,21 @@ def demo(
 
 @app.command(rich_help_panel="Try out")
 def analyze(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders.", metavar="PATH...")],
     out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
     objects: Annotated[
         str,
         typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Read with this package alone; it need not be registered.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Read files or folders without a network and write the DICOM results and results.json."""
+    """Read DICOM, PNG or JPEG files without a network and write the DICOM results and results.json."""
     from api.demo.analyze import analyze_paths
 
-    raise typer.Exit(analyze_paths(paths, out, objects))
+    raise typer.Exit(analyze_paths(paths, out, objects, model))
 
 
 app.add_typer(audit.app)
