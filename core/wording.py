@@ -180,20 +180,6 @@ def _rate_of(value: float | None, limits: Limits, patients: int, of: str) -> str
     return f"{with_interval(value, *(limits or ()))}, {count(patients)} {of}"
 
 
-def in_a_cell(text: str) -> str:
-    """A text as a spreadsheet shows it and does not run it: what would begin a formula gets an apostrophe in front."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
-
-
-def on_a_terminal(text: str) -> str:
-    """A text with its control characters and changes of direction shown, so that a terminal does not obey them."""
-    return "".join(f"\\x{ord(sign):02x}" if _is_control(sign) else sign for sign in text)
-
-
-def _is_control(sign: str) -> bool:
-    return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
-
-
 def _is_known(value: float | None) -> TypeGuard[float]:
     return value is not None and not math.isnan(value)
 

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
+from core.wording import on_a_terminal
 
 if TYPE_CHECKING:
     from core.store.store import Store

@@ -65,15 +65,19 @@ def encode(
 def _objects(report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
     if kind is ObjectKind.SR:
         yield encode_sr(report, headers)
-        return
-    if kind is ObjectKind.REJECTION_NOTE:
+    elif kind is ObjectKind.REJECTION_NOTE:
         if report.rejected:
             yield encode_rejection(report, headers)
-        return
-    if kind is ObjectKind.SC and not report.explanation:
+    elif kind is ObjectKind.SC and not report.explanation:
         for summary in summaries_of(report, headers):
             yield encode_summary(summary, _image(summary, images))
-        return
+    else:
+        yield from _of_findings(report, headers, images, kind)
+
+
+def _of_findings(
+    report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind
+) -> Iterator[ResultObject]:
     for subject in headers.subjects():
         if kind in (ObjectKind.SC, ObjectKind.SC_FINDINGS):
             if may_be_drawn(report, subject.finding):

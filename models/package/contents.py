@@ -42,7 +42,9 @@ def files_of(folder: Path) -> dict[str, str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         if not name.isprintable():
-            raise IntegrityError(f"{on_a_terminal(name)} in {on_a_terminal(folder.name)} has a name that cannot be printed")
+            raise IntegrityError(
+                f"{on_a_terminal(name)} in {on_a_terminal(folder.name)} has a name that cannot be printed"
+            )
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise IntegrityError(f"{name} in {folder.name} is not a plain file; a package holds nothing else")
         if path.is_file():

@@ -25,7 +25,7 @@ from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package
 from models.registry import ZOO
 from pipeline.data_folder import make_data_folder
-from pipeline.installed_models import NO_LIVE_MODEL, say_whether_any_is_live, site_registry, model_warnings
+from pipeline.installed_models import NO_LIVE_MODEL, model_warnings, say_whether_any_is_live, site_registry
 from pipeline.registration import registration
 from pipeline.registration.registration import change_state
 from tests.known_model import make_known_model, make_known_volume_model, pass_the_gate
