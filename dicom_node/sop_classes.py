@@ -80,6 +80,7 @@ RESULT_SOP_CLASSES = (
     uid.ParametricMapStorage,
     uid.GrayscaleSoftcopyPresentationStateStorage,
     uid.SecondaryCaptureImageStorage,
+    uid.KeyObjectSelectionDocumentStorage,
     uid.ComprehensiveSRStorage,
 )
 """What our own results are: each is proposed, because default contexts of an SCU leave some of them out."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic
 from core.errors import CandorError, ConfigurationError, IntegrityError
 from models.package.contents import differences, files_of
-from models.package.format import DESCRIPTION, ModelPackage, load_package
+from models.package.format import DESCRIPTION, ModelPackage, load_package, read_description
 from models.package.shipped import ZOO, pinned_files
 
 __all__ = ["ZOO", "Entry", "Records", "Refused", "Registry", "installed_packages", "load_registry"]
@@ -131,6 +131,15 @@ def unregistered(records: Records) -> list[Path]:
     return [folder for folder in packages_in(records.models_folder) if folder not in known]
 
 
+def has_live(records: Records) -> bool:
+    """Whether any version is live by its record, or ships and has none; no file is verified."""
+    states = {record.title: record.registration.state for record in records.kept if record.registration}
+    if ModelState.LIVE in states.values():
+        return True
+    shipped = (read_description(folder) for folder in packages_in(ZOO))
+    return any(f"{each.name} {each.version}" not in states for each in shipped)
+
+
 def load_registered(folder: Path, registration: Registration, records: Records) -> ModelPackage:
     """Load a package and hold it against its record; IntegrityError names the first thing that differs."""
     changed = differences(registration.files, files_of(folder))
@@ -161,10 +170,16 @@ def _entry(package: ModelPackage, registration: Registration) -> Entry:
 
 
 def _withheld(registration: Registration) -> str | None:
-    """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
+    """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none.
+
+    A record from before says "passed" where no image was of a patient; such maps are withheld by it all the same.
+    """
     gate = registration.gates.get("explanation")
     if gate is None or not gate.made_here:
         return None
+    found = (gate.document.model_extra or {}) if gate.document else {}
+    if found.get("weaker") and not found.get("failed"):
+        return "this model's maps were not judged, because the map gate was run without images of patients"
     return "" if gate.passed else f"this model's explanations failed the gate here: {'; '.join(gate.reasons)}"
 
 

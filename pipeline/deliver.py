@@ -8,6 +8,8 @@ destination too: that is how `candor analyze` gets its files.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 
 import structlog
@@ -17,10 +19,12 @@ from core.errors import IntegrityError, InvalidStudy, Unavailable
 from core.settings import Settings
 from core.settings.destinations import AnyDestination
 from core.store.store import Store
-from pipeline.carriers import Carrier, carrier_for
+from pipeline.carriers import Carrier, carrier_for, kinds_wanted
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 15.0
 ATTEMPTS = 20
 """Failures of a destination on one payload, with growing pauses: more than an hour."""
 
@@ -28,6 +32,27 @@ ATTEMPTS = 20
 def _is_hopeless(delivery: Delivery, outcome: RetryLater) -> bool:
     """A payload that fails again and again must not hold up the others; a full disk may last."""
     return outcome.blames_object and delivery.attempts + 1 >= ATTEMPTS
+
+
+def deliver_again(
+    store: Store, settings: Settings, studies: Sequence[str], *, to: str = "", only_missing: bool = False
+) -> dict[str, int]:
+    """Put the newest reports of `studies` in line for `to`, or for every destination; returns how many objects each.
+
+    Each destination gets the kinds that it asks for. What it has taken before is sent once more, which is harmless,
+    unless `only_missing`. ConfigurationError when no destination is called `to`.
+    """
+    names = [settings.destination(to).name] if to else [d.name for d in settings.destinations]
+    counts = dict.fromkeys(names, 0)
+    for study_id in studies:
+        report = store.reports.current(study_id)
+        wanted = kinds_wanted(settings, report.status) if report else {}
+        for name in names:
+            if report and name in wanted:
+                counts[name] += store.outbox.enqueue_again(report.revision, name, wanted[name], missing=only_missing)
+    for name in names:
+        store.outbox.wake(name)
+    return counts
 
 
 class DeliveryLoop:
@@ -39,6 +64,7 @@ class DeliveryLoop:
         self._name = destination.name
         self._holder = holder
         self._ours_until = 0.0
+        self._look_again_at = 0.0
         self._carrier: Carrier = carrier_for(destination, settings)
 
     def tick(self) -> bool:
@@ -46,6 +72,7 @@ class DeliveryLoop:
         waiting = self._store.outbox.pending(self._name)
         if not waiting or not self._is_ours():
             self._carrier.rest()
+            self._ask_again()
             return False
         try:
             for _, of_one_study in groupby(waiting, key=lambda delivery: delivery.study_id):
@@ -101,10 +128,22 @@ class DeliveryLoop:
 
     def _ask_for_commitment(self, transaction_uid: str, taken: list[Delivery]) -> None:
         """Ask; payloads count as sent whether or not the destination also confirms that it keeps them."""
+        self._store.commitments.asked(taken, transaction_uid)
         try:
-            self._carrier.request_commitment(transaction_uid, taken)
+            self._carrier.request_commitment(transaction_uid, taken, partial(note_commitment, self._store))
         except Unavailable as error:
             _log.warning("commitment.not_requested", destination=self._name, error=str(error))
+            self._store.commitments.refused(taken, str(error))
+
+    def _ask_again(self) -> None:
+        """Ask once more for what a destination took and has not committed to; looked at now and then."""
+        now = time.monotonic()
+        if now < self._look_again_at or (transaction_uid := self._carrier.new_transaction()) is None:
+            return
+        self._look_again_at = now + LOOK_AGAIN_SECONDS
+        due = self._store.commitments.due(self._name)
+        if due and self._is_ours():
+            self._ask_for_commitment(transaction_uid, due)
 
     def _pause(self, error: str) -> None:
         self._carrier.rest()

@@ -9,14 +9,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
+from core.conclusion import conclusion_of
 from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric, Finding, ImageUse, Reading, Report
-from core.wording import statement_of
+from core.wording import performance_in_words, statement_of, verdict_in_words
 
 Interval = tuple[float, float]
 
@@ -49,13 +50,19 @@ class CodeEntry(Entry):
 
 
 class PointEntry(Entry):
-    """An operating point; `cohort` and `policy` are empty unless a person signed one for this patient's cohort."""
+    """An operating point; `cohort` and `policy` are empty unless a person signed one for this patient's cohort.
+
+    `positives`, `negatives`: the patients behind the rates; None where the package gives none: nothing was measured.
+    """
 
     threshold: float
     sensitivity: float
     specificity: float
+    positives: int | None = None
+    negatives: int | None = None
     cohort: str = ""
     policy: str = ""
+    measured: bool | None = None  # whether sensitivity and specificity come with counts; null in older entries
 
 
 class FaithfulnessEntry(Entry):
@@ -81,6 +88,7 @@ class SaliencyEntry(Entry):
     shown: bool
     withheld_reason: str
     faithfulness: FaithfulnessEntry | None
+    no_region: str = ""
 
 
 class FindingView(Entry):
@@ -98,9 +106,21 @@ class FindingView(Entry):
 
 
 class FindingEntry(FindingView):
-    """A finding of one reading; `image`: the SOP Instance UID of the image that it is in."""
+    """A finding of one reading; `image`: the SOP Instance UID of the image that it is in.
+
+    `implied_by`: the findings that flag this one although it is below its operating point. `verdict`, `performance`: as
+    the report says them.
+    """
 
     image: str = ""
+    implied_by: tuple[str, ...] = ()
+    verdict: str = ""
+    performance: str = ""
+
+    @computed_field
+    def flagged(self) -> bool:
+        """Whether the report says that it is there."""
+        return self.positive or bool(self.implied_by)
 
 
 class CohortEntry(Entry):
@@ -154,11 +174,13 @@ class ImageEntry(Entry):
 
 
 class StudyEntry(Entry):
-    """One study. `model` and `explanation_gate` are those of the first reading."""
+    """One study. `conclusion`: what the report says first. `model`, `explanation_gate`: those of the first reading."""
 
     study_instance_uid: str
     status: str
     reason: str
+    revision: int = 1
+    conclusion: tuple[str, ...] = ()
     model: ModelEntry | None = None
     findings: tuple[FindingEntry, ...] = ()
     cohorts: tuple[CohortEntry, ...] = ()
@@ -195,6 +217,8 @@ class StudyEntry(Entry):
             study_instance_uid=report.study.study_instance_uid,
             status=report.status.value,
             reason=report.reason,
+            revision=report.study.revision,
+            conclusion=conclusion_of(report),
             model=ModelEntry.of(first.model) if first else None,
             findings=tuple(
                 _finding(number, reading, finding)
@@ -259,6 +283,7 @@ def _image(image: ImageUse) -> ImageEntry:
 
 
 def _finding(number: int, reading: Reading, finding: Finding) -> FindingEntry:
+    metric = reading.performance_of(finding.name)
     saliencies, instance = reading.saliencies_of(finding.name), reading.instance_of(finding.name)
     return FindingEntry(
         name=finding.name,
@@ -271,6 +296,9 @@ def _finding(number: int, reading: Reading, finding: Finding) -> FindingEntry:
         reading=number,
         model=ModelEntry.of(reading.model),
         image=instance.sop_instance_uid if instance else "",
+        implied_by=finding.implied_by,
+        verdict=verdict_in_words(finding, metric),
+        performance=performance_in_words(metric),
     )
 
 
@@ -279,8 +307,11 @@ def _point(point: OperatingPoint) -> PointEntry:
         threshold=point.threshold,
         sensitivity=point.sensitivity,
         specificity=point.specificity,
+        positives=point.positives,
+        negatives=point.negatives,
         cohort=point.cohort,
         policy=point.policy,
+        measured=point.is_measured,
     )
 
 
@@ -290,6 +321,7 @@ def _saliency(saliency: Saliency) -> SaliencyEntry:
         method=saliency.method.meaning,
         shown=saliency.shown,
         withheld_reason=saliency.withheld_reason,
+        no_region=saliency.no_region,
         faithfulness=None if measured is None else FaithfulnessEntry.of(measured),
     )
 

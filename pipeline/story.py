@@ -25,9 +25,9 @@ from explain.gate.result import withheld_reason
 from explain.maps.class_activation import explain
 from inference.findings import to_findings
 from inference.quality import quality_limitations
-from inference.select import NOTHING, Choice, Declined, select
+from inference.select import NOTHING, Choice, Declined, Selection, select
 from models.package.format import ModelPackage
-from pipeline.trust import say_unmeasured, withhold
+from pipeline.trust import located, say_unmeasured, withhold
 
 NO_PATIENT_ID = "PatientID is empty: this study is not linked with any other"
 
@@ -60,6 +60,7 @@ class Predecessor:
 
     sop_instance_uid: str = ""
     series_instance_uid: str = ""
+    created_at: datetime | None = None
 
 
 def read_study(
@@ -77,6 +78,8 @@ def read_study(
     read, the images that they were better than are tried. When all of them failed the error is raised.
     """
     selection = select(study, packages)
+    if study.identity_conflict:
+        selection = _withhold_all(study, selection)
     readings, errors = _read_choices(study, selection.choices, reader, audits, at)
     for reserve in selection.reserves:
         if any(reading.status is ReportStatus.REPORTED for reading in readings):
@@ -93,6 +96,7 @@ def read_study(
         limitations=_limitations(study, images) if readings else (),
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
         predecessor_series_instance_uid=predecessor.series_instance_uid,
+        predecessor_created_at=predecessor.created_at,
     )
 
 
@@ -115,12 +119,19 @@ def _read_choices(
     return readings, errors
 
 
+def _withhold_all(study: Study, selection: Selection) -> Selection:
+    """Nothing is read of images that name different patients: each finding would be filed under one of them."""
+    if not selection.choices and selection.most_telling.status is ReportStatus.REFUSED:
+        return selection
+    declined = Declined(status=ReportStatus.NOT_ANALYSED, reason=study.identity_conflict, instances=study.instances)
+    return Selection(choices=(), declined=(declined,))
+
+
 def _read(study: Study, choice: Choice, reader: Reader, audits: CohortFigures, at: datetime) -> Reading:
     """One model on one input."""
     prediction = reader.infer(choice)
     findings = to_findings(prediction, audits.operating_points(study, choice, at))
-    positive = [finding.name for finding in findings if finding.is_positive]
-    saliencies = tuple(saliency for name in positive for saliency in explain(prediction, choice.what, name))
+    saliencies = tuple(saliency for name in located(findings) for saliency in explain(prediction, choice.what, name))
     gate = withheld_reason(choice.package)
     saliencies = withhold(saliencies if gate else reader.measure(choice, prediction, saliencies), gate)
     return Reading(
@@ -172,4 +183,4 @@ def _limitations(study: Study, images: Sequence[ImageUse]) -> tuple[str, ...]:
         f"{count} of {len(images)} images {'was' if count == 1 else 'were'} not read, because {reason}"
         for reason, count in counts.items()
     ]
-    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *left_out)
+    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *study.identity_doubts, *left_out)

@@ -7,15 +7,18 @@ sentence on stderr and an exit code (core.errors); --debug shows the traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
+from api.cli.studies import again, listing, logs, purge
 from core.errors import CandorError, answer_for
+from core.wording import on_a_terminal
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -33,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+config = typer.Typer(name="config", help="Check the settings.", no_args_is_help=True, rich_markup_mode="rich")
+
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
 
 
@@ -40,6 +45,7 @@ def main() -> None:
     """Run the command line and exit."""
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv[1:])
+    os.umask(0o077)  # what Candor writes may bear a patient's name: it is for this account only
     try:
         app(arguments, prog_name="candor")
     except KeyboardInterrupt:
@@ -47,14 +53,15 @@ def main() -> None:
     except Exception as error:  # the outermost boundary: a person reads sentences, not tracebacks
         if debug:
             raise
-        print(f"candor: {_sentence(error)}", file=sys.stderr)  # noqa: T201
+        lines = _sentence(error).split("\n")
+        print("candor: " + "\n".join(map(on_a_terminal, lines)), file=sys.stderr)  # noqa: T201
         sys.exit(answer_for(error).exit_code)
 
 
 def _sentence(error: Exception) -> str:
     """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is printed."""
     if isinstance(error, CandorError):
-        return str(error)
+        return "\n".join(map(on_a_terminal, str(error).split("\n")))
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
 
 
@@ -87,14 +94,31 @@ def init(data: Data = DEFAULT_DATA) -> None:
 app.command(rich_help_panel="Set up")(status.echo)
 
 
+@config.command("check")
+def check_settings(data: Data = DEFAULT_DATA) -> None:
+    """Say whether the service would start with these settings, and what in them is worth a look."""
+    settings = settings_of(data)
+    from api.processes.settings_check import check
+    from api.processes.warnings import warnings_of
+
+    typer.echo(check(settings))
+    for words in warnings_of(settings):
+        typer.echo(f"Warning: {words}")
+
+
+app.add_typer(config, rich_help_panel="Set up")
+
+
 @app.command(rich_help_panel="Run")
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
-    settings = _started(data)
+    settings = _started(data, "serve")
     from api.processes.supervisor import Supervisor, commands_of
+    from core.store.first_start import refuse_truncated_database
     from core.store.keys import SiteKey
 
     SiteKey.load(settings.site_key_file)  # here, so that a missing key is reported once and not by every child
+    refuse_truncated_database(settings)
     raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
 
@@ -105,7 +129,7 @@ def node(
     parent: Parent = None,
 ) -> None:
     """Run the DICOM node alone: it receives and keeps."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.node import serve_node
 
@@ -120,7 +144,7 @@ def worker(
     parent: Parent = None,
 ) -> None:
     """Run a worker alone: it reads studies and delivers reports."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.worker import serve_worker
 
@@ -131,7 +155,7 @@ def worker(
 @app.command(rich_help_panel="Run")
 def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
     """Run the web process alone: health, metrics and the list of studies, for this machine only."""
-    settings = _started(data)
+    settings = _started(data, "web")
     from api.processes.heartbeat import end_with
     from api.web.process import serve_web
 
@@ -141,6 +165,12 @@ def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
 
 app.command(rich_help_panel="Look after")(status.status)
 app.command(rich_help_panel="Look after")(status.retry)
+app.command(rich_help_panel="Look after")(listing.studies)
+app.command(rich_help_panel="Look after")(listing.study)
+app.command(rich_help_panel="Look after")(again.read)
+app.command(rich_help_panel="Look after")(again.deliver)
+app.command(rich_help_panel="Look after")(purge.purge)
+app.command(rich_help_panel="Look after")(logs.logs)
 
 
 @app.command(rich_help_panel="Try out")
@@ -155,16 +185,21 @@ def demo(
 
 @app.command(rich_help_panel="Try out")
 def analyze(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders.", metavar="PATH...")],
     out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
     objects: Annotated[
-        str, typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap.")
+        str,
+        typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Read with this package alone; it need not be registered.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Read files or folders without a network and write the DICOM results and results.json."""
+    """Read DICOM, PNG or JPEG files without a network and write the DICOM results and results.json."""
     from api.demo.analyze import analyze_paths
 
-    raise typer.Exit(analyze_paths(paths, out, objects))
+    raise typer.Exit(analyze_paths(paths, out, objects, model))
 
 
 app.add_typer(audit.app)
@@ -173,13 +208,15 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
+app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 
-def _started(data: Path) -> Settings:
-    """The settings of a long-running process, with its log set up."""
-    from core.log import configure_logging
+def _started(data: Path, name: str) -> Settings:
+    """The settings of a long-running process, with its log set up: on stderr, and in a file for `candor logs`."""
+    from core.log import LOG_FOLDER, configure_logging
 
     settings = settings_of(data)
-    configure_logging(json=settings.log_json, level=settings.log_level)
+    file = settings.data_dir / LOG_FOLDER / f"{Path(name).name}.log"
+    configure_logging(json=settings.log_json, level=settings.log_level, file=file)
     return settings

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from core.settings import Settings
     from core.store.store import Store
 
 DEFAULT_DATA = Path("var/data")
 
-Data = Annotated[Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")]
+Data = Annotated[
+    Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR", readable=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of tables.")]
 
 
@@ -27,9 +31,25 @@ def settings_of(data: Path) -> Settings:
 def opened(data: Path) -> tuple[Settings, Store]:
     """The settings and the store of a data folder; the settings are checked before anything slow is imported."""
     settings = settings_of(data)
+    from core.errors import ConfigurationError, DiskFull, Unavailable
     from core.store.store import open_store
 
-    return settings, open_store(settings)
+    try:
+        return settings, open_store(settings)
+    except Unavailable as error:
+        if isinstance(error, DiskFull) or not settings.database_url:
+            raise
+        raise ConfigurationError(str(error)) from error  # no command waits for a server: a person must look
+
+
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table whose cells are folded and never cut."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def print_json(document: Any) -> None:

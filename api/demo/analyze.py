@@ -22,21 +22,29 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from api.demo.printing import print_studies
 from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
+from core.files import make_private_folder, open_private, write_durably
 from core.log import configure_logging
-from core.settings import Settings, only_these_variables
+from core.settings import Settings
 from core.settings.destinations import FolderDestination
+from core.settings.environment import only_these_variables
+from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.intake import Kept
+from core.store.studies.arrivals import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
+from core.wording import on_a_terminal
+from datasets.pictures import is_picture, wrap_picture
 from dicom_node.files import files_under, is_dicom, receive_file, study_of
-from models.registry import packages_in
+from models.package.format import Accepts, load_package
+from models.registry import ZOO, packages_in
+from pipeline.installed_models import site_registry
 from pipeline.intake import StoreIntake
-from pipeline.registration.registration import account, register
+from pipeline.registration.registration import account, change_state, register
 from pipeline.results_json import ObjectEntry, StudyEntry
 from pipeline.worker import Worker
 
@@ -49,7 +57,7 @@ _FROM_ENVIRONMENT = ("model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
-_NEVER_SECONDS = 1e9
+_NEVER_SECONDS = A_DAY_SECONDS
 _STALLED_SECONDS = 600.0
 
 
@@ -58,6 +66,7 @@ class Findings:
     """What became of the files."""
 
     studies: dict[str, str] = field(default_factory=dict)  # StudyInstanceUID -> pseudonym
+    files: dict[str, list[Path]] = field(default_factory=dict)  # StudyInstanceUID -> what it was given as
     rejected: list[dict[str, str]] = field(default_factory=list)
     not_dicom: list[Path] = field(default_factory=list)
 
@@ -65,34 +74,37 @@ class Findings:
         self.rejected.append({"path": str(path), "reason": reason})
 
 
-def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
-    """Analyse every DICOM file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
+def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | None = None) -> int:
+    """Analyse every file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
 
-    `objects`: comma-separated kinds. Raises ConfigurationError for a wrong argument, InvalidStudy when there is
-    nothing that could be analysed.
+    `objects`: comma-separated kinds. `model`: the folder of a package, registered or not, that alone reads. A PNG or
+    JPEG is taken as an image that the model accepts, because it has no header that says what it is.
+    Raises ConfigurationError for a wrong argument, InvalidStudy when there is nothing that could be analysed.
     """
     kinds = _kinds(objects)
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
-    packages = packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
+    packages = [model] if model else packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
+    accepts = load_package(model or packages_in(ZOO)[0]).accepts
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
-        log = exit_stack.enter_context((out / LOG).open("w", encoding="utf-8"))
+        log = exit_stack.enter_context(open(out / LOG, "w", encoding="utf-8", opener=open_private))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
         staging = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix=".candor-", dir=out)))
         settings = _settings(work, staging, kinds)
         configure_logging(json=True, level=settings.log_level, stream=log)
         progress = exit_stack.enter_context(_progress(console))
-        files_by_study, findings = _sort(files, progress)
+        files_by_study, findings = _sort(files, work / "pictures", accepts, progress)
         if not files_by_study:
             _tell(findings, console)
             raise InvalidStudy(_nothing(findings))
-        with _working(settings, packages) as store:
+        with _working(settings, packages, is_alone=model is not None) as store:
             _keep(files_by_study, store, findings, progress)
             _wait(store, len(findings.studies), progress)
             entries = [_entry(store, uid, study_id, staging, out) for uid, study_id in findings.studies.items()]
     _write(out, entries, findings)
     _tell(findings, console)
+    print_studies(entries, findings.files)
     _summarise(entries, out)
     return 1 if all(entry.status == "failed" for entry in entries) else 0
 
@@ -107,7 +119,7 @@ def _kinds(objects: str) -> tuple[ObjectKind, ...]:
 
 def _make_folder(out: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out)
         (out / RESULTS).unlink(missing_ok=True)  # what an earlier run said must not be taken for this one's
     except OSError as error:
         raise ConfigurationError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
@@ -122,40 +134,67 @@ def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Setti
         minimum_free_bytes=_FREE_BYTES,
         quiet_seconds=0.0,
         maximum_wait_seconds=_NEVER_SECONDS,
+        faithfulness_wait_seconds=_NEVER_SECONDS,
         destinations=(FolderDestination(name=DESTINATION, folder=staging, objects=kinds),),
     )
     SiteKey.create(settings.site_key_file)
     return settings
 
 
-def _sort(files: Sequence[Path], progress: Progress) -> tuple[dict[str, list[Path]], Findings]:
-    """The files that hold together, by study, in the order in which the studies were met."""
+def _sort(
+    files: Sequence[Path], pictures: Path, accepts: Accepts, progress: Progress
+) -> tuple[dict[str, list[Path]], Findings]:
+    """The files that hold together, by study, in the order in which the studies were met.
+
+    A PNG or JPEG is written as DICOM into the folder `pictures` first.
+    """
     files_by_study: dict[str, list[Path]] = {}
     findings = Findings()
     for path in progress.track(files, description="Looking at files"):
-        if not is_dicom(path):
+        if not is_dicom(path) and not is_picture(path):
             findings.not_dicom.append(path)
             continue
         try:
-            files_by_study.setdefault(study_of(path), []).append(path)
+            taken = path if is_dicom(path) else wrap_picture(path, pictures, *_taken_as(accepts))
+            study = study_of(taken)
+            if taken not in files_by_study.setdefault(study, []):
+                files_by_study[study].append(taken)
+            findings.files.setdefault(study, []).append(path)
         except InvalidStudy as error:
             findings.reject(path, str(error))
     return files_by_study, findings
 
 
+def _taken_as(accepts: Accepts) -> tuple[str, str, str]:
+    """Modality, body part and view of a picture: the first of each that the model takes."""
+    kinds = (accepts.modalities, accepts.body_parts, accepts.views)
+    modality, body_part, view = (next((value for value in known if value), "") for known in kinds)
+    return modality, body_part, view
+
+
 @contextmanager
-def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
-    """A store with a worker on it; `packages` are registered for this run, so that here too only what verifies runs."""
+def _working(settings: Settings, packages: Sequence[Path], *, is_alone: bool) -> Iterator[Store]:
+    """A store with a worker on it; `packages` are registered for this run, so that here too only what verifies runs.
+
+    `is_alone`: the models that ship with Candor do not read in this run.
+    """
     worker = Worker(settings, name="analyze")
     store = open_store(settings)
     try:
+        shipped = [entry.package for entry in site_registry(settings, store).entries]
+        for package in shipped if is_alone else ():
+            if not any(package.folder.samefile(folder) for folder in packages):
+                change_state(package.model.name, package.model.version, ModelState.RETIRED, settings, store)
         for number, folder in enumerate(packages):
+            if any(package.folder.samefile(folder) for package in shipped):
+                continue
             register(
                 folder,
                 settings,
                 store,
                 state=ModelState.LIVE,
                 may_run_checks=False,
+                instead_of_shipped=True,
                 second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
             )
         worker.start()
@@ -250,42 +289,46 @@ def _places(sent: Sequence[SentObject], study_instance_uid: str) -> Iterator[Pat
 
 def _place(item: SentObject, target: Path, delivered: Path, out: Path) -> str:
     """Move a delivered object to its place in `out`; returns that, relative to results.json."""
-    (out / target.parent).mkdir(exist_ok=True)
+    make_private_folder(out / target.parent)
     shutil.move(delivered / f"{item.kind}-{item.delivery_id}.dcm", out / target)
     return str(target)
 
 
 def _write(out: Path, entries: list[StudyEntry], findings: Findings) -> None:
     document = {
-        "studies": [entry.model_dump(mode="json") for entry in entries],
+        "studies": [
+            entry.model_dump(mode="json") | {"files": list(map(str, findings.files.get(entry.study_instance_uid, [])))}
+            for entry in entries
+        ],
         "rejected_files": findings.rejected,
         "not_dicom_files": [str(path) for path in findings.not_dicom],
     }
-    partial = out / f".{RESULTS}"
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(out / RESULTS)
+    write_durably(out / RESULTS, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def _tell(findings: Findings, console: Console) -> None:
     """What was left out, on stderr, by file name."""
     if findings.not_dicom:
-        console.print(f"{len(findings.not_dicom)} files are not DICOM:", markup=False)
+        words = "file is" if len(findings.not_dicom) == 1 else "files are"
+        console.print(f"{len(findings.not_dicom)} {words} no DICOM, PNG or JPEG:", markup=False)
     for path in findings.not_dicom:
-        console.print(f"  {path}", markup=False, soft_wrap=True)
+        console.print(f"  {on_a_terminal(str(path))}", markup=False, soft_wrap=True)
     for rejected in findings.rejected:
-        console.print(f"left out {rejected['path']}: {rejected['reason']}", markup=False, soft_wrap=True)
+        words = on_a_terminal(f"left out {rejected['path']}: {rejected['reason']}")
+        console.print(words, markup=False, soft_wrap=True)
 
 
 def _nothing(findings: Findings) -> str:
-    left_out = f"{len(findings.not_dicom)} are not DICOM, {len(findings.rejected)} are not valid"
-    return f"none of the files can be analysed ({left_out}); give DICOM files or folders of them"
+    left_out = f"{len(findings.not_dicom)} are not DICOM, PNG or JPEG, {len(findings.rejected)} are not valid"
+    return f"none of the files can be analysed ({left_out}); give DICOM, PNG or JPEG files or folders of them"
 
 
 def _summarise(entries: list[StudyEntry], out: Path) -> None:
     statuses = [entry.status.replace("_", " ") for entry in entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     positive = sum(any(finding.positive for finding in entry.findings) for entry in entries)
-    print(f"{len(entries)} studies: {counts}; {positive} with a finding. {out / RESULTS}")  # noqa: T201
+    studies = f"{len(entries)} {'study' if len(entries) == 1 else 'studies'}"
+    print(f"{studies}: {counts}; {positive} with a finding. {on_a_terminal(str(out / RESULTS))}")  # noqa: T201
 
 
 def _progress(console: Console) -> Progress:

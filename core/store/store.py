@@ -6,22 +6,30 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from core.clock import Clock, system_clock
+from core.clock import Clock, steady_clock, system_clock
+from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.settings import Settings
+from core.store.database_errors import why_not_writable
 from core.store.engine import migrate, open_engine
 from core.store.fairness.operating_policies import OperatingPolicyStore
 from core.store.fairness.readings import ReadingStore, TruthStore
 from core.store.fairness.site_audits import SiteAuditStore
+from core.store.first_start import refuse_lost_database, refuse_truncated_database
 from core.store.keys import SiteKey
 from core.store.leases import LeaseStore
 from core.store.models.predictions import PredictionStore
 from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
-from core.store.objects import ObjectStore
+from core.store.objects import INCOMING, ObjectStore
+from core.store.studies.commitments import Commitments
+from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
+from core.store.studies.lookup import Lookup
 from core.store.studies.outbox import Outbox
+from core.store.studies.purge import Purge
+from core.store.studies.quarantine import QuarantineStore
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
 from core.store.trail import Trail
@@ -37,10 +45,15 @@ class Store:
     objects: ObjectStore
     trail: Trail
     intake: IntakeStore
+    quarantine: QuarantineStore
+    corrections: CorrectionStore
     studies: StudyStore
     predictions: PredictionStore
     reports: ReportStore
     outbox: Outbox
+    commitments: Commitments
+    lookup: Lookup
+    purge: Purge
     leases: LeaseStore
     models: ModelStore
     shadows: ShadowStore
@@ -61,14 +74,23 @@ class Store:
 
 
 def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
-    """Open, and where needed migrate, the store of the data folder that `settings` name."""
+    """Open, and where needed migrate, the store of the data folder that `settings` name.
+
+    Raises ConfigurationError when this account cannot write in it, and IntegrityError when the database of an
+    installation that kept studies is empty or gone.
+    """
+    refuse_unwritable(settings)
     key = SiteKey.load(settings.site_key_file)
+    refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
-    migrate(engine)
     objects = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=settings.minimum_free_bytes)
+    refuse_lost_database(engine, objects)
+    migrate(engine)
     # The watermark turns senders away. What was acknowledged before must still be reported.
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
+    outbox = Outbox(engine, trail, now=now)
+    quarantine = QuarantineStore(engine, objects, trail, now=now)
     return Store(
         engine=engine,
         key=key,
@@ -76,12 +98,22 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         objects=objects,
         trail=trail,
         intake=IntakeStore(
-            engine, objects, trail, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
+            engine,
+            objects,
+            trail,
+            quarantine,
+            study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid),
+            now=now,
         ),
-        studies=StudyStore(engine, now=now),
+        quarantine=quarantine,
+        corrections=CorrectionStore(engine),
+        studies=StudyStore(engine, now=now, steady=steady_clock if now is system_clock else now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
-        outbox=Outbox(engine, trail, now=now),
+        outbox=outbox,
+        commitments=Commitments(engine, outbox, now=now),
+        lookup=Lookup(engine),
+        purge=Purge(engine, objects, trail, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),
@@ -92,3 +124,13 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         faithfulness=FaithfulnessStore(engine, now=now),
         explanations=ExplanationStore(engine, now=now),
     )
+
+
+def refuse_unwritable(settings: Settings) -> None:
+    """Raise ConfigurationError when this account cannot write the data folder: that heals by no second try."""
+    folder = settings.data_dir
+    files = () if settings.database_url else (folder / "candor.db", folder / "candor.db-wal", folder / "workflows.db")
+    for path in (folder, *files, folder / "objects", folder / "objects" / INCOMING):
+        reason = why_not_writable(path)
+        if reason is not None:
+            raise ConfigurationError(reason)

@@ -12,6 +12,7 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
+from dicom_node.encode.picture.lines import lines_of
 from dicom_node.encode.shell import (
     REGION_WORDS,
     copy_body_part,
@@ -76,8 +77,10 @@ def _annotation(finding: Finding, located: Located) -> Dataset:
     annotation.ReferencedImageSequence = [reference(located.source)]
     annotation.GraphicLayer = _LAYER
     annotation.TextObjectSequence = [_label(finding)]
-    if graphics := [_polyline(outline(region, located.source).ravel().tolist()) for region in located.saliency.regions]:
-        annotation.GraphicObjectSequence = graphics
+    outlines = [outline(region, located.source) for region in located.saliency.regions]
+    lines = [line for one in outlines for line in lines_of(one, located.source.Rows, located.source.Columns)]
+    if lines:
+        annotation.GraphicObjectSequence = [_polyline(line.ravel().tolist()) for line in lines]
     return annotation
 
 

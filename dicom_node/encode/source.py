@@ -4,7 +4,11 @@ Scanners write ages of "81", dates of "0000-00-00" and spacings of zero. The res
 and study as the source, yet must not repeat what is malformed. So the header is read without its pixels, each
 attribute is decoded by hand (pydicom would print raw values in its warnings) and kept only when it is valid for
 its value representation. Who the patient is and which order it was are the exception: they are kept as they are,
-because a PACS matches on them. Text leaves here decoded; results are written in UTF-8 (ISO_IR 192).
+because a PACS matches on them.
+
+The texts of patient and study leave here as the bytes that were sent, with the source's Specific Character Set: what is
+decoded and encoded again is another name to some PACS (PS3.5 6.1.2.5 has several ways to write one). `in_utf_8` gives
+the same header decoded, for a result that has words of ours outside ASCII.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
+from pydicom.tag import Tag
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain.study import Instance, Study
@@ -104,6 +109,10 @@ _NUMBER_OF_VALUES = {
     "CenterOfCircularShutter": 2,
 }
 _TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
+_AS_SENT = tuple(k for k in PATIENT_AND_STUDY if dictionary_VR(k) in _TEXT_VRS and k not in _PATTERNS)
+_CHARACTER_SET = Tag("SpecificCharacterSet")
+_UTF_8 = b"ISO_IR 192"
+_LONGEST_VALUE = 0xFFFE  # bytes: the length of these VRs has 16 bits (PS3.5 7.1.2)
 
 
 def read_source(part10: bytes) -> Dataset:
@@ -114,8 +123,12 @@ def read_source(part10: bytes) -> Dataset:
     keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
+    _put_bytes(clean, "SpecificCharacterSet", _sent_bytes(raw, "SpecificCharacterSet"))
     for keyword in (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE):
-        keep(clean, keyword, _decoded(raw, keyword))
+        if keyword in _AS_SENT:
+            _keep_as_sent(clean, raw, keyword)
+        else:
+            keep(clean, keyword, _decoded(raw, keyword))
     for keyword, text in space_of_single_frame(raw).items():
         keep(clean, keyword, text)
     for keyword in _COUNTS:
@@ -139,6 +152,7 @@ def describe_study(study: Study, instance: Instance | None) -> Dataset:
         "AccessionNumber": study.accession_number,
     }
     clean = Dataset()
+    _put_bytes(clean, "SpecificCharacterSet", _UTF_8)
     for keyword, value in values.items():
         keep(clean, keyword, value)
     if instance:
@@ -159,9 +173,64 @@ _FIELDS = {
 def without_identity(source: Dataset) -> Dataset:
     """A copy for libraries that print names in their warnings: the type 2 attributes of the patient are empty."""
     nameless = Dataset()
-    nameless.update({element.tag: element for element in source if element.keyword not in PATIENT_AND_STUDY})
+    identity = {Tag(keyword) for keyword in (*PATIENT_AND_STUDY, "SpecificCharacterSet")}
+    nameless.update({tag: source[tag] for tag in source.keys() - identity})
     nameless.StudyInstanceUID = source.get("StudyInstanceUID")
     return _completed(nameless)
+
+
+def declared_character_set(source: Dataset) -> bytes:
+    """The value of Specific Character Set that a header's texts are in; empty for none."""
+    return _sent_bytes(source, "SpecificCharacterSet")
+
+
+def in_utf_8(source: Dataset) -> Dataset | None:
+    """The texts of patient and study in UTF-8; None where some bytes do not fit the declared character set."""
+    decoded = Dataset()
+    _put_bytes(decoded, "SpecificCharacterSet", _UTF_8)
+    for keyword in PATIENT_AND_STUDY:
+        element = source.get_item(keyword)
+        if isinstance(element, RawDataElement) and element.value:
+            text = _decoded(source, keyword)
+            if "\ufffd" in text:
+                return None
+            _put_bytes(decoded, keyword, text.encode())
+        elif element is not None:
+            decoded[keyword] = element
+    return decoded
+
+
+def _keep_as_sent(clean: Dataset, raw: Dataset, keyword: str) -> None:
+    """Put the bytes of a text under `keyword`, by the same rule as `keep`."""
+    text, sent = _decoded(raw, keyword).strip(" \0"), _sent_bytes(raw, keyword)
+    if text and len(sent) <= _LONGEST_VALUE and (keyword in _IDENTITY or _is_valid(keyword, text)):
+        _put_bytes(clean, keyword, sent)
+
+
+def _sent_bytes(raw: Dataset, keyword: str) -> bytes:
+    """The value as it was sent; empty when absent."""
+    element = raw.get_item(keyword)
+    if element is None or not element.value:
+        return b""
+    if isinstance(element, RawDataElement):
+        return bytes(element.value)
+    values = [element.value] if isinstance(element.value, str) else element.value
+    return "\\".join(values).encode("iso8859")  # pydicom reads the Specific Character Set with the file
+
+
+def _put_bytes(clean: Dataset, keyword: str, value: bytes) -> None:
+    """Give an element its encoded value: pydicom writes it as it is, unless somebody reads it first."""
+    padded = value + b" " * (len(value) % 2)
+    clean[keyword] = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
+
+
+def with_identity(header: Dataset, identity: Dataset) -> Dataset:
+    """`header` with patient and study, and their character set, of `identity`."""
+    for keyword in ("SpecificCharacterSet", *PATIENT_AND_STUDY):
+        header.pop(keyword, None)
+        if keyword in identity:
+            header[keyword] = identity.get_item(keyword)
+    return header
 
 
 def keep(clean: Dataset, keyword: str, text: str) -> None:

@@ -11,7 +11,7 @@ from pydicom.errors import InvalidDicomError
 from core.domain.explanation import Saliency
 from core.domain.report import Finding, Reading, Report
 from core.domain.study import Instance
-from dicom_node.encode.source import describe_study, read_source
+from dicom_node.encode.source import describe_study, read_source, with_identity
 
 NOT_VERIFIED = "AI - NOT VERIFIED"
 _IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
@@ -32,7 +32,7 @@ class Subject:
     """One finding of one reading, as every carrier shows it.
 
     `number`: its place among the findings of the report, from 1. `source`: the header of `instance`, which it is in.
-    `shown`: the maps that may be shown, of a volume one for each slice that the region is in, the main one first.
+    `shown`: the maps with a region that may be shown, of a volume one for each slice that it is in, the main one first.
     """
 
     report: Report
@@ -49,9 +49,14 @@ class Subject:
         return next(iter(self.reading.saliencies_of(self.finding.name)), None)
 
     @property
+    def tracking_identifier(self) -> str:
+        """What the finding is followed under, for a person; its UID is what machines go by."""
+        return tracking_identifier(self.report, self.reading, self.finding)
+
+    @property
     def label(self) -> str:
         """What a viewer lists the picture as: not verified, the finding, and which reading it is of among several."""
-        which = which_reading(self.report, self.reading)
+        which = self.report.which(self.reading)
         end = f", {which}"[:_LONGEST_WHICH] if which else ""
         return f"{NOT_VERIFIED}: {self.finding.code.meaning}"[: _LONGEST_LABEL - len(end)] + end
 
@@ -75,6 +80,10 @@ class Sources:
         """The header that patient and study are copied from: of the first image read, else of any of the study."""
         if self._report.readings:
             return self.of(self._report.readings[0].what.instances[0])
+        whose = self._report.study.identity_from
+        instances = {instance.sop_instance_uid: instance for instance in self._report.study.instances}
+        if whose in self._sources and whose in instances:
+            return self.of(instances[whose])
         first = next(iter(self._report.study.instances), None)
         for part10 in self._sources.values():
             return _read(part10) or describe_study(self._report.study, first)
@@ -103,8 +112,17 @@ class Sources:
             for keyword in _IDENTIFIERS:  # a damaged header must not leave a reference without its UID
                 if keyword not in header and keyword in described:
                     header[keyword] = described[keyword]
-            self._headers[uid] = header
+            self._headers[uid] = self._of_the_patient(header, uid)
         return self._headers[uid]
+
+    def _of_the_patient(self, header: Dataset, uid: str) -> Dataset:
+        """A header with patient and study of the image that the study is filed under: one study, one patient."""
+        whose = self._report.study.identity_from
+        if not whose or uid == whose:
+            return header
+        part10 = self._sources.get(whose)
+        identity = (part10 and _read(part10)) or describe_study(self._report.study, None)
+        return with_identity(header, identity)
 
     def subjects(self) -> list[Subject]:
         """Every finding of the report on its images."""
@@ -117,7 +135,7 @@ class Sources:
     def _subject(self, reading: Reading, finding: Finding, number: int) -> Subject:
         instance = reading.drawn_on(finding.name)
         instances = {instance.sop_instance_uid: instance for instance in reading.what.instances}
-        saliencies = reading.saliencies_of(finding.name) if finding.is_positive else ()
+        saliencies = reading.saliencies_of(finding.name) if may_be_drawn(self._report, finding) else ()
         return Subject(
             report=self._report,
             reading=reading,
@@ -128,9 +146,15 @@ class Sources:
             shown=tuple(
                 Located(saliency=saliency, source=self.of(instances[saliency.sop_instance_uid]))
                 for saliency in saliencies
-                if saliency.shown
+                if saliency.shown and not saliency.no_region
             ),
         )
+
+
+def tracking_identifier(report: Report, reading: Reading, finding: Finding) -> str:
+    """The finding in words, and which reading it is of among several: the same in SR and SEG."""
+    which = report.which(reading)
+    return f"{finding.code.meaning}, {which}" if which else finding.code.meaning
 
 
 def _read(part10: bytes) -> Dataset | None:
@@ -140,7 +164,6 @@ def _read(part10: bytes) -> Dataset | None:
         return None
 
 
-def which_reading(report: Report, reading: Reading) -> str:
-    """Which input and which model a reading is of, as far as the report has more than one."""
-    model = f"{reading.model.name} {reading.model.version}" if len(report.models) > 1 else ""
-    return ", ".join(part for part in (report.name_of(reading), model) if part)
+def may_be_drawn(report: Report, finding: Finding) -> bool:
+    """Whether a finding gets pictures of its own: "abnormal" has no place, but a person may ask for its map."""
+    return finding.is_positive and (not finding.is_general or bool(report.explanation))

@@ -10,36 +10,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from io import BytesIO
 
-from pydicom import dcmwrite
 from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.dataset import Dataset
 from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset
+from pydicom.filewriter import correct_ambiguous_vr, write_dataset
 from pydicom.tag import BaseTag, Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import ExplicitVRLittleEndian
 
-from dicom_node.encode.uids import IMPLEMENTATION_CLASS_UID
+from dicom_node.header.part10 import file_header
 
 _CODE_TAGS = {Tag(name) for name in ("ConceptNameCodeSequence", "ConceptCodeSequence", "MeasurementUnitsCodeSequence")}
 _CONTENT = Tag("ContentSequence")
 _ITEM_TAG = b"\xfe\xff\x00\xe0"
+_CHARACTER_SET = Tag("SpecificCharacterSet")
+_CHARACTER_SET_HEAD = b"\x08\x00\x05\x00CS"
 
 
-def to_part10(content: Dataset) -> bytes:
-    """Write `content`, which must hold its SOP class and instance UID, as a Part 10 file (PS3.10 7)."""
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = content.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = content.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = "CANDOR"
-    content.file_meta = meta
-    buffer = BytesIO()
-    dcmwrite(buffer, content, enforce_file_format=True)
-    return buffer.getvalue()
+def to_part10(content: Dataset, character_set: bytes) -> bytes:
+    """Write `content`, which must hold its SOP class and instance UID, as a Part 10 file (PS3.10 7).
+
+    Elements that are bytes already stay as they are. `character_set` is the value of Specific Character Set that they
+    are in, empty for none; pydicom never sees it, or it would decode and encode them again.
+    """
+    content.pop(_CHARACTER_SET, None)
+    if content.original_encoding != (False, True):
+        correct_ambiguous_vr(content, is_little_endian=True)
+    content.set_original_encoding(False, True, content._character_set)
+    header = file_header(str(content.SOPClassUID), str(content.SOPInstanceUID), ExplicitVRLittleEndian)
+    declared = _CHARACTER_SET_HEAD + len(character_set).to_bytes(2, "little") + character_set if character_set else b""
+    return header + declared + _encoded(content)  # no element of a result comes before the character set
 
 
 def fix_dimension(multi_frame: Dataset, uid: str) -> None:
@@ -92,8 +93,13 @@ def _encoded_code(parts: tuple[tuple[int, str], ...]) -> bytes:
 
 def _encoded_item(item: Dataset) -> bytes:
     """One sequence item in explicit VR little endian and UTF-8, with its item tag and length (PS3.5 7.5)."""
+    body = _encoded(item)
+    return _ITEM_TAG + len(body).to_bytes(4, "little") + body
+
+
+def _encoded(item: Dataset) -> bytes:
+    """A data set in explicit VR little endian and UTF-8."""
     buffer = DicomBytesIO()
     buffer.is_implicit_VR, buffer.is_little_endian = False, True
     write_dataset(buffer, item, "utf8")
-    body = buffer.getvalue()
-    return _ITEM_TAG + len(body).to_bytes(4, "little") + body
+    return bytes(buffer.getvalue())

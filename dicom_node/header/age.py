@@ -11,6 +11,7 @@ _SAME_YEARS = 1.5  # an age is rounded, and counted at the order or at the image
 _WHEN = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _YEAR = re.compile(r"(18|19|20)\d\d(?=\D|00|$|\d{4})")
 DISAGREE = "PatientAge and PatientBirthDate disagree, so the lower age counts"
+BORN_LATER = "PatientBirthDate is after StudyDate"
 
 
 def patient_age(values: Values) -> tuple[float | None, bool]:
@@ -33,6 +34,8 @@ def _by_birth_date(values: Values) -> float | None:
     """Completed years at the study; of a birth date that has only a year, the fewest that they can be."""
     at = _study_date(values)
     birth = values.day("PatientBirthDate")
+    if birth is not None and at is not None and at < birth:
+        values.note(BORN_LATER)
     if birth is not None:
         return whole_years(birth, at)
     match = _YEAR.match(values.text("PatientBirthDate"))

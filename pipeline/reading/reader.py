@@ -32,6 +32,7 @@ from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from pipeline.results_json import StudyEntry
 from pipeline.story import Reader
+from pipeline.trust import located
 
 MOST_DEATHS = 3
 """After so many deaths of the model runner on one input this reading has failed; the others of the study go on."""
@@ -109,7 +110,13 @@ class RememberingReader:
 
     def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as it is known or can be measured now."""
-        return self._maps.add_figures(choice, prediction, saliencies)
+        return self._maps.measure_for_report(choice, prediction, saliencies)
+
+    def measure_for_pictures(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The maps that are to be drawn, with how far to trust each; it is measured now where it is not known."""
+        return self._maps.measure_for_pictures(choice, prediction, saliencies)
 
     def encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in a child, where pixels are decoded."""
@@ -135,8 +142,7 @@ class RememberingReader:
                 prediction = self._infer_once(choice)
             except CandorError:
                 continue  # the report will say why
-            positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
-            self._maps.measure(choice, prediction, positive)
+            self._maps.measure(choice, prediction, located(to_findings(prediction, {})))
 
     def _choices_ahead(self, instance: Instance) -> tuple[Choice, ...]:
         of_images = [package for package in self.packages if not package.reads.is_volume]
@@ -156,7 +162,10 @@ class RememberingReader:
 
 
 class _AsFiled:
-    """The reader, with the readings and the figures that are in the report: what is drawn says what the SR says."""
+    """The reader, with the readings and the figures of the report: what is drawn says what the SR says.
+
+    A map that the SR says is not measured yet is measured here, so that its picture carries the figures.
+    """
 
     def __init__(self, reader: RememberingReader, entry: StudyEntry) -> None:
         self._reader = reader
@@ -173,12 +182,14 @@ class _AsFiled:
             raise InvalidStudy(filed.reason)
         return self._reader.infer(choice)
 
-    def measure(
-        self, choice: Choice, _prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
-        """The figures of the report; none is measured for a drawing."""
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+        """The figures of the report; what the report had no time for is measured now."""
         number = self._number_of(choice)
-        return with_figures(saliencies, {} if number is None else self._entry.faithfulness_of(number))
+        filed = {} if number is None else self._entry.faithfulness_of(number)
+        late = tuple(saliency for saliency in saliencies if saliency.finding_name not in filed)
+        measured = self._reader.measure_for_pictures(choice, prediction, late) if late else ()
+        found = {s.finding_name: s.faithfulness for s in measured if s.faithfulness is not None}
+        return with_figures(saliencies, {**found, **filed})
 
     def _number_of(self, choice: Choice) -> int | None:
         number = self._entry.number_of(choice.package.model, choice.what)

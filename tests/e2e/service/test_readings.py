@@ -73,7 +73,7 @@ def test_two_images_of_a_study_are_both_read_and_each_finding_is_on_its_image(ho
     (source,) = below.source_images
     assert source.referenced_sop_instance_uid == normal.sop_instance_uid
     number = [list(reading.instances) for reading in entry.readings].index([bright.sop_instance_uid]) + 1
-    assert f"Above the operating point: Bright patch (image {number} of 2)." in render_text(filed[0].path.read_bytes())
+    assert f"Flagged: Bright patch (image {number} of 2)." in render_text(filed[0].path.read_bytes())
 
     (overlay,) = of_class(archive, SC)
     assert overlay.SourceImageSequence[0].ReferencedSOPInstanceUID == bright.sop_instance_uid
@@ -147,7 +147,7 @@ def test_a_model_that_does_not_run_stops_no_other_and_is_named(house, archive):
 
 
 def test_a_series_is_one_input_and_the_region_is_in_its_slice(house, archive):
-    house.register(make_known_volume_model(house.folder / "volumes"))
+    house.register(make_known_volume_model(house.folder / "volumes"), state=ModelState.LIVE)
     run(house)
     slices = ct_series(1)
     sent = random.Random(1).sample(slices, len(slices))
@@ -175,7 +175,7 @@ def test_a_series_is_one_input_and_the_region_is_in_its_slice(house, archive):
 
 
 def test_a_series_with_a_missing_slice_is_not_read_and_the_report_says_why(house, archive):
-    house.register(make_known_volume_model(house.folder / "volumes"))
+    house.register(make_known_volume_model(house.folder / "volumes"), state=ModelState.LIVE)
     run(house)
     slices = ct_series(1)
     send_together([image for image in slices if image is not slices[3]], house.port)
