@@ -12,7 +12,6 @@ from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
-from dicom_node.encode.display import copy_display, copy_shutter
 from dicom_node.encode.picture.lines import lines_of
 from dicom_node.encode.shell import (
     REGION_WORDS,
@@ -26,6 +25,7 @@ from dicom_node.encode.shell import (
 from dicom_node.encode.sources import NOT_VERIFIED, Located, Subject
 from dicom_node.encode.sr.content import outline
 from dicom_node.header.part10 import MANUFACTURER
+from dicom_node.pixels.presentation import copy_display, copy_shutter
 
 _LAYER = "AI"
 _COLOUR = [46273, 37131, 52089]  # Okabe-Ito orange as scaled CIELab (PS3.3 C.10.7.1.1)

@@ -28,8 +28,8 @@ from pydicom.tag import Tag
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain.study import Instance, Study
-from dicom_node.encode.display import SHUTTER
 from dicom_node.encode.space import GROUPS, space_of_single_frame
+from dicom_node.pixels.presentation import SHUTTER
 from dicom_node.sop_classes import is_uid
 
 PATIENT_AND_STUDY = (

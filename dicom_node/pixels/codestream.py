@@ -16,14 +16,13 @@ _JPEG_2000 = b"\xff\x4f\xff\x51"  # SOC, SIZ (ISO/IEC 15444-1 A.4, A.5)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codestream:
-    """`frame_marker`: the SOFn of JPEG and JPEG-LS, 0 for JPEG 2000."""
+    """The size of the picture in pixels, its samples a pixel, and their bits."""
 
     rows: int
     columns: int
     components: int
     precision: int
     is_lossless: bool
-    frame_marker: int = 0
 
 
 def describe(frame: bytes) -> Codestream | None:
@@ -79,7 +78,6 @@ def _jpeg(frame: bytes) -> Codestream | None:
         components=components,
         precision=precision,
         is_lossless=near == 0 if marker == _JPEG_LS else marker in _LOSSLESS,
-        frame_marker=marker,
     )
 
 

@@ -178,7 +178,7 @@ def _dc_steps(table: tuple[bytes, bytes]) -> Lengths:
 
 
 def _ac_steps(table: tuple[bytes, bytes]) -> Lengths:
-    """The same of AC coefficients, with 64 times the number of coefficients that the code stands for."""
+    """The same of AC coefficients, plus 64 times the number of coefficients that the code gives."""
     steps = [0] * 2**_PEEK
     for first, length, value in _codes(table):
         run, size = value >> 4, value & 15

@@ -21,7 +21,7 @@ _STARTS = (b"\xff\xd8", b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP")  # JPEG and 
 
 
 def frame_of(part10: bytes, element: Element, index: int, number_of_frames: int, syntax: UID) -> bytes:
-    """The codestream of frame `index`; raises InvalidStudy when items are missing or frames cannot be told apart."""
+    """The codestream of frame `index`; raises InvalidStudy when its items are missing or not known."""
     if element.length != UNDEFINED:
         raise InvalidStudy("compressed pixel data are not encapsulated")
     table, fragments = _table_and_fragments(_items(part10, element.start), syntax)
