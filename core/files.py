@@ -5,7 +5,9 @@ A rename is atomic, but it is durable only when both the file and its folder are
 
 from __future__ import annotations
 
+import errno
 import os
+import pwd
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -50,3 +52,53 @@ def sync_folders(folders: Iterable[Path]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def make_private_folder(folder: Path, *, parents: bool = True) -> None:
+    """Make `folder`, and what is missing above it, for this account only (mode 0700), whatever the umask.
+
+    A folder that is there keeps its mode. OSError when it cannot be made.
+    """
+    missing = [folder] if not folder.exists() else []
+    if parents:
+        missing += [parent for parent in folder.parents if not parent.exists()]
+    for one in reversed(missing):
+        one.mkdir(mode=0o700, exist_ok=True)
+    if not folder.is_dir():
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
+
+
+def open_private(path: str, flags: int) -> int:
+    """An `opener` for `open`: a file that is made is for this account only (mode 0600), whatever the umask."""
+    return os.open(path, flags, 0o600)
+
+
+def owner_of(path: Path) -> str:
+    """The name of the account that owns `path`; its number where the machine knows no name."""
+    number = path.stat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+
+
+def why_unusable(path: Path, error: OSError, verb: str) -> str:
+    """One sentence: `path` cannot be read (or written), why, and what to do; `verb`: read, written."""
+    reason = f"{path} cannot be {verb} ({(error.strerror or type(error).__name__).lower()})"
+    if error.errno not in (errno.EACCES, errno.EPERM):
+        return reason
+    return _with_owner(path, reason)
+
+
+def _with_owner(path: Path, reason: str) -> str:
+    """Whose it is, or whose folder hides it."""
+    for one in (path, *path.parents):
+        try:
+            owner, mine = owner_of(one), one.stat().st_uid == os.geteuid()
+        except OSError:
+            continue
+        what = "it" if one == path else str(one)
+        if mine:
+            return f"{reason}: {what} belongs to this account, but its permissions forbid it; see ls -ld {one}"
+        return f"{reason}: {what} belongs to {owner}; run as that account: sudo -u {owner} candor ..."
+    return reason

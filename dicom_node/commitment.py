@@ -6,22 +6,27 @@ we know the peer, else on the one that it keeps open.
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
+from io import BytesIO
 from typing import cast
 
 import structlog
 from pydicom.dataset import Dataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
+from pydicom.uid import UID
 from pynetdicom import evt
 from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import N_ACTION
 
 from core.errors import CandorError, Unavailable
 from dicom_node.header.values import Values
 from dicom_node.intake import CommitStatus, Failure, Intake, Reference
 from dicom_node.network.associations import NodeAssociation
 from dicom_node.network.contexts import contexts_to_propose
+from dicom_node.network.exchange import exchange
 from dicom_node.network.peers import Destination, associate
 from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE
@@ -31,11 +36,19 @@ from dicom_node.status import (
     NO_SUCH_EVENT_TYPE,
     PROCESSING_FAILURE,
     SUCCESS,
+    Handling,
+    read_status,
 )
 
 _REQUEST = 1  # Action Type ID, PS3.4 J.3.2.1.1
 _ALL_COMMITTED, _SOME_FAILED = 1, 2  # Event Type ID, PS3.4 J.3.3.1.1
 _RELEASE_PAUSE_SECONDS = 0.25  # a peer that wants its answer elsewhere releases in this time
+SAME_ASSOCIATION_SECONDS = 2.0
+"""So long after a request its association stays open for an answer that comes at once."""
+
+OnAnswer = Callable[[str, Sequence[Reference], Sequence[Failure]], None]
+"""Takes the transaction UID of an answer, what is committed and what is not."""
+
 _log = structlog.get_logger()
 
 
@@ -62,18 +75,7 @@ class CommitmentService:
 
     def on_event_report(self, event: evt.Event) -> tuple[int, None]:
         """A peer reports on what we asked it to commit."""
-        if event.event_type not in (_ALL_COMMITTED, _SOME_FAILED):
-            return NO_SUCH_EVENT_TYPE, None
-        try:
-            transaction_uid, committed, failed = _parse(event.event_information)
-        except Exception:  # noqa: BLE001 boundary: as above
-            return INVALID_ARGUMENT_VALUE, None
-        try:
-            self._intake.commitment_answered(transaction_uid, committed, failed)
-        except Exception as error:  # noqa: BLE001 boundary: the peer must hear that we did not note its answer
-            _log.error("commitment.answer_failed", error=type(error).__name__)
-            return PROCESSING_FAILURE, None
-        return SUCCESS, None
+        return _take_report(event, self._intake.commitment_answered)
 
     def _answer(self, association: Association, transaction_uid: str, references: Sequence[Reference]) -> None:
         try:
@@ -95,39 +97,94 @@ class CommitmentService:
         return False
 
 
-def request_commitment(
-    destination: Destination,
-    transaction_uid: str,
-    references: Sequence[Reference],
-    *,
-    wait_seconds: float = 0.0,
-) -> CommitStatus | None:
-    """Ask `destination` to commit `references`; the answer when it comes on this association within `wait_seconds`.
+class CommitmentRequester:
+    """Asks one destination to commit; its answers are taken from the same association while that stays open.
 
-    None means that the answer will come later, to the node (`Intake.commitment_answered`). Raises Unavailable when
-    the destination cannot be reached, does not offer storage commitment or refuses the request.
+    A destination may answer at once, before or after the response to the request, or later on an association of its
+    own, which the node takes (PS3.4 J.3.3.1.2). `on_answer` gets transaction UID, committed and failed references;
+    it is called in a thread of the association, also for transactions of earlier days.
     """
-    answers: list[CommitStatus] = []
-    answered = threading.Event()
 
-    def note(event: evt.Event) -> tuple[int, None]:
-        transaction, committed, failed = _parse(event.event_information)
-        if transaction == transaction_uid:
-            answers.append(CommitStatus(committed=tuple(committed), failed=tuple(failed)))
-            answered.set()
-        return SUCCESS, None
+    def __init__(self, destination: Destination, on_answer: OnAnswer) -> None:
+        self._destination = destination
+        self._on_answer = on_answer
+        self._exit = ExitStack()
+        self._association: Association | None = None
+        self._message_id = 0
+        self._waiting: set[str] = set()
+        self._patient_until = 0.0
 
-    contexts = contexts_to_propose([STORAGE_COMMITMENT])
-    with associate(destination, contexts, handlers=[(evt.EVT_N_EVENT_REPORT, note)]) as association:
-        request = _request(transaction_uid, references)
-        pause_reactor(association)
-        status, _ = association.send_n_action(request, _REQUEST, STORAGE_COMMITMENT, STORAGE_COMMITMENT_INSTANCE)
-        if status.get("Status") != SUCCESS:
+    def request(self, transaction_uid: str, references: Sequence[Reference]) -> None:
+        """Ask; Unavailable when the destination cannot be reached, offers no storage commitment or refuses."""
+        association = self._opened()
+        context = next(c for c in association.accepted_contexts if c.abstract_syntax == STORAGE_COMMITMENT)
+        self._message_id = self._message_id % 0xFFFF + 1
+        request = N_ACTION()
+        request.MessageID, request.ActionTypeID = self._message_id, _REQUEST
+        request.RequestedSOPClassUID = STORAGE_COMMITMENT
+        request.RequestedSOPInstanceUID = STORAGE_COMMITMENT_INSTANCE
+        request.ActionInformation = _encoded(_request(transaction_uid, references), context.transfer_syntax[0])
+        self._waiting.add(transaction_uid)
+        response = exchange(association, self._destination, request, cast(int, context.context_id))
+        status = read_status(int(cast(int, response.Status)))
+        if status.handling is not Handling.STORED:
+            self._waiting.discard(transaction_uid)
             raise Unavailable(
-                f"destination {destination.name} ({destination.place}) refused the storage commitment request"
+                f"destination {self._destination.name} ({self._destination.place}) refused the storage commitment "
+                f"request with 0x{response.Status:04X}: {status.meaning}"
             )
-        answered.wait(wait_seconds)
-    return answers[0] if answers else None
+        self._patient_until = time.monotonic() + SAME_ASSOCIATION_SECONDS
+
+    def rest(self) -> None:
+        """Close the association unless an answer may still come over it."""
+        if not self._waiting or time.monotonic() > self._patient_until:
+            self.close()
+
+    def close(self) -> None:
+        """Release the association; what is not answered yet is answered to the node."""
+        self._association = None
+        self._waiting.clear()
+        with suppress(Unavailable):  # it may have gone by itself
+            self._exit.close()
+
+    def _opened(self) -> Association:
+        if self._association is None or not self._association.is_established:
+            self.close()
+            handlers = [(evt.EVT_N_EVENT_REPORT, self._on_report)]
+            opening = associate(self._destination, contexts_to_propose([STORAGE_COMMITMENT]), handlers=handlers)
+            self._association = self._exit.enter_context(opening)
+        return self._association
+
+    def _on_report(self, event: evt.Event) -> tuple[int, None]:
+        return _take_report(event, self._note)
+
+    def _note(self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]) -> None:
+        self._on_answer(transaction_uid, committed, failed)
+        self._waiting.discard(transaction_uid)
+
+
+def _take_report(event: evt.Event, on_answer: OnAnswer) -> tuple[int, None]:
+    """Hand an N-EVENT-REPORT on; the status says whether it was noted."""
+    if event.event_type not in (_ALL_COMMITTED, _SOME_FAILED):
+        return NO_SUCH_EVENT_TYPE, None
+    try:
+        transaction_uid, committed, failed = _parse(event.event_information)
+    except Exception:  # noqa: BLE001 boundary: hostile bytes may break the decoder in any way
+        return INVALID_ARGUMENT_VALUE, None
+    try:
+        on_answer(transaction_uid, committed, failed)
+    except Exception as error:  # noqa: BLE001 boundary: the peer must hear that we did not note its answer
+        _log.error("commitment.answer_failed", error=type(error).__name__)
+        return PROCESSING_FAILURE, None
+    return SUCCESS, None
+
+
+def _encoded(request: Dataset, syntax: UID) -> BytesIO:
+    """A data set in the transfer syntax of its context."""
+    stream = DicomBytesIO()
+    stream.is_implicit_VR, stream.is_little_endian = syntax.is_implicit_VR, syntax.is_little_endian
+    write_dataset(stream, request)
+    return BytesIO(stream.getvalue())
 
 
 def _report_on(association: Association, report: Dataset, status: CommitStatus) -> None:

@@ -26,6 +26,7 @@ from dicom_node.header.part10 import layout_of
 from dicom_node.header.read import read_header
 from dicom_node.header.values import Values
 from dicom_node.network.contexts import contexts_to_propose
+from dicom_node.network.exchange import exchange
 from dicom_node.network.peers import Destination, associate
 from dicom_node.network.reactor_pause import pause_reactor
 from dicom_node.sop_classes import UNCOMPRESSED, VERIFICATION
@@ -41,7 +42,7 @@ class SendResult:
     @property
     def sent(self) -> bool:
         """Whether the destination has kept the instance."""
-        return self._read.handling is Handling.STORED
+        return self._read.handling in (Handling.STORED, Handling.ALREADY_STORED)
 
     @property
     def retryable(self) -> bool:
@@ -103,23 +104,12 @@ class Sender:
 
     def _store(self, context_id: int, sop_class: str, sop_instance: str, data_set: bytes) -> int:
         """The C-STORE of pynetdicom's `send_c_store`, for bytes that are encoded already."""
-        association = self._association
-        if not self.is_open:
-            raise _broken(self._destination)
         self._message_id = self._message_id % 0xFFFF + 1
         request = C_STORE()
         request.MessageID, request.Priority = self._message_id, 2  # low; no SCP in the field schedules by it
         request.AffectedSOPClassUID, request.AffectedSOPInstanceUID = UID(sop_class), UID(sop_instance)
         request.DataSet = io.BytesIO(data_set)
-        pause_reactor(association)
-        try:
-            association.dimse.send_msg(request, context_id)
-            _, response = association.dimse.get_msg(block=True)
-        finally:
-            association._reactor_checkpoint.set()
-        if not isinstance(response, C_STORE) or not response.is_valid_response:
-            association.abort()
-            raise _broken(self._destination)
+        response = exchange(self._association, self._destination, request, context_id, size_bytes=len(data_set))
         return int(cast(int, response.Status))
 
 

@@ -8,8 +8,8 @@ from pydicom import uid
 from pydicom.uid import UID
 from pynetdicom.presentation import AllStoragePresentationContexts
 
-UID_PATTERN = re.compile(r"(?:0|[1-9]\d*)(?:\.(?:0|[1-9]\d*))*")
-"""PS3.5 9.1: numbers without leading zeros, joined by dots; at most 64 characters."""
+UID_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
+"""Numbers joined by dots. PS3.5 9.1 forbids leading zeros, which modalities send: another name would be another UID."""
 
 VERIFICATION = UID("1.2.840.10008.1.1")  # PS3.4 A
 STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")  # PS3.4 J.3
@@ -42,7 +42,7 @@ def _storage_classes() -> dict[UID, str]:
 
 
 def is_uid(value: str) -> bool:
-    """Whether `value` obeys the UID grammar of PS3.5 9.1."""
+    """Whether `value` is a UID as PACS keep them: digits and dots, at most 64 characters."""
     return len(value) <= 64 and UID_PATTERN.fullmatch(value) is not None
 
 

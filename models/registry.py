@@ -161,10 +161,16 @@ def _entry(package: ModelPackage, registration: Registration) -> Entry:
 
 
 def _withheld(registration: Registration) -> str | None:
-    """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none."""
+    """Why the gate that the site ran withholds the maps, "" when it does not; None when it ran none.
+
+    A record from before says "passed" where no image was of a patient; such maps are withheld by it all the same.
+    """
     gate = registration.gates.get("explanation")
     if gate is None or not gate.made_here:
         return None
+    found = (gate.document.model_extra or {}) if gate.document else {}
+    if found.get("weaker") and not found.get("failed"):
+        return "this model's maps were not judged, because the map gate was run without images of patients"
     return "" if gate.passed else f"this model's explanations failed the gate here: {'; '.join(gate.reasons)}"
 
 

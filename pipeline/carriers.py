@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from core.domain.delivery import Delivered, Delivery, Outcome
 from core.errors import DiskFull, Unavailable
-from core.files import write_durably
+from core.files import make_private_folder, write_durably
 from core.settings import Settings
 from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
-from dicom_node.commitment import request_commitment
+from dicom_node.commitment import CommitmentRequester, OnAnswer
 from dicom_node.network.peers import Destination as Peer
 from dicom_node.network.tls import TlsFiles
 from dicom_node.send import Sender, echo, open_association
@@ -35,10 +35,10 @@ class Carrier(Protocol):
     def new_transaction(self) -> str | None:
         """The name under which the destination will confirm what it keeps; None when it confirms nothing."""
 
-    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery]) -> None:
+    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], on_answer: OnAnswer) -> None:
         """Ask the destination to confirm that it keeps what it got; Unavailable when the request itself fails.
 
-        The answer comes later, to the node.
+        The answer comes to `on_answer`, in another thread, or later to the node.
         """
 
     def rest(self) -> None:
@@ -53,6 +53,7 @@ class DicomCarrier:
         self._with_commitment = destination.storage_commitment
         self._exit = ExitStack()
         self._sender: Sender | None = None
+        self._requester: CommitmentRequester | None = None
 
     def carry(self, delivery: Delivery, payload: bytes) -> Outcome:
         """Send over the open association, or a new one; Unavailable when the destination does not answer."""
@@ -70,15 +71,19 @@ class DicomCarrier:
         """A Transaction UID (PS3.4 J.3.2) when the settings ask for storage commitment."""
         return f"2.25.{uuid.uuid4().int}" if self._with_commitment else None
 
-    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery]) -> None:
-        """N-ACTION on an association of its own; the answer comes to the node's listener."""
-        request_commitment(self._peer, transaction_uid, [(d.payload_type, d.payload_id) for d in deliveries])
+    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], on_answer: OnAnswer) -> None:
+        """N-ACTION on an association of its own, which stays open a little for an answer that comes at once."""
+        if self._requester is None:
+            self._requester = CommitmentRequester(self._peer, on_answer)
+        self._requester.request(transaction_uid, [(d.payload_type, d.payload_id) for d in deliveries])
 
     def rest(self) -> None:
-        """Release the association."""
+        """Release the associations, that of storage commitment when no answer may come over it."""
         self._sender = None
         with suppress(Unavailable):  # it may have gone by itself
             self._exit.close()
+        if self._requester is not None:
+            self._requester.rest()
 
 
 class FolderCarrier:
@@ -92,7 +97,7 @@ class FolderCarrier:
         """Write the payload for this account only: it bears the patient's name. DiskFull when it does not fit."""
         path = self._folder / delivery.study_id / f"{delivery.kind}-{delivery.delivery_id}.dcm"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            make_private_folder(path.parent)
             write_durably(path, payload)
         except OSError as error:
             raise DiskFull(f"{self._folder} cannot be written: {error.strerror}") from error
@@ -108,7 +113,7 @@ class FolderCarrier:
         """None: a folder confirms nothing."""
         return None
 
-    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery]) -> None:
+    def request_commitment(self, transaction_uid: str, deliveries: Sequence[Delivery], on_answer: OnAnswer) -> None:
         """Never called: see `new_transaction`."""
         raise Unavailable("a folder does not offer storage commitment")
 

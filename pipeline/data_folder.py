@@ -17,6 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.errors import CandorError, ConfigurationError
+from core.files import make_private_folder, write_durably
 from core.settings import SETTINGS_FILE, Settings, load_settings
 from core.settings.destinations import DESTINATION_KINDS, TlsSettings
 from core.store.keys import SiteKey
@@ -37,9 +38,9 @@ def make_data_folder(data_dir: Path, changes: Mapping[str, Any] | None = None) -
     _refuse_existing(data_dir)
     text = settings_file(changes or {})
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(data_dir)
         data_dir.chmod(0o700)
-        (data_dir / SETTINGS_FILE).write_text(text, encoding="utf-8")
+        write_durably(data_dir / SETTINGS_FILE, text.encode())
     except OSError as error:
         raise ConfigurationError(f"{data_dir} cannot be made ({error.strerror}); choose another --data") from error
     try:

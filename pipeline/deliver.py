@@ -8,6 +8,7 @@ destination too: that is how `candor analyze` gets its files.
 from __future__ import annotations
 
 import time
+from functools import partial
 from itertools import groupby
 
 import structlog
@@ -18,9 +19,11 @@ from core.settings import Settings
 from core.settings.destinations import AnyDestination
 from core.store.store import Store
 from pipeline.carriers import Carrier, carrier_for
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
+LOOK_AGAIN_SECONDS = 15.0
 ATTEMPTS = 20
 """Failures of a destination on one payload, with growing pauses: more than an hour."""
 
@@ -39,6 +42,7 @@ class DeliveryLoop:
         self._name = destination.name
         self._holder = holder
         self._ours_until = 0.0
+        self._look_again_at = 0.0
         self._carrier: Carrier = carrier_for(destination, settings)
 
     def tick(self) -> bool:
@@ -46,6 +50,7 @@ class DeliveryLoop:
         waiting = self._store.outbox.pending(self._name)
         if not waiting or not self._is_ours():
             self._carrier.rest()
+            self._ask_again()
             return False
         try:
             for _, of_one_study in groupby(waiting, key=lambda delivery: delivery.study_id):
@@ -101,10 +106,22 @@ class DeliveryLoop:
 
     def _ask_for_commitment(self, transaction_uid: str, taken: list[Delivery]) -> None:
         """Ask; payloads count as sent whether or not the destination also confirms that it keeps them."""
+        self._store.commitments.asked(taken, transaction_uid)
         try:
-            self._carrier.request_commitment(transaction_uid, taken)
+            self._carrier.request_commitment(transaction_uid, taken, partial(note_commitment, self._store))
         except Unavailable as error:
             _log.warning("commitment.not_requested", destination=self._name, error=str(error))
+            self._store.commitments.refused(taken, str(error))
+
+    def _ask_again(self) -> None:
+        """Ask once more for what a destination took and has not committed to; looked at now and then."""
+        now = time.monotonic()
+        if now < self._look_again_at or (transaction_uid := self._carrier.new_transaction()) is None:
+            return
+        self._look_again_at = now + LOOK_AGAIN_SECONDS
+        due = self._store.commitments.due(self._name)
+        if due and self._is_ours():
+            self._ask_for_commitment(transaction_uid, due)
 
     def _pause(self, error: str) -> None:
         self._carrier.rest()

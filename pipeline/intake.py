@@ -20,7 +20,8 @@ from dicom_node.intake import (
     Reference,
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
-from pipeline.quarantine import arrival_of, release_corrected
+from pipeline.commitment import note_commitment
+from pipeline.patient.quarantine import arrival_of, release_corrected
 
 _log = structlog.get_logger()
 _EVENTS = {
@@ -107,6 +108,4 @@ class StoreIntake:
         self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
     ) -> None:
         """A destination says what it keeps; what it does not keep is sent again."""
-        self._store.outbox.mark_committed(transaction_uid, [uid for _, uid in committed])
-        again = self._store.outbox.send_again(transaction_uid, [uid for _, uid, _ in failed])
-        _log.info("commitment.answered", count=len(committed), instances=again)
+        note_commitment(self._store, transaction_uid, committed, failed)

@@ -9,14 +9,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, computed_field, model_validator
 
+from core.conclusion import conclusion_of
 from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, OperatingPoint
 from core.domain.report import CohortMetric, Finding, Reading, Report
-from core.wording import statement_of
+from core.wording import performance_in_words, statement_of, verdict_in_words
 
 Interval = tuple[float, float]
 
@@ -49,11 +50,16 @@ class CodeEntry(Entry):
 
 
 class PointEntry(Entry):
-    """An operating point; `cohort` and `policy` are empty unless a person signed one for this patient's cohort."""
+    """An operating point; `cohort` and `policy` are empty unless a person signed one for this patient's cohort.
+
+    `positives`, `negatives`: the patients behind the rates; None where the package gives none: nothing was measured.
+    """
 
     threshold: float
     sensitivity: float
     specificity: float
+    positives: int | None = None
+    negatives: int | None = None
     cohort: str = ""
     policy: str = ""
 
@@ -98,9 +104,21 @@ class FindingView(Entry):
 
 
 class FindingEntry(FindingView):
-    """A finding of one reading; `image`: the SOP Instance UID of the image that it is in."""
+    """A finding of one reading; `image`: the SOP Instance UID of the image that it is in.
+
+    `implied_by`: the findings that flag this one although it is below its operating point. `verdict`, `performance`: as
+    the report says them.
+    """
 
     image: str = ""
+    implied_by: tuple[str, ...] = ()
+    verdict: str = ""
+    performance: str = ""
+
+    @computed_field
+    def flagged(self) -> bool:
+        """Whether the report says that it is there."""
+        return self.positive or bool(self.implied_by)
 
 
 class CohortEntry(Entry):
@@ -145,11 +163,13 @@ class ObjectEntry(Entry):
 
 
 class StudyEntry(Entry):
-    """One study. `model` and `explanation_gate` are those of the first reading."""
+    """One study. `conclusion`: what the report says first. `model`, `explanation_gate`: those of the first reading."""
 
     study_instance_uid: str
     status: str
     reason: str
+    revision: int = 1
+    conclusion: tuple[str, ...] = ()
     model: ModelEntry | None = None
     findings: tuple[FindingEntry, ...] = ()
     cohorts: tuple[CohortEntry, ...] = ()
@@ -185,6 +205,8 @@ class StudyEntry(Entry):
             study_instance_uid=report.study.study_instance_uid,
             status=report.status.value,
             reason=report.reason,
+            revision=report.study.revision,
+            conclusion=conclusion_of(report),
             model=ModelEntry.of(first.model) if first else None,
             findings=tuple(
                 _finding(number, reading, finding)
@@ -239,6 +261,7 @@ def _reading(reading: Reading) -> ReadingEntry:
 
 
 def _finding(number: int, reading: Reading, finding: Finding) -> FindingEntry:
+    metric = reading.performance_of(finding.name)
     saliencies, instance = reading.saliencies_of(finding.name), reading.instance_of(finding.name)
     return FindingEntry(
         name=finding.name,
@@ -251,6 +274,9 @@ def _finding(number: int, reading: Reading, finding: Finding) -> FindingEntry:
         reading=number,
         model=ModelEntry.of(reading.model),
         image=instance.sop_instance_uid if instance else "",
+        implied_by=finding.implied_by,
+        verdict=verdict_in_words(finding, metric),
+        performance=performance_in_words(metric),
     )
 
 
@@ -259,6 +285,8 @@ def _point(point: OperatingPoint) -> PointEntry:
         threshold=point.threshold,
         sensitivity=point.sensitivity,
         specificity=point.specificity,
+        positives=point.positives,
+        negatives=point.negatives,
         cohort=point.cohort,
         policy=point.policy,
     )

@@ -59,6 +59,7 @@ class Predecessor:
 
     sop_instance_uid: str = ""
     series_instance_uid: str = ""
+    created_at: datetime | None = None
 
 
 def read_study(
@@ -97,6 +98,7 @@ def read_study(
         limitations=_limitations(study, selection),
         predecessor_sop_instance_uid=predecessor.sop_instance_uid,
         predecessor_series_instance_uid=predecessor.series_instance_uid,
+        predecessor_created_at=predecessor.created_at,
     )
 
 

@@ -10,7 +10,11 @@ LOWEST_STABILITY = 0.8
 """SSIM, as in the registration gate: a map that small changes of the image move more says little of the image."""
 NULL_MAPS_MEDIAN = 50.0
 """Below it, more than half of the maps that cannot know the model do better on this image."""
-NOT_MEASURED = "How far to trust the map was not measured for this study."
+UNMEASURED = "how far to trust it is not measured"
+"""Why a map without figures is not shown, to follow "Map withheld because"."""
+NOT_MEASURED = (
+    "How far to trust the map was not measured when this report was made; the map is drawn only where it is measured."
+)
 
 
 def withhold(saliencies: tuple[Saliency, ...], gate: str) -> tuple[Saliency, ...]:
@@ -24,13 +28,13 @@ def withhold_all(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Salienc
 
 
 def withhold_unfaithful(saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
-    """Withhold the maps that their own figures speak against; one without figures is shown."""
+    """Withhold the maps that their own figures speak against, and those without figures."""
     return tuple(_withhold_unfaithful(saliency) for saliency in saliencies)
 
 
 def say_unmeasured(saliencies: tuple[Saliency, ...]) -> tuple[str, ...]:
-    """Say, as a limitation, that a map is shown without figures."""
-    return (NOT_MEASURED,) if any(s.shown and s.faithfulness is None for s in saliencies) else ()
+    """Say, as a limitation, that a map is withheld because it has no figures."""
+    return (NOT_MEASURED,) if any(s.withheld_reason == UNMEASURED for s in saliencies) else ()
 
 
 def distrust(measured: Faithfulness) -> str:
@@ -44,5 +48,7 @@ def distrust(measured: Faithfulness) -> str:
 
 
 def _withhold_unfaithful(saliency: Saliency) -> Saliency:
-    reason = distrust(saliency.faithfulness) if saliency.shown and saliency.faithfulness else ""
+    if not saliency.shown:
+        return saliency
+    reason = distrust(saliency.faithfulness) if saliency.faithfulness else UNMEASURED
     return replace(saliency, shown=False, withheld_reason=reason) if reason else saliency

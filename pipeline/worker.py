@@ -12,6 +12,7 @@ import structlog
 from dbos import DBOS
 
 from core.errors import ConfigurationError
+from core.files import open_private
 from core.settings import Settings
 from core.store.engine import open_workflow_engine
 from core.store.store import Store, open_store
@@ -31,8 +32,9 @@ from pipeline.watch.daily import Watch
 from pipeline.workflow import StudyWorkflow
 
 _log = structlog.get_logger()
-WAITING_STUDIES = 64
-"""Threads that wait for their turn; pipeline.reading.turns says how many work."""
+WAITING_STUDIES = 256
+"""Threads that wait for their turn; pipeline.reading.turns says how many work. After a burst many wait to be drawn, and
+must not keep others from being reported."""
 WORKFLOW_VERSION = "1"
 """Pinned: with a changed version DBOS would leave unfinished work of the old one behind. Raise it only together with
 a migration of what is in flight."""
@@ -165,7 +167,7 @@ def _workflow_engine(settings: Settings, store: Store, name: str) -> Iterator[No
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
     """A lock that the kernel lets go of when the process dies, however it dies."""
-    with path.open("w") as file:
+    with open(path, "w", opener=open_private) as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -26,8 +26,8 @@ from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
 from pipeline.loops import describe
+from pipeline.patient.rejection import Rejection
 from pipeline.reading.reader import RememberingReader
-from pipeline.rejection import Rejection
 from pipeline.results_json import NotMadeEntry, StudyEntry
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits
@@ -161,7 +161,9 @@ class StudyWorkflow(DBOSConfiguredInstance):
         predecessor = Predecessor()
         if before is not None:
             predecessor = Predecessor(
-                sop_instance_uid=before.sr_sop_instance_uid, series_instance_uid=before.sr_series_instance_uid
+                sop_instance_uid=before.sr_sop_instance_uid,
+                series_instance_uid=before.sr_series_instance_uid,
+                created_at=datetime.fromtimestamp(before.created_at, UTC),
             )
         study = self._store.studies.load(this)
         return read_study(study, packages, reader, self._audits, predecessor=predecessor, at=at)

@@ -7,14 +7,16 @@ sentence on stderr and an exit code (core.errors); --debug shows the traceback.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
+from api.cli.studies.quarantine import quarantine
 from core.errors import CandorError, answer_for
 
 if TYPE_CHECKING:
@@ -40,6 +42,7 @@ def main() -> None:
     """Run the command line and exit."""
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     debug = len(arguments) < len(sys.argv[1:])
+    os.umask(0o077)  # what Candor writes may bear a patient's name: it is for this account only
     try:
         app(arguments, prog_name="candor")
     except KeyboardInterrupt:
@@ -175,7 +178,7 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
-app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
+app.add_typer(quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 

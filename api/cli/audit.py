@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
 
 from api.cli.options import DEFAULT_DATA, opened, settings_of
 from api.cli.progress import shown_progress
+from api.cli.tables.audit import alarm_in_words, files_in_words, print_audit
+from api.cli.tables.fitting import print_line
 from core.errors import ConfigurationError
-from core.wording import DASH, cohort_in_words, count, number, p_value, points, with_interval
+from core.wording import cohort_in_words, number, on_a_terminal
 
 if TYPE_CHECKING:
     from core.settings import Settings
     from core.store.store import Store
-    from fairness.audit.nouns import Audit, Test
     from fairness.audit.signature import Signer
     from pipeline.registration.audit_of_file import Question
 
 app = typer.Typer()
 SHIPPED = "chest_radiograph"
+SMALL_CELLS = ("withhold", "show")
 _SITE_COMMAND = "candor audit --site"
-_MOST_ALARMS = 10
 
 
 @app.command(rich_help_panel="Audit")
@@ -46,6 +46,47 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     threshold: Annotated[
         list[str] | None,
         typer.Option("--threshold", help="FINDING=0.35; may be repeated. Without: --model's, else 0.5.", metavar="F=T"),
+    ] = None,
+    thresholds: Annotated[
+        Path | None,
+        typer.Option("--thresholds", help="A CSV file with the columns finding and threshold.", metavar="FILE"),
+    ] = None,
+    threshold_at: Annotated[
+        str,
+        typer.Option(
+            "--threshold-at",
+            help="A rule for findings without one: specificity=0.9, sensitivity=0.9, flag_rate=0.1 or youden.",
+            metavar="RULE",
+        ),
+    ] = "",
+    age_bands: Annotated[
+        str, typer.Option("--age-bands", help="Where age bands begin; without: 18,40,60,80.", metavar="LIST")
+    ] = "",
+    uncertain: Annotated[
+        str,
+        typer.Option("--uncertain", help="What a truth of -1 counts as: positive, negative, unknown.", metavar="WORD"),
+    ] = "",
+    small_cells: Annotated[
+        str,
+        typer.Option(
+            "--small-cells",
+            help="withhold (the default) or show: figures of cohorts under 11 patients, for the owner of the rows.",
+            metavar="WORD",
+        ),
+    ] = "withhold",
+    against: Annotated[
+        Path | None,
+        typer.Option(
+            "--against", help="A second model's predictions for the same studies: paired differences.", metavar="FILE"
+        ),
+    ] = None,
+    against_threshold: Annotated[
+        list[str] | None,
+        typer.Option("--against-threshold", help="FINDING=0.35 of the second model; else as the first.", metavar="F=T"),
+    ] = None,
+    missed: Annotated[
+        Path | None,
+        typer.Option("--missed", help="Write the study_id of what was missed and of false alarms.", metavar="FILE"),
     ] = None,
     model: Annotated[
         Path | None,
@@ -78,8 +119,22 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
     else:
         from pipeline.registration.audit_of_file import Question
 
-        findings, thresholds = tuple(dict.fromkeys(finding or ())), tuple(threshold or ())
-        question = Question(by=_names(by), findings=findings, thresholds=thresholds, model=model)
+        if small_cells not in SMALL_CELLS:
+            raise ConfigurationError(f"--small-cells takes {' or '.join(SMALL_CELLS)}")
+        question = Question(
+            by=_names(by),
+            findings=tuple(dict.fromkeys(finding or ())),
+            thresholds=tuple(threshold or ()),
+            model=model,
+            thresholds_file=thresholds,
+            threshold_at=threshold_at,
+            age_bands=age_bands,
+            uncertain=uncertain,
+            shows_small_cells=small_cells == SMALL_CELLS[1],
+            against=against,
+            against_thresholds=tuple(against_threshold or ()),
+            missed=missed,
+        )
         audit_predictions(predictions, question, out, data)
 
 
@@ -88,15 +143,37 @@ def audit_predictions(path: Path, question: Question, out: Path, data: Path | No
 
     They are signed with the key of the data folder `data`, else with a key made for this audit alone.
     """
-    from api.pages.audit.files import write_audit
+    from api.pages.audit.files import DOCUMENT, METRICS, PAGE, write_audit
     from pipeline.registration.audit_of_file import audit_of
 
     signer = _signer(data)
     with shown_progress() as progress:
         audit = audit_of(path, question, progress)
-    command = f"candor audit --predictions {shlex.quote(path.name)} --by {','.join(question.by)} --out DIR"
-    write_audit(audit, out, signer, command=command)
-    _print_audit(audit, out, signer)
+    write_audit(audit, out, signer, command=_command(path, question))
+    console = Console(highlight=False)
+    print_audit(audit, console)
+    print_line(console, files_in_words((out / METRICS, out / DOCUMENT, out / PAGE), signer.whose))
+    if question.missed:
+        print_line(console, f"{question.missed}: the studies that it gets wrong, by their ids")
+
+
+def _command(path: Path, question: Question) -> str:
+    """What makes this audit again, as a person types it."""
+    options = {
+        "--predictions": path.name,
+        "--by": ",".join(question.by),
+        "--thresholds": question.thresholds_file and question.thresholds_file.name,
+        "--threshold-at": question.threshold_at,
+        "--age-bands": question.age_bands,
+        "--uncertain": question.uncertain,
+        "--small-cells": SMALL_CELLS[1] if question.shows_small_cells else "",
+        "--against": question.against and question.against.name,
+    }
+    many = {"--finding": question.findings, "--threshold": question.thresholds}
+    many["--against-threshold"] = question.against_thresholds
+    pairs = [(name, value) for name, value in options.items() if value]
+    pairs += [(name, value) for name, values in many.items() for value in values]
+    return " ".join(["candor audit", *(f"{name} {shlex.quote(value)}" for name, value in pairs), "--out DIR"])
 
 
 def audit_this_site(
@@ -116,7 +193,7 @@ def audit_this_site(
         now = store.now()
         audit = audit_site(store, settings, version, by=by, findings=findings, now=now, progress=progress)
     write_audit(audit, out, Signer.site(store.key.fairness_signing_seed), command=_SITE_COMMAND)
-    lines = [f"alarm: {_alarm(test)}" for test in audit.alarms]
+    lines = [f"alarm: {alarm_in_words(test)}" for test in audit.certain_gaps]
     lines += [*audit.provenance.remarks, f"{audit.provenance.rows:,} images: {out / PAGE}"]
     if by or findings:
         return [*lines, "Not kept, because it covers a part only: reports go on quoting the last whole one."]
@@ -149,7 +226,7 @@ def _audit_here(data: Path, out: Path | None, drift: bool, model: str, by: Seque
     if out is not None:
         lines += audit_this_site(settings, store, model=model or SHIPPED, by=by, findings=findings, out=out)
     for line in lines:
-        typer.echo(line)
+        typer.echo(on_a_terminal(line))
 
 
 def _signer(data: Path | None) -> Signer:
@@ -172,52 +249,4 @@ def _print_verified(path: Path, public_key: str) -> None:
         f"unchanged since it was signed at {verified.audit.provenance.made_at} with {whose}: {verified.public_key}",
         soft_wrap=True,
         highlight=False,
-    )
-
-
-def _print_audit(audit: Audit, out: Path, signer: Signer) -> None:
-    """A few lines for the terminal: overall figures, what survives Holm, and where the files are."""
-    from api.pages.audit.files import DOCUMENT, METRICS, PAGE
-    from fairness.audit.completion import default_threshold
-
-    console = Console()
-    console.print(_overall(audit))
-    if any(threshold.source == default_threshold("").source for threshold in audit.provenance.thresholds):
-        console.print("No threshold was chosen for some findings: 0.5 was taken. Say --threshold or --model.")
-    _print_alarms(console, audit)
-    console.print(f"{out / METRICS}, {out / DOCUMENT} (signed, {signer.whose} key), {out / PAGE}", soft_wrap=True)
-
-
-def _overall(audit: Audit) -> Table:
-    origin = audit.provenance
-    table = Table(
-        Column("finding", no_wrap=True),
-        *(Column(name, justify="right") for name in ("positives", "AUROC", "sensitivity", "specificity", "threshold")),
-        title=f"{origin.rows:,} studies of {origin.patients:,} patients, all cohorts together",
-    )
-    chosen = {threshold.finding: threshold for threshold in origin.thresholds}
-    for finding in audit.findings:
-        prevalence = audit.row(finding, "prevalence")
-        rows = [audit.row(finding, metric) for metric in ("auroc", "sensitivity", "specificity")]
-        figures = [DASH if row is None else with_interval(row.value, row.low, row.high) for row in rows]
-        positives = count(prevalence.positives if prevalence else None)
-        table.add_row(finding, positives, *figures, f"{chosen[finding].value:.4g}")
-    return table
-
-
-def _print_alarms(console: Console, audit: Audit) -> None:
-    tests, alarms = audit.provenance.tests, sorted(audit.alarms, key=lambda test: test.p_holm)
-    console.print(f"{tests:,} gaps tested; {len(alarms)} survive Holm at 5 %", highlight=False)
-    for test in alarms[:_MOST_ALARMS]:
-        console.print(f"  {_alarm(test)}", highlight=False, soft_wrap=True)
-    if len(alarms) > _MOST_ALARMS:
-        console.print(f"  ... and {len(alarms) - _MOST_ALARMS} more on the page")
-
-
-def _alarm(test: Test) -> str:
-    what = "misses" if test.metric == "fnr_gap" else "false alarms"
-    more = "more" if test.gap > 0 else "fewer"
-    return (
-        f"{test.finding}, {cohort_in_words(test.cohort)}: {points(abs(test.gap))} percentage points {more} {what} than "
-        f"in the other patients ({p_value(test.p_holm)} after Holm)"
     )

@@ -44,5 +44,5 @@ def explain_report(
     for test in result.tests:
         word = {True: "passed", False: "FAILED", None: "not made"}[test.passed]
         typer.echo(f"{word:9} {test.name}: {test.words}")
-    typer.echo(f"{'passed' if result.passed else 'FAILED'}: {out / PAGE}")
+    typer.echo(f"{'FAILED' if result.failed else result.verdict}: {out / PAGE}")
     raise typer.Exit(0 if result.passed else FAILED_GATE)

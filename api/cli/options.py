@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 DEFAULT_DATA = Path("var/data")
 
-Data = Annotated[Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR")]
+Data = Annotated[
+    Path, typer.Option("--data", envvar="CANDOR_DATA", help="The data folder.", metavar="DIR", readable=False)
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON for scripts instead of tables.")]
 
 
@@ -27,9 +29,15 @@ def settings_of(data: Path) -> Settings:
 def opened(data: Path) -> tuple[Settings, Store]:
     """The settings and the store of a data folder; the settings are checked before anything slow is imported."""
     settings = settings_of(data)
+    from core.errors import ConfigurationError, DiskFull, Unavailable
     from core.store.store import open_store
 
-    return settings, open_store(settings)
+    try:
+        return settings, open_store(settings)
+    except Unavailable as error:
+        if isinstance(error, DiskFull) or not settings.database_url:
+            raise
+        raise ConfigurationError(str(error)) from error  # no command waits for a server: a person must look
 
 
 def print_json(document: Any) -> None:

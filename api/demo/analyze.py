@@ -26,9 +26,12 @@ from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, InvalidStudy, Unavailable
+from core.files import make_private_folder, open_private, write_durably
 from core.log import configure_logging
-from core.settings import Settings, only_these_variables
+from core.settings import Settings
 from core.settings.destinations import FolderDestination
+from core.settings.environment import only_these_variables
+from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
 from core.store.studies.arrivals import Kept
@@ -49,7 +52,7 @@ _FROM_ENVIRONMENT = ("model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
-_NEVER_SECONDS = 1e9
+_NEVER_SECONDS = A_DAY_SECONDS
 _STALLED_SECONDS = 600.0
 
 
@@ -77,7 +80,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
     console = Console(stderr=True, highlight=False)
     packages = packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
-        log = exit_stack.enter_context((out / LOG).open("w", encoding="utf-8"))
+        log = exit_stack.enter_context(open(out / LOG, "w", encoding="utf-8", opener=open_private))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
         staging = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix=".candor-", dir=out)))
         settings = _settings(work, staging, kinds)
@@ -107,7 +110,7 @@ def _kinds(objects: str) -> tuple[ObjectKind, ...]:
 
 def _make_folder(out: Path) -> None:
     try:
-        out.mkdir(parents=True, exist_ok=True)
+        make_private_folder(out)
         (out / RESULTS).unlink(missing_ok=True)  # what an earlier run said must not be taken for this one's
     except OSError as error:
         raise ConfigurationError(f"{out} cannot be written ({error.strerror}); choose another --out") from error
@@ -122,6 +125,7 @@ def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Setti
         minimum_free_bytes=_FREE_BYTES,
         quiet_seconds=0.0,
         maximum_wait_seconds=_NEVER_SECONDS,
+        faithfulness_wait_seconds=_NEVER_SECONDS,
         destinations=(FolderDestination(name=DESTINATION, folder=staging, objects=kinds),),
     )
     SiteKey.create(settings.site_key_file)
@@ -250,7 +254,7 @@ def _places(sent: Sequence[SentObject], study_instance_uid: str) -> Iterator[Pat
 
 def _place(item: SentObject, target: Path, delivered: Path, out: Path) -> str:
     """Move a delivered object to its place in `out`; returns that, relative to results.json."""
-    (out / target.parent).mkdir(exist_ok=True)
+    make_private_folder(out / target.parent)
     shutil.move(delivered / f"{item.kind}-{item.delivery_id}.dcm", out / target)
     return str(target)
 
@@ -261,9 +265,7 @@ def _write(out: Path, entries: list[StudyEntry], findings: Findings) -> None:
         "rejected_files": findings.rejected,
         "not_dicom_files": [str(path) for path in findings.not_dicom],
     }
-    partial = out / f".{RESULTS}"
-    partial.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    partial.replace(out / RESULTS)
+    write_durably(out / RESULTS, (json.dumps(document, indent=2) + "\n").encode())
 
 
 def _tell(findings: Findings, console: Console) -> None:

@@ -26,7 +26,8 @@ from api.processes.supervisor import Supervisor, commands_of
 from core.domain.report import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
-from core.settings import Settings, only_these_variables
+from core.settings import Settings
+from core.settings.environment import only_these_variables
 from core.store.store import Store, open_store
 from core.store.studies.overview import Overview
 from datasets.demo.studies import DemoStudy, demo_studies

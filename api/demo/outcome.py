@@ -25,7 +25,7 @@ from dicom_node.pixels.frames import read_frame
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.results_json import CohortEntry, FindingEntry, StudyEntry
 
-SEG, _, GSPS, SC, SR = RESULT_SOP_CLASSES
+SEG, _, GSPS, SC, _, SR = RESULT_SOP_CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +66,15 @@ def problems_of(outcomes: Sequence[Outcome]) -> list[str]:
 
 
 def said_by(sr_text: str) -> dict[str, bool]:
-    """Whether the SR says that a finding is above its operating point on any image, by the meaning of its code."""
+    """Whether the SR says that a finding is flagged on any image, by the meaning of its code."""
     said: dict[str, bool] = {}
     finding = ""
     for line in sr_text.splitlines():
         name, _, value = line.strip().partition(": ")
         if name == "Finding":
             finding = value.rpartition(" (")[0]
-        elif name == "Result against the operating point":
-            said[finding] = said.get(finding, False) or value.startswith("Above")
+        elif name == "Result":
+            said[finding] = said.get(finding, False) or value.startswith("Flagged")
     return said
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from api.demo.analyze import RESULTS
 from core.domain.study import StudyState
 from core.errors import CandorError
-from core.settings import PREFIX
+from core.settings.environment import PREFIX
 from datasets.demo.studies import demo_studies
 from dicom_node.header.sr_text import render_text
 from dicom_node.sop_classes import RESULT_SOP_CLASSES

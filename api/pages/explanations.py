@@ -30,8 +30,8 @@ from api.pages.kit import (
 from api.pages.kit.markup import tag
 from core.statistics.estimate import Rounded
 from core.wording import with_interval
-from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves
-from explain.gate.result import GateResult
+from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves, Verdict
+from explain.gate.result import NOT_JUDGED, GateResult
 from explain.maps.methods import METHODS
 from pipeline.registration.explain_report import Pictured
 
@@ -70,6 +70,8 @@ def report_page(result: GateResult, pictures: Sequence[Pictured]) -> str:
 def _verdict(result: GateResult) -> Markup:
     if result.passed:
         return callout("ok", "The maps passed every test that was made, and may be shown.")
+    if result.verdict is Verdict.NOT_JUDGED:
+        return callout("insufficient", f"The maps were {NOT_JUDGED}: they are withheld.", word="Not judged")
     failed = ", ".join(result.failed) or "nothing was tested"
     return callout("warn", f"The maps did not pass ({failed}): they are withheld, and reports say why.")
 

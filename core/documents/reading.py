@@ -39,9 +39,11 @@ def read_toml(model: type[Model], text: str, what: str) -> Model:
     """The document in TOML `text`; `what` names the file. ConfigurationError says which entry is wrong."""
     try:
         entries = tomllib.loads(text)
+        return read_document(model, json.dumps(entries, default=str), what)
     except ValueError as error:
         raise ConfigurationError(f"{what} cannot be read: {error}") from error
-    return read_document(model, json.dumps(entries, default=str), what)
+    except RecursionError:
+        raise ConfigurationError(f"{what} cannot be read: lists or tables are nested too deep") from None
 
 
 def read_file(model: type[Model], path: Path) -> Model | None:

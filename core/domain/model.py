@@ -32,16 +32,24 @@ class OperatingPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingDefinition:
-    """A finding a model can report: its name, code and operating point."""
+    """A finding a model can report: its name, code and operating point.
+
+    `is_general`: it speaks of the image as a whole ("abnormal"), so whatever else is found belongs to it.
+    """
 
     name: str  # machine name, e.g. "lung_opacity"
     code: Code
     operating_point: OperatingPoint
+    is_general: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelVersion:
-    """An immutable model version: what ran, provably (`sha256` of the weights)."""
+    """An immutable model version: what ran, provably (`sha256` of the weights).
+
+    `body_part`: what an image is taken for that does not say what it shows (CHEST). `not_for`: uses that the maker
+    excludes, a sentence each. `not_looked_for`: what readers expect of such images and the model has no finding for.
+    """
 
     name: str
     version: str
@@ -51,6 +59,9 @@ class ModelVersion:
     findings: tuple[FindingDefinition, ...]
     intended_use: str = ""
     card_sha256: str = ""  # of the model card (HTML) in the package; "" when it has none
+    body_part: str = ""
+    not_for: tuple[str, ...] = ()
+    not_looked_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

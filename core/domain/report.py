@@ -15,22 +15,37 @@ from core.domain.study import Instance, Study
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A coded observation with its probability, against the model's operating point."""
+    """A coded observation with its probability, against the model's operating point.
+
+    `is_general`: it speaks of the image as a whole. `implied_by`: what flags it although it is below its own operating
+    point, in words: the named findings that are flagged (docs/decisions/0019).
+    """
 
     name: str
     code: Code
     probability: float
     score: float
     operating_point: OperatingPoint
+    is_general: bool = False
+    implied_by: tuple[str, ...] = ()
 
     @property
     def is_positive(self) -> bool:
+        """Whether its own probability is at or above its operating point: what audits count and maps are made for."""
         return self.probability >= self.operating_point.threshold
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether a report says that it is there."""
+        return self.is_positive or bool(self.implied_by)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CohortMetric:
-    """How well the model does for patients like this one, for one finding (95 % intervals)."""
+    """How well the model does for patients like this one, for one finding (95 % intervals).
+
+    `share_is_known`: the counts are of all comers, so their share is a prevalence; not where only some were verified.
+    """
 
     finding_name: str
     cohort: str  # "all", "sex=F & age_band=60-79"
@@ -42,6 +57,21 @@ class CohortMetric:
     negatives: int
     source: str  # "the model's validation data", "local reads to 2026-10-31, audit 12"
     fallback: str = ""  # which more specific cohort had too little data
+    share_is_known: bool = True
+
+    @property
+    def prevalence(self) -> float | None:
+        """The share of these patients with the finding; None where it is not known."""
+        return self.positives / (self.positives + self.negatives) if self.share_is_known and self.positives else None
+
+    @property
+    def predictive_value(self) -> float | None:
+        """The share of those flagged who have the finding, at this prevalence; None where it is not known."""
+        if self.prevalence is None or self.sensitivity is None or self.specificity is None:
+            return None
+        right = self.sensitivity * self.prevalence
+        flagged = right + (1.0 - self.specificity) * (1.0 - self.prevalence)
+        return right / flagged if flagged else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +113,10 @@ class Reading:
         """The maps of a finding, shown or withheld; of a volume the slice with the highest value first."""
         return tuple(saliency for saliency in self.saliencies if saliency.finding_name == finding_name)
 
+    def performance_of(self, finding_name: str) -> CohortMetric | None:
+        """The figures that count for a finding: of the most specific cohort of this patient with enough data."""
+        return next((metric for metric in self.cohorts if metric.finding_name == finding_name), None)
+
     def instance_of(self, finding_name: str) -> Instance | None:
         """The image that a finding is in; None for a finding of a volume that has no map to tell."""
         if not self.what.is_volume:
@@ -100,7 +134,7 @@ class Report:
     """What goes back to the PACS. Always UNVERIFIED until a person signs.
 
     `readings` are in the order in which the models and their images are preferred; none when no model takes the study.
-    `predecessor_sop_instance_uid` is the SR of the revision that this one supersedes (PredecessorDocumentsSequence).
+    `predecessor_...` are of the SR of the revision that this one supersedes (PredecessorDocumentsSequence).
     """
 
     study: Study
@@ -112,6 +146,7 @@ class Report:
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
     rejected: tuple[RejectedObject, ...] = ()  # what the rejection note of this revision takes back
+    predecessor_created_at: datetime | None = None
     explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
 
     @property
@@ -136,6 +171,11 @@ class Report:
             return ""
         number = [what.key for what in inputs].index(reading.what.key) + 1
         return f"{'series' if reading.what.is_volume else 'image'} {number} of {len(inputs)}"
+
+    def which(self, reading: Reading) -> str:
+        """Which input and which model a reading is of, as far as the report has more than one."""
+        model = f"{reading.model.name} {reading.model.version}" if len(self.models) > 1 else ""
+        return ", ".join(part for part in (self.name_of(reading), model) if part)
 
     @property
     def all_limitations(self) -> tuple[str, ...]:

@@ -7,22 +7,26 @@ must not silently leave a hospital with the default.
 
 from __future__ import annotations
 
+import json
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from core.backoff import Backoff
 from core.errors import ConfigurationError
 from core.settings.destinations import LOOPBACK, DestinationSettings, TlsSettings
+from core.settings.environment import PREFIX, faults_of_environment, variable_of, without_variables
+from core.settings.faults import SHOWN_FAULTS, quoted, sentence
+from core.settings.file import Place, SettingsFile, read_settings_file
+from core.settings.kinds import AeTitle, Count, Host, Network, Number, PublicKey, Seconds, Switch
 
-PREFIX = "CANDOR_"
 SETTINGS_FILE = "candor.toml"
+_STRUCTURED = ("allowed_calling_ae_titles", "allowed_addresses", "trusted_model_keys", "destinations", "tls")
 
 
 class Settings(BaseSettings):
@@ -36,38 +40,40 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
     workflow_database_url: str = Field(default="", description="empty: an encrypted SQLite file in the data folder")
-    minimum_free_bytes: int = Field(default=2 * 1024**3, ge=0, description="below this, C-STORE answers 0xA700")
+    minimum_free_bytes: Count = Field(default=2 * 1024**3, ge=0, description="below this, C-STORE answers 0xA700")
 
-    ae_title: str = Field(default="CANDOR", min_length=1, max_length=16, description="our AE title")
-    host: str = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
-    port: int = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
-    plain_listener: bool = Field(default=True, description="false: only TLS is let in")
+    ae_title: AeTitle = Field(default="CANDOR", description="our AE title")
+    host: Host = Field(default=LOOPBACK, description="address the DICOM listeners bind to")
+    port: Count = Field(default=11112, ge=0, le=65535, description="port of the plain listener")
+    plain_listener: Switch = Field(default=True, description="false: only TLS is let in")
     tls: TlsSettings | None = Field(default=None, description="a listener over TLS: a table of its own")
-    require_called_ae_title: bool = Field(default=True, description="refuse peers that call another AE title")
-    allowed_calling_ae_titles: tuple[str, ...] = Field(default=(), description="empty: every calling AE title")
-    allowed_addresses: tuple[str, ...] = Field(default=(), description="addresses or networks; empty: every address")
-    maximum_associations: int = Field(default=64, ge=1, description="open at the same time")
-    maximum_associations_per_address: int = Field(default=32, ge=1, description="of them, from one address")
-    maximum_object_bytes: int = Field(
+    require_called_ae_title: Switch = Field(default=True, description="refuse peers that call another AE title")
+    allowed_calling_ae_titles: tuple[AeTitle, ...] = Field(default=(), description="empty: every calling AE title")
+    allowed_addresses: tuple[Network, ...] = Field(
+        default=(), description="addresses or networks; empty: every address"
+    )
+    maximum_associations: Count = Field(default=64, ge=1, description="open at the same time")
+    maximum_associations_per_address: Count = Field(default=32, ge=1, description="of them, from one address")
+    maximum_object_bytes: Count = Field(
         default=2 * 1024**3, ge=1024**2, description="a larger object ends its association"
     )
-    maximum_bytes_in_flight: int = Field(
+    maximum_bytes_in_flight: Count = Field(
         default=4 * 1024**3, ge=1024**2, description="of all objects half received; beyond it C-STORE answers 0xA700"
     )
 
-    quiet_seconds: float = Field(default=2.0, ge=0, description="a study is complete this long after its last image")
-    maximum_wait_seconds: float = Field(default=300.0, gt=0, description="or this long after its first one")
+    quiet_seconds: Seconds = Field(default=2.0, ge=0, description="a study is complete this long after its last image")
+    maximum_wait_seconds: Seconds = Field(default=300.0, gt=0, description="or this long after its first one")
 
     models_dir: Path | None = Field(
         default=None, description="where registered model packages are kept; default: models in the data folder"
     )
-    trusted_model_keys: tuple[str, ...] = Field(
+    trusted_model_keys: tuple[PublicKey, ...] = Field(
         default=(), description="public keys (base64) of publishers whose signed model packages are taken"
     )
-    require_model_signature: bool = Field(
+    require_model_signature: Switch = Field(
         default=False, description="true: take only packages that a trusted maker has signed"
     )
-    model_threads: int = Field(default=0, ge=0, description="0: as many as there are cores")
+    model_threads: Count = Field(default=0, ge=0, le=1024, description="0: as many as there are cores")
     cohorts_file: Path | None = Field(
         default=None, description="cohorts that the site defines; default: `cohorts.toml` in the data folder, if there"
     )
@@ -75,38 +81,47 @@ class Settings(BaseSettings):
         default=None,
         description="what the site will not live with, by cohort; default: `policy.toml` in the data folder, if there",
     )
-    blind_read_rate: float = Field(
+    blind_read_rate: Number = Field(
         default=0.05, ge=0, le=1, description="share of the studies without a flag that `candor truth blind-list` draws"
     )
     faithfulness: Literal["every", "sampled", "off"] = Field(
         default="every",
-        description="measure how far to trust each map: every (a tenth while studies wait), sampled (a tenth), off",
+        description="measure how far to trust each map: every, sampled (a tenth), off; an unmeasured map is not drawn",
     )
-    faithfulness_passes: int = Field(
+    faithfulness_wait_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        description="how long a report waits for its maps to be measured; then they are measured before the pictures",
+    )
+    faithfulness_passes: Count = Field(
         default=25, ge=14, description="what that may cost per map, in forward passes of the model"
     )
-    reading_threads: int = Field(default=3, ge=1, description="studies read at the same time by one worker")
+    reading_threads: Count = Field(default=3, ge=1, le=256, description="studies read at the same time by one worker")
 
     destinations: tuple[DestinationSettings, ...] = Field(
         default=(), description="where results go: an array of tables, one for each"
     )
-    delivery_backoff_seconds: float = Field(default=1.0, gt=0, description="first pause after a failed delivery")
-    delivery_maximum_backoff_seconds: float = Field(default=300.0, gt=0, description="and the longest one")
+    delivery_backoff_seconds: Seconds = Field(default=1.0, gt=0, description="first pause after a failed delivery")
+    delivery_maximum_backoff_seconds: Seconds = Field(default=300.0, gt=0, description="and the longest one")
 
-    web_host: str = Field(default=LOOPBACK, description="loopback only, until there are accounts")
-    web_port: int = Field(default=8443, ge=0, le=65535, description="plain HTTP, until there are accounts")
+    web_host: Host = Field(default=LOOPBACK, description="loopback only, until there are accounts")
+    web_port: Count = Field(default=8443, ge=0, le=65535, description="plain HTTP, until there are accounts")
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="debug, info, warning or error"
     )
-    log_json: bool = Field(default=True, description="false: easier to read, on a terminal only")
+    log_json: Switch = Field(default=True, description="false: easier to read, on a terminal only")
 
-    @model_validator(mode="after")
-    def _names_are_unique(self) -> Settings:
-        names = [d.name for d in self.destinations]
-        if len(names) != len(set(names)):
-            raise ValueError("two destinations have the same name")
-        return self
+    @field_validator("destinations")
+    @classmethod
+    def _names_are_unique(cls, destinations: tuple[DestinationSettings, ...]) -> tuple[DestinationSettings, ...]:
+        names = [d.name for d in destinations]
+        for number, name in enumerate(names):
+            if name in names[:number]:
+                place = ["destinations", number, "", "name"]
+                words = f"destination {names.index(name) + 1} is called {quoted(name)} too; give each a name of its own"
+                raise PydanticCustomError("name_taken", "{words}", {"place": place, "words": words})
+        return destinations
 
     @model_validator(mode="after")
     def _someone_can_come_in(self) -> Settings:
@@ -161,56 +176,48 @@ class Settings(BaseSettings):
 
 
 def load_settings(data_dir: Path) -> Settings:
-    """Settings of the data folder: its `candor.toml` under the environment; ConfigurationError names what is wrong."""
-    _refuse_unknown_environment()
-    from_file = _read_file(data_dir / SETTINGS_FILE)
-    try:
-        return Settings(**{**from_file, "data_dir": data_dir})
-    except ValidationError as error:
-        raise ConfigurationError(f"the settings of {data_dir} are not right: {_explain(error)}") from error
+    """Settings of the data folder: its `candor.toml` under the environment.
 
-
-@contextmanager
-def only_these_variables(*names: str) -> Iterator[None]:
-    """Hide what the environment says of all settings but `names`, from this process and from children it starts.
-
-    For commands that set up a data folder of their own, in a container that may have set CANDOR_KEY_FILE.
+    ConfigurationError says everything that is wrong, a line for each: the line of the file, the cause, what was meant.
     """
-    kept = {PREFIX + name.upper() for name in names}
-    hidden = {key: os.environ.pop(key) for key in list(os.environ) if key.startswith(PREFIX) and key not in kept}
+    file = read_settings_file(data_dir / SETTINGS_FILE)
+    environment = faults_of_environment(list(Settings.model_fields), _STRUCTURED)
+    faults = [*environment.values(), *_folder_in_file(file)]
     try:
-        yield
-    finally:
-        os.environ.update(hidden)
+        with without_variables(list(environment)):
+            settings = Settings(**{**file.entries, "data_dir": data_dir})
+    except ValidationError as error:
+        faults += _explained(error, file, list(environment))
+    if faults:
+        raise ConfigurationError("\n".join(faults))
+    return settings
 
 
-def _read_file(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigurationError(
-            f"{path.parent} is not a Candor data folder; make one with: candor init --data {path.parent}"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
+def _folder_in_file(file: SettingsFile) -> Iterator[str]:
+    if "data_dir" in file.entries:
+        yield f"{_at(file, ('data_dir',))}the data folder is given with --data or CANDOR_DATA, not here"
 
 
-def _refuse_unknown_environment() -> None:
-    known = {PREFIX + name.upper() for name in Settings.model_fields if name != "data_dir"} | {f"{PREFIX}DATA"}
-    unknown = sorted(key for key in os.environ if key.startswith(PREFIX) and key not in known)
-    if unknown:
-        raise ConfigurationError(f"the environment has settings that Candor does not know: {', '.join(unknown)}")
+def _explained(error: ValidationError, file: SettingsFile, ignored: Sequence[str]) -> Iterator[str]:
+    """A sentence for each fault, in the order of the file, without the values: a value may be a secret.
+
+    `ignored`: variables of the environment that were not read.
+    """
+    variables = {
+        name: variable
+        for name in Settings.model_fields
+        if (variable := variable_of(name)) is not None and variable not in ignored
+    }
+    said = {name: json.loads(os.environ[variables[name]]) for name in variables if name in _STRUCTURED}
+    faults = error.errors(include_url=False, include_input=False)
+    explained = [sentence(fault, {**file.entries, **said}, Settings) for fault in faults[:SHOWN_FAULTS]]
+    for place, words in sorted(explained, key=lambda found: file.line_of(found[0]) or 0):
+        variable = variables.get(str(place[0])) if place else None
+        yield (f"the environment variable {variable}: " if variable else _at(file, place)) + words
+    if len(faults) > SHOWN_FAULTS:
+        yield f"and {len(faults) - SHOWN_FAULTS} more faults"
 
 
-def _explain(error: ValidationError) -> str:
-    """Where and what, without the values: a value may be a secret."""
-    return "; ".join(_fault(e["type"], list(e["loc"]), e["msg"], e.get("ctx", {})) for e in error.errors())
-
-
-def _fault(kind: str, location: list[int | str], message: str, context: Mapping[str, Any]) -> str:
-    if kind == "union_tag_invalid":
-        location, message = [*location, "kind"], f"must be one of {context['expected_tags']}"
-    elif location[:1] == ["destinations"]:
-        location = [*location[:2], *location[3:]]  # without the kind, which is no key
-    words = {"extra_forbidden": "there is no such setting", "missing": "is missing"}.get(kind, message)
-    return f"{'.'.join(map(str, location)) or 'settings'}: {words.removeprefix('Value error, ')}"
+def _at(file: SettingsFile, place: Place) -> str:
+    line = file.line_of(place)
+    return f"{file.path}, line {line}: " if line else f"{file.path}: "

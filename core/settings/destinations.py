@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from core.domain.report import ObjectKind
+from core.settings.kinds import AeTitle, Count, Host, Switch
 
 LOOPBACK = "127.0.0.1"
 
@@ -25,7 +26,7 @@ class TlsSettings(BaseModel):
     ca_file: Path | None = Field(
         default=None, description="PEM: who signs the certificates of those we talk to; a listener then demands one"
     )
-    port: int = Field(
+    port: Count = Field(
         default=2762, ge=0, le=65535, description="port of the TLS listener; means nothing at a destination"
     )
 
@@ -44,18 +45,18 @@ class Destination(BaseModel):
         description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only), rejection-note "
         "(takes back what was filed under a patient that was corrected since: IHE IOCM)",
     )
-    refused_reports: bool = Field(default=False, description="send an SR also for studies that no model takes")
+    refused_reports: Switch = Field(default=False, description="send an SR also for studies that no model takes")
 
 
 class DicomDestination(Destination):
     """A PACS or another DICOM node: results go there by C-STORE."""
 
     kind: Literal["dicom"] = Field(default="dicom", description="a DICOM node, by C-STORE; the kind when none is given")
-    ae_title: str = Field(min_length=1, max_length=16, description="its AE title")
-    host: str = Field(default=LOOPBACK, description="its address")
-    port: int = Field(default=104, ge=1, le=65535, description="its port")
+    ae_title: AeTitle = Field(description="its AE title")
+    host: Host = Field(default=LOOPBACK, description="its address")
+    port: Count = Field(default=104, ge=1, le=65535, description="its port")
     tls: TlsSettings | None = Field(default=None, description="speak TLS with it: a table, [destinations.tls]")
-    storage_commitment: bool = Field(default=False, description="ask it to commit to keeping what it got")
+    storage_commitment: Switch = Field(default=False, description="ask it to commit to keeping what it got")
 
 
 class FolderDestination(Destination):

@@ -34,11 +34,24 @@ class Bins:
 
 
 def bins_sorted(truths: Truths, probabilities: Floats, bins: int = BINS) -> Bins:
-    """Equal-mass bins of probabilities that rise; fewer bins when there are fewer images."""
+    """Equal-mass bins of probabilities that rise; fewer bins when there are fewer images.
+
+    Images of one probability share their truths (`shared_truths`), so that no figure depends on their order.
+    """
     edges = bin_edges(len(truths), bins)
     sizes = np.diff(np.append(edges, len(truths))).astype(np.float64)
-    positives = np.add.reduceat(truths.astype(np.float64), edges)
+    positives = np.add.reduceat(shared_truths(truths, probabilities), edges)
     return Bins(sizes, positives, np.add.reduceat(probabilities.astype(np.float64), edges) / sizes)
+
+
+def shared_truths(truths: Truths, probabilities: Floats) -> NDArray[np.float64]:
+    """The truths 0 or 1 of images whose probabilities rise; images of one probability share the mean of theirs."""
+    starts = np.flatnonzero(np.concatenate(([True], probabilities[1:] != probabilities[:-1])))
+    found = truths.astype(np.float64)
+    if len(starts) == len(truths):
+        return found
+    sizes = np.diff(np.append(starts, len(truths)))
+    return np.repeat(np.add.reduceat(found, starts) / sizes, sizes)
 
 
 def bin_edges(count: int, bins: int = BINS) -> NDArray[np.intp]:

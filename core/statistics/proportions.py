@@ -36,6 +36,36 @@ def newcombe(first: tuple[int, int], second: tuple[int, int]) -> Estimate:
     return Estimate(gap, low, high)
 
 
+def newcombe_paired(counts: tuple[int, int, int, int]) -> Estimate:
+    """Difference of two proportions of the same cases: method 10 of Newcombe, Stat Med 1998, 17, 2635-2650.
+
+    `counts`: cases where both succeed, only the first, only the second, none.
+    """
+    both, first, second, _ = counts
+    trials = sum(counts)
+    if not trials:
+        return Estimate(math.nan, -1.0, 1.0)
+    one, other = wilson(both + first, trials), wilson(both + second, trials)
+    gap, alike = one.value - other.value, _paired_correlation(counts)
+
+    def half(toward: float, away: float) -> float:
+        return math.sqrt(max(0.0, toward**2 - 2 * alike * toward * away + away**2))
+
+    low = gap - half(one.value - one.low, other.high - other.value)
+    return Estimate(gap, low, gap + half(one.high - one.value, other.value - other.low))
+
+
+def _paired_correlation(counts: tuple[int, int, int, int]) -> float:
+    """The correlation of the two, its numerator drawn towards 0 by half of the cases where it is positive."""
+    both, first, second, none = counts
+    margins = (both + first) * (second + none) * (both + second) * (first + none)
+    if not margins:
+        return 0.0
+    product = both * none - first * second
+    drawn = max(0.0, product - sum(counts) / 2) if product > 0 else product
+    return drawn / math.sqrt(margins)
+
+
 def two_proportions_p(first: tuple[int, int], second: tuple[int, int]) -> float:
     """Two-sided p that two independent proportions, each (successes, trials), are equal: Fisher's exact test.
 

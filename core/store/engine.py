@@ -12,24 +12,28 @@ An engine must not cross a fork: open it in the process that uses it.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import sqlcipher3  # type: ignore[import-untyped]
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL, ExceptionContext
-from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import QueuePool
 
-from core.errors import ConfigurationError, DiskFull, IntegrityError, Unavailable
+from core.errors import ConfigurationError, IntegrityError, Unavailable
+from core.store.database_errors import WRONG_KEY, explained, is_not_a_database
 from core.store.keys import SiteKey
 
 BUSY_TIMEOUT_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 10
 POOL_SIZE = 20
 MIGRATIONS = Path(__file__).with_name("migrations")
 _MIGRATION_LOCK = 0x43414E444F52  # "CANDOR": the PostgreSQL advisory lock
 _READ_ONLY = "candor_read_only"
-WRONG_KEY = "the database does not open with this site key, or it is damaged; is it the key of this data folder?"
 
 
 def open_engine(url: str, key: SiteKey) -> Engine:
@@ -42,7 +46,7 @@ def open_engine(url: str, key: SiteKey) -> Engine:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _leave_transactions_to_sqlalchemy)
         event.listen(engine, "begin", _begin_sqlite)
-    event.listen(engine, "handle_error", _explain)
+    event.listen(engine, "handle_error", _explain(_parsed(url)))
     return engine
 
 
@@ -55,9 +59,18 @@ def open_workflow_engine(url: str, key: SiteKey) -> Engine:
     engine = _create_engine(_parsed(url), key)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _begin_at_first_write)
-        with engine.connect():  # a wrong key shows here, not in DBOS's endless retries
-            pass
+    _open_once(url, key)
     return engine
+
+
+def _open_once(url: str, key: SiteKey) -> None:
+    """Let a wrong key, name or password show here, not in DBOS's endless retries."""
+    engine = open_engine(url, key)
+    try:
+        with read_only(engine).connect():
+            pass
+    finally:
+        engine.dispose()
 
 
 def read_only(engine: Engine) -> Engine:
@@ -116,11 +129,13 @@ def _create_engine(url: URL, key: SiteKey) -> Engine:
             pool_size=POOL_SIZE,
             hide_parameters=True,
         )
-    return create_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True)
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    return create_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True, hide_parameters=True, connect_args=patience)
 
 
 def _connect_file(path: str, key: SiteKey) -> Any:  # a sqlcipher3.Connection; the package is untyped
     """Open the file with the first secret that fits, newest first; IntegrityError when none does."""
+    _make_file(path)
     for database_key in key.database_keys:
         connection = sqlcipher3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, check_same_thread=False)
         try:
@@ -131,15 +146,17 @@ def _connect_file(path: str, key: SiteKey) -> Any:  # a sqlcipher3.Connection; t
                 connection.execute(f"PRAGMA {pragma}")
         except sqlcipher3.DatabaseError as error:
             connection.close()
-            if not _is_not_a_database(error):
+            if not is_not_a_database(error):
                 raise
         else:
             return connection
     raise IntegrityError(WRONG_KEY)
 
 
-def _is_not_a_database(error: BaseException) -> bool:
-    return "file is not a database" in str(error) or "hmac check failed" in str(error)
+def _make_file(path: str) -> None:
+    """A new file is for this account only; SQLite would leave its mode to the umask."""
+    with suppress(OSError):  # there already, or SQLite says what is wrong
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _leave_transactions_to_sqlalchemy(connection: Any, _record: object) -> None:
@@ -156,26 +173,15 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
 
-def _explain(context: ExceptionContext) -> None:
-    """Turn what a driver says into what a person can act on; constraint and SQL errors pass as they are."""
-    error = context.original_exception
-    message = str(error)
-    if "database or disk is full" in message or getattr(error, "sqlstate", "") == "53100":
-        raise DiskFull("the disk of the database is full; free some space or add some") from error
-    if _is_not_a_database(error) or "disk image is malformed" in message:
-        raise IntegrityError(WRONG_KEY) from error
-    if context.is_disconnect or _is_away(context):
-        raise Unavailable("the database is busy or away; it will be tried again") from error
+def _explain(url: URL) -> Callable[[ExceptionContext], None]:
+    """Turn what the driver of this database says into what a person can act on."""
 
+    def explain(context: ExceptionContext) -> None:
+        error = explained(context, url)
+        if error is not None:
+            raise error from context.original_exception
 
-def _is_away(context: ExceptionContext) -> bool:
-    """Whether waiting may help. SQLite files programming errors under OperationalError too, so its words decide."""
-    if not isinstance(context.sqlalchemy_exception, OperationalError):
-        return False
-    if context.dialect.name != "sqlite":
-        return True
-    message = str(context.original_exception)
-    return any(words in message for words in ("is locked", "disk I/O error", "unable to open database"))
+    return explain
 
 
 def _upgrade(connection: Connection) -> None:

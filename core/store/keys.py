@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from core.errors import ConfigurationError
-from core.files import write_durably
+from core.files import make_private_folder, why_unusable, write_durably
 
 SECRET_BYTES = 32
 
@@ -79,10 +79,7 @@ class SiteKey:
                     raise ConfigurationError(f"other accounts may read the site key; run: chmod 600 {path}")
                 text = file.read(64 * 1024).decode("ascii", errors="replace")
         except OSError as error:
-            raise ConfigurationError(
-                f"the site key {path} cannot be read ({error.strerror}); restore it from its backup: "
-                "without it nothing stored can be opened"
-            ) from None
+            raise ConfigurationError(_why_no_key(path, error)) from None
         return cls.from_text(text)
 
     def rotated(self) -> SiteKey:
@@ -140,10 +137,18 @@ def _derive(secret: bytes, purpose: Purpose) -> bytes:
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=purpose.encode()).derive(secret)
 
 
+def _why_no_key(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return (
+            f"the site key {path} does not exist; restore it from its backup: without it nothing stored can be opened"
+        )
+    return why_unusable(path, error, "read").replace(str(path), f"the site key {path}", 1)
+
+
 def _write_secret_file(path: Path, text: str, *, replace: bool) -> None:
     """Whole or not at all: a half-written key would lock the site out of its own data."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(path.parent)
         write_durably(path, text.encode("ascii"), replace=replace)
     except FileExistsError:
         raise ConfigurationError(f"{path} exists; a new key would lock out everything the old one guards") from None

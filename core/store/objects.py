@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from core.errors import DiskFull, IntegrityError, Unavailable
-from core.files import publish, sync_file, sync_folders
+from core.files import make_private_folder, publish, sync_file, sync_folders
 from core.store.keys import SiteKey
 
 CHUNK_BYTES = 1 << 20
@@ -132,7 +132,7 @@ class ObjectStore:
 
     def _make_folders(self) -> None:
         """All of them at once: making one for the first object in it would cost that object two more syncs."""
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(self._incoming)
         for number in range(256):
             (self._root / f"{number:02x}").mkdir(mode=0o700, exist_ok=True)
         sync_folders([self._root])

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from sqlalchemy import Engine
 
 from core.clock import Clock, system_clock
+from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.settings import Settings
+from core.store.database_errors import why_not_writable
 from core.store.engine import migrate, open_engine
 from core.store.fairness.operating_policies import OperatingPolicyStore
 from core.store.fairness.readings import ReadingStore, TruthStore
@@ -19,7 +21,8 @@ from core.store.leases import LeaseStore
 from core.store.models.predictions import PredictionStore
 from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
-from core.store.objects import ObjectStore
+from core.store.objects import INCOMING, ObjectStore
+from core.store.studies.commitments import Commitments
 from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
@@ -46,6 +49,7 @@ class Store:
     predictions: PredictionStore
     reports: ReportStore
     outbox: Outbox
+    commitments: Commitments
     leases: LeaseStore
     models: ModelStore
     shadows: ShadowStore
@@ -68,8 +72,10 @@ class Store:
 def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     """Open, and where needed migrate, the store of the data folder that `settings` name.
 
-    Raises IntegrityError when the database of an installation that kept studies is empty or gone.
+    Raises ConfigurationError when this account cannot write in it, and IntegrityError when the database of an
+    installation that kept studies is empty or gone.
     """
+    _refuse_unwritable(settings)
     key = SiteKey.load(settings.site_key_file)
     refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
@@ -80,6 +86,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
     quarantine = QuarantineStore(engine, objects, trail, now=now)
+    outbox = Outbox(engine, trail, now=now)
     return Store(
         engine=engine,
         key=key,
@@ -99,7 +106,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         studies=StudyStore(engine, now=now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
-        outbox=Outbox(engine, trail, now=now),
+        outbox=outbox,
+        commitments=Commitments(engine, outbox, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),
@@ -110,3 +118,13 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         faithfulness=FaithfulnessStore(engine, now=now),
         explanations=ExplanationStore(engine, now=now),
     )
+
+
+def _refuse_unwritable(settings: Settings) -> None:
+    """A folder that cannot be written does not heal by trying again: on a read-only disk, of another account."""
+    folder = settings.data_dir
+    files = () if settings.database_url else (folder / "candor.db", folder / "candor.db-wal", folder / "workflows.db")
+    for path in (folder, *files, folder / "objects", folder / "objects" / INCOMING):
+        reason = why_not_writable(path)
+        if reason is not None:
+            raise ConfigurationError(reason)

@@ -19,10 +19,6 @@ def _dcm(value: str, meaning: str) -> CodedConcept:
     return CodedConcept(value, "DCM", meaning)
 
 
-def _sct(value: str, meaning: str) -> CodedConcept:
-    return CodedConcept(value, "SCT", meaning)
-
-
 def private(value: str, meaning: str) -> CodedConcept:
     """A concept of our own scheme; `value` has at most 16 characters, `meaning` is cut to 64 (PS3.3 8.8)."""
     return CodedConcept(value[:16], PRIVATE_SCHEME, meaning[:64])
@@ -54,7 +50,9 @@ def coding_schemes() -> list[Dataset]:
 
 # document
 IMAGING_MEASUREMENT_REPORT = _dcm("126000", "Imaging Measurement Report")
+CONCLUSION = _dcm("121077", "Conclusion")
 PROCEDURE_REPORTED = _dcm("121058", "Procedure reported")
+PROCEDURE_DESCRIPTION = _dcm("121065", "Procedure Description")
 IMAGE_LIBRARY = _dcm("111028", "Image Library")
 IMAGE_LIBRARY_GROUP = _dcm("126200", "Image Library Group")
 MODALITY = _dcm("121139", "Modality")
@@ -66,6 +64,7 @@ DEVICE_OBSERVER_NAME = _dcm("121013", "Device Observer Name")
 # rejection note (CID 7010, TID 2010)
 REJECTED_FOR_PATIENT_SAFETY = _dcm("113037", "Rejected for Patient Safety Reasons")
 KEY_OBJECT_DESCRIPTION = _dcm("113012", "Key Object Description")
+TARGET_REGION = _dcm("123014", "Target Region")
 IMAGING_MEASUREMENTS = _dcm("126010", "Imaging Measurements")
 QUALITATIVE_EVALUATIONS = CodedConcept("C0034375", "UMLS", "Qualitative Evaluations")
 MEASUREMENT_GROUP = _dcm("125007", "Measurement Group")
@@ -85,17 +84,19 @@ NONE_SUCCEEDED = _dcm("111245", "No algorithms succeeded; without findings")
 PROBABILITY = _dcm("122157", "Probability")
 SENSITIVITY = _dcm("111088", "Case Sensitivity")
 SPECIFICITY = _dcm("111090", "Case Specificity")
-LOWER_LIMIT = _sct("371885007", "-, range of lower measurement uncertainty")
-UPPER_LIMIT = _sct("371886008", "+, range of upper measurement uncertainty")
 VISUAL_EXPLANATION = _dcm("130401", "Visual explanation")
 NO_UNITS = CodedConcept("1", "UCUM", "no units")
 PERCENT = CodedConcept("%", "UCUM", "Percent")
 STUDIES = CodedConcept("{studies}", "UCUM", "studies")
 PASSES = CodedConcept("{passes}", "UCUM", "forward passes")
 
-RESULT = private("RESULT", "Result against the operating point")
-ABOVE = private("ABOVE_OP", "Above the operating point")
-BELOW = private("BELOW_OP", "Below the operating point")
+LOWER_LIMIT = private("CI95_LOWER", "Lower limit of the 95 % interval")
+UPPER_LIMIT = private("CI95_UPPER", "Upper limit of the 95 % interval")
+OUTCOME = private("OUTCOME", "Result")
+FLAGGED = private("FLAGGED", "Flagged")
+NOT_FLAGGED = private("NOT_FLAGGED", "Not flagged")
+VERDICT = private("VERDICT", "In words")
+PERFORMANCE = private("PERFORMANCE", "How well the model does")
 SCORE = private("SCORE", "Raw score of the model (logit)")
 THRESHOLD = private("OP_THRESHOLD", "Operating point: threshold on the probability")
 COHORT_POINT = private("COHORT_POINT", "Operating point of a cohort of this site")
@@ -105,34 +106,14 @@ MAP_WITHHELD = private("MAP_WITHHELD", "Map withheld")
 POSITIVES = private("N_POSITIVES", "Number of positives")
 NEGATIVES = private("N_NEGATIVES", "Number of negatives")
 
-# one cohort
-COHORT_PERFORMANCE = private("COHORT_PERF", "Performance of the model in a cohort")
-ABOUT_FINDING = private("ABOUT_FINDING", "Finding that the performance is for")
-COHORT = private("COHORT", "Cohort")
-EVIDENCE_SOURCE = private("EVIDENCE_SOURCE", "Source of the figures")
-FALLBACK = private("FALLBACK", "More specific cohort with too little data")
-INSUFFICIENT = private("INSUFFICIENT", "Insufficient data")
-
 # the report as a whole
-STATEMENT = private("STATEMENT", "Overall statement")
 NOT_ANALYSED = private("NOT_ANALYSED", "Could not be analysed")
 REASON = private("REASON", "Reason")
 LIMITATION = private("LIMITATION", "Limitation")
 INTENDED_USE = private("INTENDED_USE", "Intended use")
+NOT_FOR = private("NOT_FOR", "Not for")
+PROVENANCE = private("PROVENANCE", "Model version")
 DISCLAIMER_TEXT = private("DISCLAIMER", "Disclaimer")
-
-_RADIOGRAPHY = CodedConcept("43468-8", "LN", "XR unspecified body region")
-PROCEDURES = {  # CID 100
-    "CT": CodedConcept("25045-6", "LN", "CT unspecified body region"),
-    "MR": CodedConcept("25056-3", "LN", "MRI unspecified body region"),
-    "PT": CodedConcept("44136-0", "LN", "PET unspecified body region"),
-    "NM": CodedConcept("49118-3", "LN", "NM unspecified body region"),
-    "CR": _RADIOGRAPHY,
-    "DX": _RADIOGRAPHY,
-    "RG": _RADIOGRAPHY,
-    "MG": _RADIOGRAPHY,
-}
-ANY_PROCEDURE = _sct("363679005", "Imaging procedure")
 
 MODALITIES = {  # CID 29
     "CR": _dcm("CR", "Computed Radiography"),
@@ -147,16 +128,6 @@ MODALITIES = {  # CID 29
     "XA": _dcm("XA", "X-Ray Angiography"),
 }
 
-SITES = {  # BodyPartExamined -> anatomic region (PS3.16 Annex L)
-    "CHEST": _sct("51185008", "Chest"),
-    "THORAX": _sct("51185008", "Chest"),
-    "BREAST": _sct("76752008", "Breast"),
-    "HEAD": _sct("69536005", "Head"),
-    "BRAIN": _sct("12738006", "Brain"),
-    "ABDOMEN": _sct("818981001", "Abdomen"),
-    "HIP": _sct("29836001", "Hip"),
-    "KNEE": _sct("72696002", "Knee"),
-}
 # body parts that have no side (PS3.16 Annex L)
 # fmt: off
 UNPAIRED = frozenset({
@@ -166,7 +137,6 @@ UNPAIRED = frozenset({
     "STOMACH", "TLSPINE", "TRACHEA", "TSPINE", "UTERUS", "WHOLEBODY",
 })
 # fmt: on
-LATERALITY = {"R": _sct("24028007", "Right"), "L": _sct("7771000", "Left"), "B": _sct("51440002", "Bilateral")}
 
 FAITHFULNESS = {
     "deletion_auc": (private("DELETION_AUC", "Faithfulness: deletion AUC (lower is better)"), NO_UNITS),

@@ -25,7 +25,7 @@ from dicom_node.encode.shell import (
     to_picture,
 )
 from dicom_node.encode.source import without_identity
-from dicom_node.encode.sources import Located, Subject
+from dicom_node.encode.sources import Located, Subject, tracking_identifier
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import PARAMETRIC_MAP_SOURCES
@@ -99,6 +99,6 @@ def _segment(report: Report, reading: Reading, finding: Finding) -> SegmentDescr
             family=concepts.ARTIFICIAL_INTELLIGENCE,
         ),
         tracking_uid=tracking_uid(report, reading, finding.name),
-        tracking_id=finding.name,
+        tracking_id=tracking_identifier(report, reading, finding),
         display_color=_COLOUR,
     )

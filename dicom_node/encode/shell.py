@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from datetime import datetime
+from datetime import datetime, tzinfo
 from importlib.metadata import PackageNotFoundError, version
 
 from pydicom.dataset import Dataset
 
+from core.conclusion import revision_in_words
 from core.domain.input import ModelInput
 from core.domain.model import ModelVersion
 from core.domain.report import ObjectKind, Report, ResultObject
@@ -30,6 +31,7 @@ try:
 except PackageNotFoundError:  # run from a checkout that was never installed
     SOFTWARE_VERSION = "unknown"
 
+_NEXT_REVISION = 10  # between the series numbers of two revisions
 _SERIES = {  # number, modality, description; numbers far from what a modality counts to
     ObjectKind.SR: (9001, "SR", "AI report (not verified)"),
     ObjectKind.SC: (9002, "OT", "AI overlay (not verified)"),
@@ -62,15 +64,16 @@ def new_object(
     """
     result = Dataset()
     result.StudyInstanceUID = report.study.study_instance_uid
-    result.SeriesNumber, result.Modality, result.SeriesDescription = _SERIES[kind]
-    if report.explanation:
-        result.SeriesDescription = f"{result.SeriesDescription}, {report.explanation}"[:64]
+    series_number, result.Modality, _ = _SERIES[kind]
+    result.SeriesNumber = series_number + _NEXT_REVISION * (max(1, report.study.revision) - 1)
+    result.SeriesDescription = _series_description(report, kind, zone_of(source))
     result.SeriesInstanceUID = series_uid(report, kind)
     result.Manufacturer = result.ManufacturerModelName = MANUFACTURER
     result.DeviceSerialNumber = SOFTWARE_VERSION
     result.SoftwareVersions = SOFTWARE_VERSION
     result.SOPClassUID = sop_class_uid
     result.InstanceNumber = number
+    result.TimezoneOffsetFromUTC = offset_of(report, source)
     date, time = local_date_time(report, source)
     result.InstanceCreationDate = result.SeriesDate = result.ContentDate = date
     result.InstanceCreationTime = result.SeriesTime = result.ContentTime = time
@@ -125,12 +128,26 @@ def _copy(source: Dataset, result: Dataset, keywords: tuple[str, ...]) -> None:
             result[keyword] = source.get_item(keyword)
 
 
-def local_date_time(report: Report, source: Dataset) -> tuple[str, str]:
-    """When the report was made as DA and TM, in the zone that the source declares for its times, if it does."""
-    created_at = report.created_at
+def _series_description(report: Report, kind: ObjectKind, zone: tzinfo | None) -> str:
+    """What a viewer lists the series as: not verified, and which revision of which report."""
+    parts = (_SERIES[kind][2], revision_in_words(report, zone), report.explanation)
+    return ", ".join(part for part in parts if part)[:64]
+
+
+def zone_of(source: Dataset) -> tzinfo | None:
+    """The zone of the times in a result: that of the source where it says one, else None, this machine's own."""
     offset = source.get("TimezoneOffsetFromUTC")
-    if offset and created_at.tzinfo is not None:
-        created_at = created_at.astimezone(datetime.strptime(offset, "%z").tzinfo)
+    return datetime.strptime(offset, "%z").tzinfo if offset else None
+
+
+def offset_of(report: Report, source: Dataset) -> str:
+    """The offset from UTC of the times in a result: "+0100" (PS3.3 C.12.1, Timezone Offset From UTC)."""
+    return report.created_at.astimezone(zone_of(source)).strftime("%z")[:5]
+
+
+def local_date_time(report: Report, source: Dataset) -> tuple[str, str]:
+    """When the report was made as DA and TM, in the zone of the result's times."""
+    created_at = report.created_at.astimezone(zone_of(source))
     return created_at.strftime("%Y%m%d"), created_at.strftime("%H%M%S.%f")
 
 

@@ -29,6 +29,7 @@ from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
+from dicom_node.sop_classes import is_uid
 
 PATIENT_AND_STUDY = (
     "PatientName",
@@ -278,6 +279,8 @@ def _is_valid(keyword: str, text: str) -> bool:
 def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
     if keyword in _ENUMERATED:
         return value in _ENUMERATED[keyword]
+    if vr == "UI":
+        return is_uid(value)
     try:
         validate_value(vr, value, config.RAISE)
         if pattern := _PATTERNS.get(keyword) or _PATTERNS.get(vr):

@@ -48,9 +48,14 @@ class Subject:
         return next(iter(self.reading.saliencies_of(self.finding.name)), None)
 
     @property
+    def tracking_identifier(self) -> str:
+        """What the finding is followed under, for a person; its UID is what machines go by."""
+        return tracking_identifier(self.report, self.reading, self.finding)
+
+    @property
     def label(self) -> str:
         """What a viewer lists the picture as: not verified, the finding, and which reading it is of among several."""
-        which = which_reading(self.report, self.reading)
+        which = self.report.which(self.reading)
         end = f", {which}"[:_LONGEST_WHICH] if which else ""
         return f"{NOT_VERIFIED}: {self.finding.code.meaning}"[: _LONGEST_LABEL - len(end)] + end
 
@@ -134,14 +139,14 @@ class Sources:
         )
 
 
+def tracking_identifier(report: Report, reading: Reading, finding: Finding) -> str:
+    """The finding in words, and which reading it is of among several: the same in SR and SEG."""
+    which = report.which(reading)
+    return f"{finding.code.meaning}, {which}" if which else finding.code.meaning
+
+
 def _read(part10: bytes) -> Dataset | None:
     try:
         return read_source(part10)
     except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
         return None
-
-
-def which_reading(report: Report, reading: Reading) -> str:
-    """Which input and which model a reading is of, as far as the report has more than one."""
-    model = f"{reading.model.name} {reading.model.version}" if len(report.models) > 1 else ""
-    return ", ".join(part for part in (report.name_of(reading), model) if part)

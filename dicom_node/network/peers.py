@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass
 
 from pynetdicom import build_role, evt
@@ -15,7 +16,8 @@ from pynetdicom.presentation import PresentationContext
 from core.errors import Unavailable
 from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, configure_pynetdicom
-from dicom_node.network.reactor_pause import install_checkpoint, pause_reactor
+from dicom_node.network.reactor_pause import pause_reactor
+from dicom_node.network.requestor import RequestorAssociation, prepare_association
 from dicom_node.network.tls import TlsFiles, requestor_context
 
 _REASONS: dict[tuple[int | None, int | None], str] = {  # PS3.8 9.3.4: (source, reason) -> what to check
@@ -64,7 +66,6 @@ def associate(
     association = _request(destination, contexts, handlers, as_scp_of)
     if not association.is_established:
         raise Unavailable(_why_not(destination, association))
-    install_checkpoint(association)
     try:
         yield association
     except BaseException:  # boundary of the association: however its user fails, the peer hears of it
@@ -80,7 +81,7 @@ def _request(
     contexts: Sequence[PresentationContext],
     handlers: Sequence[evt.EventHandlerType],
     as_scp_of: Sequence[str],
-) -> Association:
+) -> RequestorAssociation:
     configure_pynetdicom()
     ae = ApplicationEntity(destination.calling_ae_title)
     ae.connection_timeout = destination.connect_timeout_seconds
@@ -90,18 +91,30 @@ def _request(
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
     context = requestor_context(destination.tls) if destination.tls else None
     try:
-        return ae.associate(
-            destination.host,
-            destination.port,
-            contexts=list(contexts),
-            ae_title=destination.ae_title,
-            max_pdu=ANNOUNCED_PDU_BYTES,
-            ext_neg=[build_role(sop_class, scp_role=True) for sop_class in as_scp_of] or None,
-            tls_args=(context, destination.host) if context else None,
-            evt_handlers=[(evt.EVT_CONN_OPEN, _send_at_once), *handlers],
+        association = prepare_association(
+            ae, (destination.host, destination.port), tls_args=(context, destination.host) if context else None
         )
     except OSError as error:  # the name of the host has no address
         raise Unavailable(_unreachable(destination)) from error
+    association.acceptor.ae_title = destination.ae_title
+    association.requestor.maximum_length = ANNOUNCED_PDU_BYTES
+    for sop_class in as_scp_of:
+        association.requestor.add_negotiation_item(build_role(sop_class, scp_role=True))
+    association.requestor.requested_contexts = _numbered(contexts)
+    for handler in [(evt.EVT_CONN_OPEN, _send_at_once), *handlers]:
+        association.bind(*handler)
+    association.request()
+    if association.is_established:
+        association.start()
+    return association
+
+
+def _numbered(contexts: Sequence[PresentationContext]) -> list[PresentationContext]:
+    """Copies of the contexts under odd numbers (PS3.8 9.3.2.2)."""
+    numbered = deepcopy(list(contexts))
+    for number, context in enumerate(numbered):
+        context.context_id = 2 * number + 1
+    return numbered
 
 
 def _send_at_once(event: evt.Event) -> None:

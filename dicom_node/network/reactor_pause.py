@@ -47,16 +47,16 @@ class Checkpoint:
                 self._condition.wait()
             self._is_blocked = False
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the reactor waits here."""
+        return self._is_blocked
+
     def pause(self, timeout_seconds: float = PATIENCE_SECONDS) -> bool:
         """Stop the reactor and return only when it waits here; False when it does not come (it has ended)."""
         with self._condition:
             self._is_open = False
             return self._condition.wait_for(lambda: self._is_blocked, timeout_seconds)
-
-
-def install_checkpoint(association: Association) -> None:
-    """Give an established association a checkpoint that can be trusted."""
-    association._reactor_checkpoint = Checkpoint()  # type: ignore[assignment]
 
 
 def pause_reactor(association: Association) -> None:

@@ -19,8 +19,9 @@ from api.web.app import create_app
 from api.web.metrics import exposition
 from core.domain.states import TRANSITIONS
 from core.errors import ANSWERS
-from core.settings import PREFIX, Settings
+from core.settings import Settings
 from core.settings.destinations import DESTINATION_KINDS, Destination, TlsSettings
+from core.settings.environment import PREFIX
 from core.store.store import Store, open_store
 from dicom_node.status import STATUS_OF_REFUSAL
 from pipeline.data_folder import make_data_folder

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -12,6 +14,14 @@ from core.statistics.estimate import Rounded
 
 Figure = int | float | tuple[float | None, ...]
 """A number, or [value, low, high], or one number for each of several."""
+
+
+class Verdict(StrEnum):
+    """How a map gate ended."""
+
+    PASSED = "passed"  # on images of patients: maps may be shown
+    FAILED = "failed"
+    NOT_JUDGED = "not judged"  # nothing failed, but no image was of a patient: that proves too little to show maps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +110,20 @@ class Explanation(Document):
     curves: GateCurves = GateCurves()
     comparison: Comparison | Nothing = Nothing()
 
+    @property
+    def verdict(self) -> Verdict:
+        """How the gate ended, by what the document says."""
+        return verdict_of(passed=self.passed, failed=self.failed, weaker=self.weaker)
+
     @model_validator(mode="after")
     def _check_that_each_test_is_there_once(self) -> Self:
         if len({test.name for test in self.tests}) < len(self.tests):
             raise ValueError("each test may be there once")
         return self
+
+
+def verdict_of(*, passed: bool, failed: Sequence[str], weaker: str) -> Verdict:
+    """How a gate ended in which these tests failed; `weaker`: why its images prove less, "" when they do not."""
+    if not failed and weaker:
+        return Verdict.NOT_JUDGED
+    return Verdict.PASSED if passed and not failed else Verdict.FAILED

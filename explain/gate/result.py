@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,8 @@ from typing import Literal
 from core.documents.model import NOTHING, Nothing
 from core.documents.reading import read_document, write_file
 from core.errors import CandorError
-from explain.gate.document import Comparison, Explanation, GateCurves, GateTest
+from explain.gate.document import Comparison, Explanation, GateCurves, GateTest, Verdict, verdict_of
+from explain.gate.effect import is_large_enough
 from models.package.format import ModelPackage
 
 RESULT = Path("docs/explanation.json")
@@ -25,6 +25,7 @@ STABILITY = "stability"
 LOCALISATION = "localisation"
 TESTS = (RANDOMISATION, CLASS_SENSITIVITY, FAITHFULNESS, PLANTED_LESION, STABILITY, LOCALISATION)
 
+NOT_JUDGED = "not judged, because the map gate was run without images of patients"
 METHOD = "class_activation"
 """What the maps of reports are made by: a gate that was passed by another method says nothing of them."""
 
@@ -54,8 +55,13 @@ class GateResult:
 
     @property
     def passed(self) -> bool:
-        """Whether maps may be sent: nothing failed, and something was tested."""
-        return not self.failed and any(test.passed for test in self.tests)
+        """Whether maps may be sent: nothing failed, something was tested, and on images of patients."""
+        return not self.failed and not self.weaker and any(test.passed for test in self.tests)
+
+    @property
+    def verdict(self) -> Verdict:
+        """How the gate ended."""
+        return verdict_of(passed=self.passed, failed=self.failed, weaker=self.weaker)
 
     def document(self) -> Explanation:
         """What is stored."""
@@ -75,14 +81,15 @@ def read_result(package: ModelPackage) -> Explanation | None:
     """The stored document of a package, or None when it has none; `passed` and `failed` follow from its tests.
 
     A test that is not there, or was not made where the gate would have made it, counts as failed: a summary is no
-    proof. Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
+    proof. Figures of an effect that is too small count as failed too, whatever they were taken for when they were
+    made. Raises ConfigurationError when it cannot be read, IntegrityError when it was exchanged after the package was
     verified.
     """
     if RESULT.as_posix() not in package.files:
         return None
     document = read_document(Explanation, package.read(RESULT), f"{RESULT} of {package.model.name}")
-    failed = tuple(_failed(document.tests, package))
-    return document.model_copy(update={"passed": not failed, "failed": failed})
+    failed = tuple(_failed(document, package))
+    return document.model_copy(update={"passed": not failed and not document.weaker, "failed": failed})
 
 
 def withheld_reason(package: ModelPackage) -> str:
@@ -100,9 +107,11 @@ def withheld_reason(package: ModelPackage) -> str:
         return "this model has not been through the map gate"
     if other := objection(document, package):
         return f"this model's map gate was passed by {other}"
-    if not document.passed:
-        return f"this model's explanations failed the gate: {', '.join(document.failed)}"
-    return ""
+    return {
+        Verdict.PASSED: "",
+        Verdict.FAILED: f"this model's explanations failed the gate: {', '.join(document.failed)}",
+        Verdict.NOT_JUDGED: f"this model's maps were {NOT_JUDGED}",
+    }[document.verdict]
 
 
 def objection(document: Explanation, package: ModelPackage) -> str:
@@ -112,11 +121,16 @@ def objection(document: Explanation, package: ModelPackage) -> str:
     return "" if document.method == METHOD else "maps of another method"
 
 
-def _failed(tests: Sequence[GateTest], package: ModelPackage) -> list[str]:
+def _failed(document: Explanation, package: ModelPackage) -> list[str]:
     """Names of the tests that failed, and of those without which nothing is passed."""
-    ends = {test.name: test.passed for test in tests}
+    ends = {test.name: test.passed and not _has_no_effect(test, document) for test in document.tests}
     spared = {LOCALISATION}  # without enough readers' boxes
     if len(package.model.findings) < 2:
         spared.add(CLASS_SENSITIVITY)
     unmade = [name for name in TESTS if ends.get(name) is None and not (name in ends and name in spared)]
     return [name for name, end in ends.items() if end is False] + [f"{name} (not made)" for name in unmade]
+
+
+def _has_no_effect(test: GateTest, document: Explanation) -> bool:
+    """Whether a test of faithfulness was passed by figures that show no effect."""
+    return test.name == FAITHFULNESS and bool(test.figures) and not is_large_enough(test.figures, document.curves)

@@ -82,10 +82,15 @@ def _words(missing: int, *, positive: bool, prevalence: float | None, is_gap: bo
     return f"{missing:,} more {what}{studies} {why}"
 
 
-def complete(provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld) -> Provenance:
-    """The provenance with what was counted; `withheld` is about images."""
+def complete(
+    provenance: Provenance, table: AuditTable, lattice: Lattice, withheld: Withheld, by: Sequence[str]
+) -> Provenance:
+    """The provenance with what was counted; `withheld` is about images.
+
+    Only attributes that were asked for are named with their values: a column of readers' names stays out of it.
+    """
     attributes = []
-    for name, grouping in table.attributes.items():
+    for name, grouping in ((name, table.attributes[name]) for name in by):
         layer = lattice.layer(name)
         unknown = grouping.values.index(UNKNOWN) if UNKNOWN in grouping.values else None
         shown = tuple(value for code, value in enumerate(grouping.values) if not withheld.cells[layer.start + code])
@@ -97,6 +102,7 @@ def complete(provenance: Provenance, table: AuditTable, lattice: Lattice, withhe
     remarks = tuple(
         f"{' and '.join(layer)}: withheld altogether, most of its cohorts have under {SMALLEST_CELL} patients"
         for layer in sorted(withheld.layers)
+        if set(layer) <= set(by)
     )
     return replace(
         provenance,

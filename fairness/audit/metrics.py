@@ -21,6 +21,7 @@ from core.statistics.calibration import (
     calibration_error_if_perfect,
     debiased_calibration_error,
     debiasing_slopes,
+    shared_truths,
 )
 from core.statistics.estimate import UNDEFINED, Z95, Estimate
 from core.statistics.proportions import newcombe, two_proportions_p, wilson
@@ -134,11 +135,12 @@ class Members:
     def sums(self, resampling: Resampling, *, patients_repeat: bool) -> NDArray[np.float32]:
         """What has to be known of every bootstrap sample, per group of patients; `Drawn` gives the columns names."""
         off = self.truths - self.probabilities
+        shared = shared_truths(self.truths, self.probabilities) - self.probabilities
         edges = bin_edges(len(self.rows), self.bins)
         columns = [
             resampling.per_group(self.rows, np.ones(len(self.rows))),
             resampling.per_group(self.rows, np.square(off)),
-            resampling.per_group(self.rows, off, edges),
+            resampling.per_group(self.rows, shared, edges),
         ]
         if patients_repeat:
             flagged = np.arange(len(self.rows)) >= len(self.rows) - self.counts.tp - self.counts.fp
@@ -179,6 +181,19 @@ class Drawn:
         first = 0 if of_positives else 2
         return self.rates[:, first], self.rates[:, first + 1]
 
+    def shares(self, metric: str) -> NDArray[np.float64]:
+        """A rate in every sample; NaN where a sample holds no image that it is about."""
+        (fn, positives), (fp, negatives) = (self.errors(of_positives=which) for which in (True, False))
+        tp, tn = positives - fn, negatives - fp
+        part, whole = {
+            "prevalence": (positives, positives + negatives),
+            "sensitivity": (tp, positives),
+            "specificity": (tn, negatives),
+            "ppv": (tp, tp + fp),
+            "npv": (tn, tn + fn),
+        }[metric]
+        return part / np.where(whole > 0, whole, np.nan)
+
 
 def figures_without_truth(members: Members, ranked: Ranked, *, is_all: bool) -> Iterator[Figure]:
     """How often it is flagged, and how far the cohort's probabilities lie from those of the rest."""
@@ -200,7 +215,7 @@ def figures_with_truth(members: Members, drawn: Drawn) -> Iterator[Figure]:
     """Prevalence, discrimination, rates at the threshold, calibration."""
     counts = members.counts
     truth_known = counts.positives + counts.negatives
-    yield _rate("prevalence", counts.positives, truth_known, "images with truth")
+    yield _with_redrawn(_rate("prevalence", counts.positives, truth_known, "images with truth"), drawn)
     if min(counts.positives, counts.negatives) < ENOUGH:
         fewer = "positives" if counts.positives <= counts.negatives else "negatives"
         yield Figure("auroc", note=_too_few(min(counts.positives, counts.negatives), fewer))
@@ -209,8 +224,8 @@ def figures_with_truth(members: Members, drawn: Drawn) -> Iterator[Figure]:
     yield _with_redrawn(_rate("sensitivity", counts.tp, counts.positives, "positives"), drawn)
     yield _with_redrawn(_rate("specificity", counts.tn, counts.negatives, "negatives"), drawn)
     prevalence = f"prevalence {counts.positives / max(truth_known, 1):.4f}"
-    yield _rate("ppv", counts.tp, counts.tp + counts.fp, "flagged", prevalence)
-    yield _rate("npv", counts.tn, counts.tn + counts.fn, "not flagged", prevalence)
+    yield _with_redrawn(_rate("ppv", counts.tp, counts.tp + counts.fp, "flagged", prevalence), drawn)
+    yield _with_redrawn(_rate("npv", counts.tn, counts.tn + counts.fn, "not flagged", prevalence), drawn)
     yield from _calibration(members, drawn)
 
 
@@ -243,7 +258,7 @@ def reliability(finding: str, cohort: str, members: Members) -> Curve:
     found = bins_sorted(members.truths, members.probabilities, members.bins)
     points = []
     for probability, positives, size in zip(found.probabilities, found.positives, found.sizes, strict=True):
-        share = wilson(int(positives), int(size))
+        share = wilson(round(positives), int(size))
         points.append(
             CurvePoint(
                 probability=float(probability), observed=share.value, low=share.low, high=share.high, n=int(size)
@@ -263,23 +278,32 @@ def _too_few(count: int, of_what: str) -> str:
 
 
 def _with_redrawn(figure: Figure, drawn: Drawn) -> Figure:
-    """Where patients repeat, the interval that redrawing them gives, in the note, next to Wilson's."""
+    """Where patients repeat, the interval that redrawing them gives; Wilson's, that of images, goes into the note."""
     if not drawn.rates.size or math.isnan(figure.estimate.value):
         return figure
-    errors, trials = drawn.errors(of_positives=figure.metric == "sensitivity")
-    low, high = _middle_95(1.0 - errors / np.where(trials > 0, trials, np.nan))
-    return Figure(figure.metric, figure.estimate, _by_redrawing(low, high))
+    shares = drawn.shares(figure.metric)
+    return _by_redrawing(figure.metric, figure.estimate, *_middle_95(shares), "Wilson", figure.note)
 
 
 def _clustered_area(area: Estimate, drawn: Drawn) -> Figure:
     if not drawn.rates.size or math.isnan(area.value):
         return Figure("auroc", area)
     half = Z95 * float(drawn.rates[:, -1].std())
-    return Figure("auroc", area, _by_redrawing(max(0.0, area.value - half), min(1.0, area.value + half)))
+    return _by_redrawing("auroc", area, max(0.0, area.value - half), min(1.0, area.value + half), "DeLong")
 
 
-def _by_redrawing(low: float, high: float) -> str:
-    return f"patients repeat: {low:.4f} to {high:.4f} by redrawing them"
+def _by_redrawing(metric: str, of_images: Estimate, low: float, high: float, method: str, note: str = "") -> Figure:
+    """The interval of patients; where redrawing them never moves the figure (all right, none right) that of images."""
+    if low == high:
+        return Figure(metric, of_images, _joined(note, f"patients repeat, and redrawing them moves nothing: {method}"))
+    words = (
+        f"interval by redrawing patients, who repeat; {method} of images {of_images.low:.4f} to {of_images.high:.4f}"
+    )
+    return Figure(metric, Estimate(of_images.value, low, high), _joined(note, words))
+
+
+def _joined(*notes: str) -> str:
+    return "; ".join(note for note in notes if note)
 
 
 def _clustered_gap(metric: str, own: tuple[int, int], other: tuple[int, int], drawn: Drawn, all_drawn: Drawn) -> Gap:

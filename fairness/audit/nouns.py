@@ -23,7 +23,8 @@ class Row:
     """One figure with its 95 % interval. `n` = positives + negatives where truth is needed, else images scored.
 
     `metric`: prevalence, auroc, sensitivity, specificity, ppv, npv, fnr_gap, fpr_gap, brier, ece, ece_debiased,
-    ece_if_calibrated, flag_rate, psi, ks. `cohort`: "all", "view=AP", "sex=F & age_band=60-79". A gap is the cohort's
+    ece_if_calibrated, flag_rate, psi, ks; against another model auroc_difference, sensitivity_difference and
+    specificity_difference. `cohort`: "all", "view=AP", "sex=F & age_band=60-79". A gap is the cohort's
     rate minus that of the rest of the patients.
     """
 
@@ -39,6 +40,10 @@ class Row:
     positives: int | None = None
     negatives: int | None = None
     note: str = ""
+
+    @property
+    def is_withheld(self) -> bool:
+        return self.note.startswith(SUPPRESSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +157,8 @@ class Provenance:
     attributes: tuple[Attribute, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     remarks: tuple[str, ...] = ()
+    questions: tuple[str, ...] = ()
+    """What is odd about the table that the audit was made from, before any figure of it is believed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,6 +184,14 @@ class Audit:
     def alarms(self) -> tuple[Test, ...]:
         """The gaps that survive Holm over all tests of this audit."""
         return tuple(test for test in self.tests if test.is_alarm)
+
+    @property
+    def certain_gaps(self) -> tuple[Test, ...]:
+        """The gaps that survive Holm where a cohort fares worse: what terminal and page count.
+
+        That AP misses more and that PA misses fewer is one gap.
+        """
+        return tuple(test for test in self.alarms if test.gap > 0)
 
     def row(self, finding: str, metric: str, cohort: str = ALL) -> Row | None:
         """One figure; None when this audit does not speak of it."""

@@ -28,6 +28,7 @@ from fairness.audit.metrics import (
     reliability,
 )
 from fairness.audit.nouns import ALL, SUPPRESSED, Audit, Curve, Provenance, Row, Threshold
+from fairness.audit.paired import DIFFERENCES, OtherModel, differences
 from fairness.audit.resampling import Resampling
 from fairness.audit.table import AuditTable
 from fairness.suppression.lattice import SMALLEST_CELL, Lattice, Layer
@@ -42,15 +43,26 @@ WITH_TRUTH = (
     *("brier", "ece", "ece_debiased", "ece_if_calibrated"),
 )
 GAPS = ("fnr_gap", "fpr_gap")
+_MOST_FIGURES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of an audit. `by`: attributes; every one and every two of them. No `findings`: all of them."""
+    """What is asked of an audit. `by`: attributes; every one and every two of them. No `findings`: all of them.
+
+    `shows_small_cells`: nothing is withheld, for the owner of the rows. `other`: a second model on the same images.
+    """
 
     by: tuple[str, ...]
     findings: tuple[str, ...] = ()
     thresholds: Mapping[str, Threshold] = field(default_factory=dict)
+    shows_small_cells: bool = False
+    other: OtherModel | None = None
+
+    def compared(self, finding: str) -> Sequence[str]:
+        """The metrics of this finding that are differences from the other model."""
+        return DIFFERENCES if self.other and finding in self.other.thresholds else ()
+
     draws: int = DRAWS
     seed: int = 1
 
@@ -81,7 +93,7 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
     lattice = Lattice.of(dict(sorted(table.attributes.items())), table.images)  # one order, whatever is asked
     resampling = Resampling.of(table.patients, request.draws, request.seed)
     thresholds = {name: request.thresholds.get(name, default_threshold(name)) for name in findings}
-    found, images = _Found(), _images_withheld(lattice, table, None)
+    found, images = _Found(), _images_withheld(lattice, table, None, request)
     for number, finding in enumerate(findings):
         half_done = partial(progress, AUDITING, 2 * number + 1, 2 * len(findings), finding)
         progress(AUDITING, 2 * number, 2 * len(findings), finding)
@@ -89,7 +101,8 @@ def run_audit(table: AuditTable, request: Request, provenance: Provenance, progr
     tests = adjust(found.tests)
     return Audit(
         provenance=replace(
-            complete(provenance, table, lattice, images),
+            complete(provenance, table, lattice, images, request.by),
+            smallest_cell=1 if request.shows_small_cells else SMALLEST_CELL,
             patients_repeat=_patients_repeat(table),
             bootstrap_draws=request.draws,
             seed=request.seed,
@@ -109,7 +122,8 @@ def _check_request(table: AuditTable, request: Request) -> tuple[str, ...]:
         raise ConfigurationError(f"there is no attribute {unknown[0]}; there are {', '.join(table.attributes)}")
     if unknown := [name for name in request.findings if name not in known]:
         raise ConfigurationError(f"there is no finding {unknown[0]}; there are {', '.join(known)}")
-    if len(np.unique(table.patients)) < SMALLEST_CELL:
+    _refuse_endless(table, request)
+    if len(np.unique(table.patients)) < SMALLEST_CELL and not request.shows_small_cells:
         raise ConfigurationError(
             f"an audit of fewer than {SMALLEST_CELL} patients would be about persons, not about a model; "
             "give it more studies"
@@ -117,7 +131,22 @@ def _check_request(table: AuditTable, request: Request) -> tuple[str, ...]:
     return request.findings or tuple(known)
 
 
-def _images_withheld(lattice: Lattice, table: AuditTable, rows: NDArray[np.intp] | None) -> Withheld:
+def _refuse_endless(table: AuditTable, request: Request) -> None:
+    """No page holds a million figures, and no person reads them."""
+    sizes = [len(table.attributes[name].values) for name in request.by]
+    pairs = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    cohorts = 1 + sum(sizes) + min(pairs, table.images * len(sizes) * (len(sizes) - 1) // 2)
+    findings = len(request.findings or table.source.findings)
+    if (figures := cohorts * findings * len((*WITHOUT_TRUTH, *WITH_TRUTH, *GAPS))) > _MOST_FIGURES:
+        raise ConfigurationError(
+            f"{findings:,} findings in up to {cohorts:,} cohorts are {figures:,} figures, more than the "
+            f"{_MOST_FIGURES:,} that an audit makes; ask for fewer findings or attributes"
+        )
+
+
+def _images_withheld(lattice: Lattice, table: AuditTable, rows: NDArray[np.intp] | None, request: Request) -> Withheld:
+    if request.shows_small_cells:
+        return Withheld(np.zeros(lattice.size, bool))
     chosen: NDArray[np.intp] | slice = slice(None) if rows is None else rows
     return withhold(lattice, [Secret.of_images(lattice.counts(chosen), lattice.few_people(table.patients, chosen))])
 
@@ -136,26 +165,30 @@ def _audit_finding(
     scores = table.source.scores(finding)
     scored = np.flatnonzero(~np.isnan(scores.probabilities))
     if len(scored) < table.images:
-        images = _images_withheld(lattice, table, scored)
-    truth = _truth_withheld(lattice, table, scores.truths, scored, images)
+        images = _images_withheld(lattice, table, scored, request)
+    truth = images if request.shows_small_cells else _truth_withheld(lattice, table, scores.truths, scored, images)
     ranked = Ranked.of(scored, scores.probabilities, scores.truths)
     everybody = Members.of(ranked, np.arange(len(ranked.rows)), threshold.value)
     cohorts = [_Cohort(ALL, 0, everybody.places), *_cohorts(lattice, request.by, ranked.rows, images)]
+    paired = request.compared(finding)
     shown: list[tuple[_Cohort, Members]] = []  # those whose truth may be shown
     for cohort in cohorts:
         members = everybody if cohort.cell == 0 else Members.of(ranked, cohort.places, threshold.value)
         if images.cells[cohort.cell]:
-            found.rows += _withheld_rows(finding, cohort.name, (*WITHOUT_TRUTH, *WITH_TRUTH, *GAPS))
+            found.rows += _withheld_rows(finding, cohort.name, (*WITHOUT_TRUTH, *WITH_TRUTH, *GAPS, *paired))
             continue
         for figure in figures_without_truth(members, ranked, is_all=cohort.cell == 0):
             found.rows.append(_row(finding, cohort.name, figure, members, with_truth=False))
         if truth.cells[cohort.cell] and everybody.rows.size:
-            found.rows += _withheld_rows(finding, cohort.name, (*WITH_TRUTH, *GAPS))
+            found.rows += _withheld_rows(finding, cohort.name, (*WITH_TRUTH, *GAPS, *paired))
         elif members.rows.size:
             shown.append((cohort, members))
     half_done()
     if shown:
         _add_figures_with_truth(finding, shown, resampling, _patients_repeat(table), found)
+        _add_differences(
+            threshold, shown, request.other if paired else None, resampling, _patients_repeat(table), found
+        )
 
 
 def _add_figures_with_truth(
@@ -177,6 +210,20 @@ def _add_figures_with_truth(
             found.rows.append(row)
             if not math.isnan(gap.p):
                 found.tests.append((f"{finding} {row.metric} {cohort.hypothesis}", row, gap.p))
+
+
+def _add_differences(
+    threshold: Threshold,
+    shown: Sequence[tuple[_Cohort, Members]],
+    other: OtherModel | None,
+    resampling: Resampling,
+    repeat: bool,
+    found: _Found,
+) -> None:
+    for cohort, members in shown if other else ():
+        assert other is not None
+        for figure in differences(members, other, threshold, resampling, repeat=repeat):
+            found.rows.append(_row(threshold.finding, cohort.name, figure, members))
 
 
 def _truth_withheld(

@@ -142,6 +142,7 @@ class Evidence:
             negatives=specificity.count,
             source=self.source + (f", {sensitivity.words}" if sensitivity.words else ""),
             fallback=fallback,
+            share_is_known=not sensitivity.words,
         )
 
     def _rate(self, finding: str, metric: str, conditions: Conditions) -> _Rate:

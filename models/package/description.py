@@ -14,6 +14,7 @@ from models.package.described_input import InputDescription, described_input
 from models.quality import QualitySection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
+ABNORMAL = frozenset({("SCT", "408574004"), ("SCT", "263654008")})  # Imaging result abnormal, Abnormal
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
 
 
@@ -102,10 +103,13 @@ class FindingSection(KeepsUnknownKeys):
     code: Code
     calibration: CalibrationSection = CalibrationSection()
     operating_point: PublishedPoint
+    general: bool | None = absent()  # it speaks of the image as a whole; where it is missing the code says so
 
     def definition(self) -> FindingDefinition:
         """The finding as the rest of the system knows it."""
-        return FindingDefinition(name=self.name, code=self.code, operating_point=self.operating_point.operating_point())
+        general = (self.code.scheme, self.code.value) in ABNORMAL if self.general is None else self.general
+        point = self.operating_point.operating_point()
+        return FindingDefinition(name=self.name, code=self.code, operating_point=point, is_general=general)
 
 
 class Description(KeepsUnknownKeys):
@@ -119,6 +123,7 @@ class Description(KeepsUnknownKeys):
     manufacturer: str
     intended_use: str
     not_for: tuple[str, ...] | None = absent()
+    not_looked_for: tuple[str, ...] | None = absent()  # where it is missing, see models.package.scope
     accepts: AcceptsSection
     input: InputSection
     outputs: OutputsSection

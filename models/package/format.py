@@ -27,6 +27,7 @@ from models.external_data import refuse_external_data
 from models.package.contents import files_of, refuse_code, sha256_of
 from models.package.described_input import IMAGE, InputDescription
 from models.package.description import AcceptsSection, Description
+from models.package.scope import not_looked_for
 from models.package.signatures import signer_of
 from models.quality import QualityCheck, load_quality_check
 
@@ -196,6 +197,9 @@ def _model_version(description: Description, card_sha256: str) -> ModelVersion:
         findings=tuple(finding.definition() for finding in description.findings),
         intended_use=description.intended_use,
         card_sha256=card_sha256,
+        body_part=next(iter(description.accepts.body_parts), ""),
+        not_for=description.not_for or (),
+        not_looked_for=not_looked_for(description),
     )
 
 

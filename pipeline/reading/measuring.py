@@ -1,8 +1,9 @@
-"""How far to trust each map, measured once per input and model version, and never at the cost of those who wait.
+"""How far to trust each map, measured once per input and model version; a map without figures is not drawn.
 
 In the quiet period a study's figures delay no report (pipeline.assemble reads ahead). A report that comes to its turn
-without them is measured then, unless more studies wait than can be read at once: in such a burst, and on a machine
-that is set to `sampled`, a tenth of the studies is measured, drawn by a hash, and their figures say so.
+without them is measured then, for some seconds, and not while more studies wait than can be read at once. What is
+missing then is measured before the pictures are drawn, which waits for a lull: the pictures carry the figures. On a
+machine that is set to `sampled` a tenth of the studies is measured, drawn by a hash, and their figures say so.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 import math
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import structlog
 
@@ -26,10 +27,12 @@ from inference.select import Choice
 from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 
-LONGEST_WAIT_SECONDS = 5.0
-"""A report starts no measurement later than this after its turn has come; what is missing then is left out."""
+PATIENCE_SECONDS = 60.0
+"""Pictures wait so long for a lull before their maps are measured all the same."""
 SAMPLE_OF = 10
-"""One study of so many is measured when not all can be."""
+"""One study of so many is measured where the setting is `sampled`."""
+NEVER_SECONDS = 1e9
+"""A report that may wait so long waits for all its maps."""
 _log = structlog.get_logger()
 
 
@@ -53,33 +56,64 @@ class MapMeasurer:
         self._models = models
         self._turns = turns
         self._mode = settings.faithfulness
+        self._wait_seconds = settings.faithfulness_wait_seconds
         self._one_at_a_time = threading.Lock()
         self._budget = budget_within(settings.faithfulness_passes)
 
-    def add_figures(
+    def measure_for_report(
         self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
     ) -> tuple[Saliency, ...]:
-        """The maps of a reading with their figures, measured now where nothing is known; without any when this input
-        is not drawn, or when the time for it is over.
+        """The maps of a reading with their figures, measured now where nothing is known, as far as time allows."""
+        until = time.monotonic() + self._wait_seconds
+        return self._with_figures(choice, prediction, saliencies, lambda: not self._must_hurry(), until)
+
+    def measure_for_pictures(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The same for what is drawn: every map that is to be measured at all, however long that takes."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        return self._with_figures(choice, prediction, saliencies, lambda: self._turns.wait_for_room(deadline))
+
+    def measure(self, choice: Choice, prediction: Prediction, finding_names: Iterable[str]) -> None:
+        """Measure and remember what is not known yet, ahead of the report, while no more studies wait than can be read.
+
+        Figures are a service: what goes wrong while measuring is logged and leaves the map without them.
         """
+        self._measure_all(choice, prediction, finding_names, lambda: not self._turns.is_crowded, math.inf)
+
+    def _with_figures(
+        self,
+        choice: Choice,
+        prediction: Prediction,
+        saliencies: tuple[Saliency, ...],
+        may_go_on: Callable[[], bool],
+        until: float = math.inf,
+    ) -> tuple[Saliency, ...]:
         names = dict.fromkeys(saliency.finding_name for saliency in saliencies if saliency.shown)
-        self.measure(choice, prediction, names, within_seconds=LONGEST_WAIT_SECONDS)
+        self._measure_all(choice, prediction, names, may_go_on, until)
         return with_figures(saliencies, self._known(choice))
 
-    def measure(
-        self, choice: Choice, prediction: Prediction, finding_names: Iterable[str], *, within_seconds: float = math.inf
+    def _measure_all(
+        self,
+        choice: Choice,
+        prediction: Prediction,
+        finding_names: Iterable[str],
+        may_go_on: Callable[[], bool],
+        until: float,
     ) -> None:
-        """Measure and remember what is not known yet, if it is this input's turn; start nothing after the time given.
-
-        Figures are a service: what goes wrong while measuring is logged and leaves the report without them.
-        """
-        until = time.monotonic() + within_seconds
+        budget = self._budget_for(choice)
+        if budget is None or prediction.maps is None:
+            return
         try:
-            for name in finding_names if prediction.maps is not None else ():
-                if (budget := self._budget_for(choice)) is not None:  # asked each time: others may have come meanwhile
+            for name in finding_names:
+                if name not in self._known(choice) and may_go_on():  # asked each time: others may have come meanwhile
                     self._measure_once(choice, prediction, name, budget, until)
         except CandorError as error:
             _log.warning("faithfulness.failed", error=type(error).__name__)
+
+    def _must_hurry(self) -> bool:
+        """Whether other reports wait; where a report may wait for its maps for ever, none is in a hurry."""
+        return self._turns.is_crowded and self._wait_seconds < NEVER_SECONDS
 
     def _measure_once(self, choice: Choice, prediction: Prediction, name: str, budget: Budget, until: float) -> None:
         """One map at a time; the second caller reuses the figures of the first."""
@@ -101,12 +135,12 @@ class MapMeasurer:
         self._store.faithfulness.remember(choice.what.key, model, {finding_name: figures})
 
     def _budget_for(self, choice: Choice) -> Budget | None:
-        """How finely to measure the maps of this input; None when it is not its turn."""
-        if self._mode == "off":
-            return None
-        if self._mode == "every" and not self._turns.is_crowded:
+        """How finely to measure the maps of this input; None when they are not to be measured."""
+        if self._mode == "every":
             return self._budget
-        return dataclasses.replace(self._budget, sampled=True) if is_drawn(choice.what.key) else None
+        if self._mode == "sampled" and is_drawn(choice.what.key):
+            return dataclasses.replace(self._budget, sampled=True)
+        return None
 
 
 def is_drawn(input_key: str) -> bool:

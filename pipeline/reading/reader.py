@@ -109,7 +109,13 @@ class RememberingReader:
 
     def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
         """The maps with how far to trust each, as far as it is known or can be measured now."""
-        return self._maps.add_figures(choice, prediction, saliencies)
+        return self._maps.measure_for_report(choice, prediction, saliencies)
+
+    def measure_for_pictures(
+        self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]
+    ) -> tuple[Saliency, ...]:
+        """The maps that are to be drawn, with how far to trust each; it is measured now where it is not known."""
+        return self._maps.measure_for_pictures(choice, prediction, saliencies)
 
     def encode(self, report: Report, kinds: frozenset[ObjectKind]) -> tuple[ResultObject, ...]:
         """The DICOM objects of a report, of the kinds wanted; made in a child, where pixels are decoded."""
@@ -156,7 +162,10 @@ class RememberingReader:
 
 
 class _AsFiled:
-    """The reader, with the readings and the figures that are in the report: what is drawn says what the SR says."""
+    """The reader, with the readings and the figures of the report: what is drawn says what the SR says.
+
+    A map that the SR says is not measured yet is measured here, so that its picture carries the figures.
+    """
 
     def __init__(self, reader: RememberingReader, entry: StudyEntry) -> None:
         self._reader = reader
@@ -173,12 +182,14 @@ class _AsFiled:
             raise InvalidStudy(filed.reason)
         return self._reader.infer(choice)
 
-    def measure(
-        self, choice: Choice, _prediction: Prediction, saliencies: tuple[Saliency, ...]
-    ) -> tuple[Saliency, ...]:
-        """The figures of the report; none is measured for a drawing."""
+    def measure(self, choice: Choice, prediction: Prediction, saliencies: tuple[Saliency, ...]) -> tuple[Saliency, ...]:
+        """The figures of the report; what the report had no time for is measured now."""
         number = self._number_of(choice)
-        return with_figures(saliencies, {} if number is None else self._entry.faithfulness_of(number))
+        filed = {} if number is None else self._entry.faithfulness_of(number)
+        late = tuple(saliency for saliency in saliencies if saliency.finding_name not in filed)
+        measured = self._reader.measure_for_pictures(choice, prediction, late) if late else ()
+        found = {s.finding_name: s.faithfulness for s in measured if s.faithfulness is not None}
+        return with_figures(saliencies, {**found, **filed})
 
     def _number_of(self, choice: Choice) -> int | None:
         number = self._entry.number_of(choice.package.model, choice.what)

@@ -46,6 +46,12 @@ class Turns:
         with self._counting:
             return self._reporting > self._number_of_places
 
+    def wait_for_room(self, deadline: float) -> bool:
+        """Wait until no study waits for a place, or until the deadline (monotonic); True, for what is done then."""
+        while self.is_crowded and time.monotonic() < deadline:
+            time.sleep(LULL_SECONDS)
+        return True
+
     @contextmanager
     def drawing(self) -> Iterator[None]:
         """The place for drawing, in a lull of reporting or when patience has run out."""

@@ -15,7 +15,8 @@ from core.documents.reading import read_document, text_of
 from core.domain.registration import CheckResult, Judged
 from core.errors import ConfigurationError
 from core.settings import Settings
-from explain.gate.result import objection, read_result
+from explain.gate.document import Verdict
+from explain.gate.result import NOT_JUDGED, objection, read_result
 from fairness.audit.document import AuditDocument
 from fairness.audit.nouns import Audit
 from fairness.audit.signature import verify
@@ -96,9 +97,14 @@ def _check_maps(package: ModelPackage, data: Path | None, *, may_run: bool) -> C
         return _withhold("the package holds no result of this gate: its maps are withheld")
     if other := objection(document, package):
         return _withhold(f"the gate was passed by {other}: maps are withheld")
+    ends = {
+        Verdict.PASSED: (),
+        Verdict.FAILED: (f"failed {', '.join(document.failed)}: its maps are withheld",),
+        Verdict.NOT_JUDGED: (f"{NOT_JUDGED}: its maps are withheld; --images runs it on a labelled set",),
+    }
     return CheckResult(
         level=(Level.OK if document.passed else Level.WARN).value,
-        reasons=() if document.passed else (f"failed {', '.join(document.failed)}: its maps are withheld",),
+        reasons=ends[document.verdict],
         passed=document.passed,
         made_here=made_here,
         document=KeepsUnknownKeys.model_validate_json(text_of(document)),

@@ -41,6 +41,7 @@ def line_of(finding: str, point: OperatingPoint) -> CohortMetric:
         positives=point.positives or 0,
         negatives=point.negatives or 0,
         source=f"local reads, {point.policy}",
+        share_is_known=False,  # a policy does not keep whether all of its patients were verified
     )
 
 

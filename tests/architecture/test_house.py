@@ -16,6 +16,7 @@ OURS = {
     # fields of the mirroring nouns that are our own words
     *("study_id", "revision", "patient", "series", "calling_ae_title"),
     *("header_flags", "object_key", "size_bytes", "arrival", "patient_age_years", "acquired_at"),
+    *("edition", "identity_from", "identity_conflict", "identity_doubts"),
 }
 KEYWORDS = {"sop_instance_uid": "SOPInstanceUID", "sop_class_uid": "SOPClassUID", "kvp": "KVP"}
 

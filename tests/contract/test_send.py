@@ -18,7 +18,7 @@ from pynetdicom.ae import ApplicationEntity
 
 from core.errors import InvalidStudy, Unavailable
 from dicom_node.archive import Archive
-from dicom_node.commitment import request_commitment
+from dicom_node.commitment import CommitmentRequester
 from dicom_node.header.part10 import layout_of
 from dicom_node.intake import MemoryIntake
 from dicom_node.network.contexts import contexts_to_propose
@@ -119,6 +119,17 @@ def test_an_archive_comes_back_on_its_port_with_its_files(archive: Archive) -> N
         (0xB000, True, False),
         (0xB006, True, False),
         (0xB007, True, False),
+        (0x0001, True, False),  # PS3.7 C.4: warnings
+        (0x0107, True, False),
+        (0x0116, True, False),
+        (0xB001, True, False),
+        (0xB123, True, False),
+        (0xBFFF, True, False),
+        (0x0111, True, False),  # PS3.7 C.5: it has the instance, so that an earlier answer was lost
+        (0x0210, False, True),
+        (0x0106, False, False),
+        (0x0117, False, False),
+        (0x0120, False, False),
         (0xA700, False, True),
         (0xA702, False, True),
         (0x0110, False, True),
@@ -204,12 +215,17 @@ def test_storage_commitment_is_answered_on_the_same_association(archive: Archive
     with open_association(archive.destination(), [DX]) as sender:
         sender.send(part10(ds))
     uid = str(ds.SOPInstanceUID)
-    status = request_commitment(
-        archive.destination(), "2.25.5", [(DX, uid), (CR, uid), (DX, "2.25.404")], wait_seconds=10
-    )
-    assert status is not None
-    assert status.committed == ((DX, uid),)
-    assert status.failed == ((CR, uid, CLASS_INSTANCE_CONFLICT), (DX, "2.25.404", NO_SUCH_INSTANCE))
+    answers = []
+    requester = CommitmentRequester(archive.destination(), lambda *answer: answers.append(answer))
+    requester.request("2.25.5", [(DX, uid), (CR, uid), (DX, "2.25.404")])
+    deadline = time.monotonic() + 10
+    while not answers and time.monotonic() < deadline:
+        requester.rest()
+        time.sleep(0.02)
+    requester.close()
+    assert answers == [
+        ("2.25.5", [(DX, uid)], [(CR, uid, CLASS_INSTANCE_CONFLICT), (DX, "2.25.404", NO_SUCH_INSTANCE)])
+    ]
 
 
 def test_storage_commitment_comes_back_to_a_known_peer_on_its_own_association(tmp_path: Path) -> None:
@@ -222,17 +238,21 @@ def test_storage_commitment_comes_back_to_a_known_peer_on_its_own_association(tm
         with Archive(tmp_path / "pacs", peers=(caller,)) as archive:
             with open_association(archive.destination(), [DX]) as sender:
                 sender.send(part10(ds))
-            assert request_commitment(archive.destination(), "2.25.6", [(DX, uid)]) is None
+            answers = []
+            requester = CommitmentRequester(archive.destination(), lambda *answer: answers.append(answer))
+            requester.request("2.25.6", [(DX, uid)])
             deadline = time.monotonic() + 10
             while "2.25.6" not in intake.commitments and time.monotonic() < deadline:
                 time.sleep(0.02)
+            requester.close()
+            assert answers == []
     assert intake.commitments["2.25.6"].committed == ((DX, uid),)
     assert intake.commitments["2.25.6"].failed == ()
 
 
 def test_a_destination_without_storage_commitment_says_so() -> None:
     with Scp(0, [ExplicitVRLittleEndian]) as scp, pytest.raises(Unavailable, match="accepts none"):
-        request_commitment(scp.destination, "2.25.7", [(DX, "2.25.8")])
+        CommitmentRequester(scp.destination, lambda *_: None).request("2.25.7", [(DX, "2.25.8")])
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ from pathlib import Path
 from api.pages.audit.page import render
 from core.documents.reading import text_of
 from core.errors import ConfigurationError
+from core.wording import in_a_cell
 from fairness.audit.document import AuditDocument
-from fairness.audit.nouns import COLUMNS, Audit
+from fairness.audit.nouns import COLUMNS, Audit, Row
 from fairness.audit.signature import Signer, Verified, sign, verify
 
 METRICS, DOCUMENT, PAGE = "metrics.csv", "audit.json", "audit.html"
@@ -35,7 +36,12 @@ def _write_metrics(audit: Audit, path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        writer.writerows(astuple(row) for row in audit.rows)
+        writer.writerows(map(_cells, audit.rows))
+
+
+def _cells(row: Row) -> list[str | float | int | None]:
+    """A line of metrics.csv; names come from a file, and a spreadsheet must not run them."""
+    return [in_a_cell(cell) if isinstance(cell, str) else cell for cell in astuple(row)]
 
 
 def read_audit(path: Path, *, public_key: str = "") -> Verified:

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from api.pages.kit import Row as Line
 from api.pages.kit import callout, forest, paragraph
+from api.pages.kit.markup import tag
 from core.wording import cohort_as_heading, cohort_in_words, count, finding_in_words, p_value, per_cent, points
 from fairness.audit.nouns import INSUFFICIENT, SUPPRESSED, Audit, Test
 
@@ -105,10 +106,23 @@ def _rates(gap: Gap) -> str:
 
 def lead_of(audit: Audit, gaps: Sequence[Gap]) -> list[Markup]:
     """What everybody must have read: the worst certain gap of each kind, or that there is none, and what that means."""
-    certain = [gap for gap in gaps if gap.gap > 0 and gap.test.is_alarm]
+    certain = [gap for gap in gaps if gap.test in audit.certain_gaps]
     first_of_kind = [next((gap for gap in certain if gap.metric == kind), None) for kind in _RATES]
     statements = [_alarm(gap, comparisons(audit)) for gap in first_of_kind if gap is not None]
-    return [*(statements or [_without_alarm(audit, gaps)]), *_cautions(audit), _summary(audit, gaps)]
+    return [
+        *_questions(audit),
+        *(statements or [_without_alarm(audit, gaps)]),
+        *_cautions(audit),
+        _summary(audit, gaps),
+    ]
+
+
+def _questions(audit: Audit) -> list[Markup]:
+    """Before any figure: what is odd about the table that they were made from."""
+    if not audit.provenance.questions:
+        return []
+    asked = tag("ul", *(tag("li", question) for question in audit.provenance.questions))
+    return [callout("warn", "Look at the table first.", "Before these figures are believed:"), asked]
 
 
 def _alarm(gap: Gap, tests: int) -> Markup:
@@ -190,10 +204,10 @@ def _cautions(audit: Audit) -> list[Markup]:
 
 def _summary(audit: Audit, gaps: Sequence[Gap]) -> Markup:
     worse = [gap for gap in gaps if gap.gap > 0]
-    certain = sum(gap.test.is_alarm for gap in worse)
+    certain = len(audit.certain_gaps)
     look = sum(gap.test.is_worth_a_look and not gap.test.is_alarm for gap in worse)
     cells = [row for row in audit.rows if row.metric in _RATES.values()]
-    withheld = sum(row.note.startswith(SUPPRESSED) for row in cells)
+    withheld = sum(row.is_withheld for row in cells)
     little = sum(row.note.startswith(INSUFFICIENT) for row in cells)
     return paragraph(
         f"{comparisons(audit):,} comparisons: {_are(certain, 'gap')} certain (Holm), {_are(look, 'more')} worth a look "

@@ -62,7 +62,7 @@ def reading_help(audit: Audit) -> list[Markup]:
         "Holm": "The gap survives Holm's correction for the number of comparisons: one false alarm in twenty audits.",
         "BH": "It survives Benjamini-Hochberg's: of all gaps so marked, one in twenty is chance. Worth a look.",
         "not enough data": "Fewer than 30 diseased (sensitivity) or healthy (specificity): too few to say anything.",
-        "withheld": f"A cell of fewer than {smallest}, or one from which such a cell could be found by subtraction.",
+        **({} if smallest == 1 else {"withheld": f"A cell of fewer than {smallest}, or one that would give it away."}),
         "not given": "It was not given; a cohort of its own, because those who are not described are not average.",
         "AUROC": "The chance that a diseased patient gets the higher score than a healthy one; 0.5 is a coin.",
         "ECE": "How far the probabilities are from what happened, on average. It leans upwards in small cohorts.",

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from api.pages.audit.findings import finding_fold
 from api.pages.audit.gaps import Gap, chart_of, gaps_of, lead_of
 from api.pages.audit.origin import divisions, provenance, reading_help, thresholds
+from api.pages.audit.other_model import other_model
 from api.pages.audit.service import service
 from api.pages.audit.unknown import unknown
 from api.pages.kit import Section, callout, folded, page, paragraph
@@ -31,6 +32,7 @@ def render(audit: Audit, *, command: str = "", signed_by: str = "") -> str:
     gaps = gaps_of(audit)
     sections = [
         Section(title="Worst cohort first", blocks=_worst(audit, gaps)),
+        Section(title="Against the other model", blocks=other_model(audit)),
         Section(title="Finding by finding", blocks=_findings(audit, gaps)),
         Section(title="How the service runs", blocks=service(audit)),
         Section(title="What is not known yet", blocks=unknown(audit)),

@@ -51,6 +51,19 @@ def service(audit: Audit) -> list[Markup]:
     return [paragraph("No truth is needed for these figures: they are known from the first day."), *blocks]
 
 
+def _is_a_point(line: Line) -> bool:
+    """Whether whole numbers would say "3, 3 to 3"."""
+    return line.low is not None and line.high is not None and round(line.low) == round(line.high)
+
+
+def _unsaid(rows: Sequence[Row]) -> list[str]:
+    """Why there is no figure, once for each reason."""
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        reasons.setdefault(row.note or "no data", []).append(cohort_as_heading(row.cohort))
+    return [f"{reason} ({'; '.join(cohorts)}). " for reason, cohorts in reasons.items()]
+
+
 def _rows(audit: Audit, finding: str, metric: str) -> list[Row]:
     return [row for row in audit.rows if row.finding == finding and row.metric == metric]
 
@@ -59,6 +72,8 @@ def _chart(rows: Sequence[Row], said: _Figure) -> list[Markup]:
     """Worst first, all patients above; cohorts that are withheld stand below and say so."""
     if not rows:
         return []
+    if all(row.value is None for row in rows):  # an axis of nothing would look like figures
+        return [paragraph(f"{said.caption}: ", *_unsaid(rows))]
     ordered = sorted(rows, key=lambda row: (row.cohort != ALL, row.value is None, -(row.value or 0.0)))
     drawn = [
         Line(
@@ -74,7 +89,8 @@ def _chart(rows: Sequence[Row], said: _Figure) -> list[Markup]:
         )
         for row in ordered
     ]
-    caption, unit, counts, digits = said.caption, said.unit, said.counts, said.digits
+    caption, unit, counts = said.caption, said.unit, said.counts
+    digits = said.digits or (1 if any(map(_is_a_point, drawn)) else 0)
     if all(row.low is None for row in rows):
         return [bars(drawn, caption=caption, value_label=unit, counts_label=counts, digits=digits)]
     everybody = next((line.value for line in drawn if line.is_reference), None)

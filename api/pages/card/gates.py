@@ -20,7 +20,8 @@ from api.pages.card.blocks import (
     interval,
 )
 from core.wording import number
-from explain.gate.document import Comparison, GateCurves
+from explain.gate.document import Comparison, GateCurves, Verdict
+from explain.gate.result import NOT_JUDGED
 from fairness.audit.nouns import Audit, Row
 
 _AUDITED = {"auroc": "AUROC", "sensitivity": "sensitivity", "specificity": "specificity"}
@@ -107,7 +108,12 @@ def explanation(material: Material) -> Iterator[CardSection]:
     blocks: list[Block] = []
     if gate.sha256 != material.description.sha256:
         blocks.append(Text("The gate was passed by other weights: maps of this version are withheld.", strong=True))
-    verdict = "passed" if gate.passed else f"failed ({', '.join(gate.failed)}): its maps are withheld"
+    ends_in = {
+        Verdict.PASSED: "passed",
+        Verdict.FAILED: f"failed ({', '.join(gate.failed)}): its maps are withheld",
+        Verdict.NOT_JUDGED: f"{NOT_JUDGED}: its maps are withheld",
+    }
+    verdict = ends_in[gate.verdict]
     blocks.append(Text(f"Map gate ({gate.method}): {verdict}. Made on {gate.images}."))
     if gate.weaker:
         blocks.append(Text(gate.weaker))

@@ -27,7 +27,7 @@ def scale_of(values: Iterable[float | None], *, wanted: int = 5) -> Scale:
     finite = [value for value in values if value is not None and math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if low == high:
-        low, high = low - 0.05, high + 0.05
+        low, high = (0.0, 1.0) if low == 0.0 else (low - 0.05, high + 0.05)
     step = _step((high - low) / wanted)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     ticks = tuple(round(index * step, 10) for index in range(first, last + 1))

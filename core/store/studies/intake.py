@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from core.clock import Clock
-from core.domain.identity import Correction, is_another
 from core.domain.study import Patient, StudyState
 from core.domain.trail import TrailEvent
 from core.errors import IntegrityError
+from core.identity import Correction, is_another
 from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
@@ -375,7 +376,7 @@ class IntakeStore:
             )
 
 
-def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, object]:
+def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, JsonValue]:
     """The columns of an image that come with its bytes."""
     return {
         "header": instance_to_json(arrival.instance),

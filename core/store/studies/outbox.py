@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select, update
 
 from core.backoff import Backoff
 from core.clock import Clock
@@ -52,17 +53,12 @@ class Outbox:
     def pending(self, destination: str, *, limit: int = 64) -> list[Delivery]:
         """The next deliveries to a destination in order; empty while it pauses after a failure."""
         paused = select(destinations.c.next_attempt_at).where(destinations.c.destination == destination)
-        query = (
-            select(deliveries, payloads.c.kind, payloads.c.payload_type, payloads.c.object_key)
-            .join(payloads, payloads.c.payload_id == deliveries.c.payload_id)
-            .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.PENDING)
-            .order_by(deliveries.c.delivery_id)
-            .limit(limit)
-        )
+        mine = (deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.PENDING)
+        query = delivery_rows(*mine).limit(limit)
         with self._reader.connect() as connection:
             if (connection.execute(paused).scalar_one_or_none() or 0.0) > self._now():
                 return []
-            return [_delivery(row) for row in connection.execute(query)]
+            return [delivery_of(row) for row in connection.execute(query)]
 
     def mark_sent(self, delivered: Sequence[Delivery], *, commitment_transaction_uid: str | None = None) -> None:
         """The destination has taken these payloads."""
@@ -78,6 +74,7 @@ class Outbox:
                     last_error="",
                     attempts=deliveries.c.attempts + 1,
                     commitment_transaction_uid=commitment_transaction_uid,
+                    commitment_due_at=None,
                 )
             )
             self._end_pause(connection, delivered[0].destination, now)
@@ -197,7 +194,18 @@ def withdraw(connection: Connection, study_id: str) -> None:
     connection.execute(update(deliveries).where(mine).values(status=DeliveryStatus.WITHDRAWN, last_error=error))
 
 
-def _delivery(row: Row[tuple[object, ...]]) -> Delivery:
+def delivery_rows(*which: ColumnElement[bool]) -> Select[Any]:
+    """Rows of the outbox with what they carry, in the order of filing."""
+    return (
+        select(deliveries, payloads.c.kind, payloads.c.payload_type, payloads.c.object_key)
+        .join(payloads, payloads.c.payload_id == deliveries.c.payload_id)
+        .where(*which)
+        .order_by(deliveries.c.delivery_id)
+    )
+
+
+def delivery_of(row: Row[tuple[object, ...]]) -> Delivery:
+    """A row of `delivery_rows` as a noun."""
     return Delivery(
         delivery_id=row.delivery_id,
         study_id=row.study_id,

@@ -49,6 +49,7 @@ deliveries = Table(
     Column("sent_at", Float, nullable=True),
     Column("committed_at", Float, nullable=True),
     Column("commitment_transaction_uid", String(64), nullable=True, index=True),
+    Column("commitment_due_at", Float, nullable=True),  # when to ask again where nothing was answered
 )
 
 Index("ix_deliveries_destination_status", deliveries.c.destination, deliveries.c.status, deliveries.c.delivery_id)
@@ -63,4 +64,5 @@ destinations = Table(
     Column("next_attempt_at", Float, nullable=False, default=0.0),
     Column("last_error", Text, nullable=False, default=""),
     Column("last_success_at", Float, nullable=True),
+    Column("commitment_error", Text, nullable=False, default="", server_default=""),
 )

@@ -19,6 +19,9 @@ HAS_CONCEPT_MOD = hd.RelationshipTypeValues.HAS_CONCEPT_MOD
 HAS_OBS_CONTEXT = hd.RelationshipTypeValues.HAS_OBS_CONTEXT
 HAS_ACQ_CONTEXT = hd.RelationshipTypeValues.HAS_ACQ_CONTEXT
 Relationship = hd.RelationshipTypeValues
+DIGITS = 3
+"""Decimals of a probability or rate: what a person can use, and more than the intervals allow."""
+_MOST_DIGITS = 6
 Interval = tuple[float, float]
 Outline = NDArray[np.float64]
 
@@ -30,8 +33,10 @@ def container(
     relationship: Relationship | None = CONTAINS,
     template: str | None = None,
 ) -> hd.ContainerContentItem:
-    """A CONTAINER with `children`; `relationship` is None for the root of the document."""
-    item = hd.ContainerContentItem(name=name, relationship_type=relationship, template_id=template)
+    """A CONTAINER with `children`, a line for each of them (SEPARATE); `relationship` is None for the root."""
+    item = hd.ContainerContentItem(
+        name=name, is_content_continuous=False, relationship_type=relationship, template_id=template
+    )
     item.ContentSequence = Sequence(children)  # highdicom makes it a checked ContentSequence
     return item
 
@@ -56,16 +61,27 @@ def number(
 ) -> hd.NumContentItem:
     """A NUM item; `children` are its properties."""
     item = hd.NumContentItem(name=name, value=value, unit=unit, relationship_type=relationship)
+    if isinstance(value, int):
+        item.MeasuredValueSequence[0].NumericValue = str(value)  # highdicom would write 34 studies as 34.0
     if children := list(children):
         item.ContentSequence = Sequence(children)
     return item
+
+
+def apart(value: float, point: float) -> tuple[float, float]:
+    """Both rounded, with more digits where the value would else seem to be on the other side of the point."""
+    for digits in range(DIGITS, _MOST_DIGITS):
+        rounded = round(value, digits), round(point, digits)
+        if (rounded[0] >= rounded[1]) == (value >= point):
+            return rounded
+    return value, point
 
 
 def interval(limits: Interval | None) -> list[hd.ContentItem]:
     """The 95 % interval of a NUM as its children (TID 310); empty when there is none."""
     if limits is None:
         return []
-    low, high = limits
+    low, high = (round(limit, DIGITS) for limit in limits)
     return [
         number(LOWER_LIMIT, low, relationship=HAS_PROPERTIES),
         number(UPPER_LIMIT, high, relationship=HAS_PROPERTIES),

@@ -1,34 +1,36 @@
-"""The structured report: Comprehensive SR, TID 1500, the one object that says everything.
+"""The structured report: Comprehensive SR, TID 1500, the one object that says everything, its conclusion first.
 
-It is written for every outcome: findings above the operating point, none above it, could not analyse, no model
-takes the study, failed. It is always COMPLETE, PRELIMINARY and UNVERIFIED: only a person can change that. The tree
-is built from highdicom's checked content items; the document around it is ours, because highdicom takes its
-times from the clock and the same report must give the same bytes.
+It is written for every outcome: flagged findings, none flagged, could not analyse, no model takes the study, failed.
+It is always COMPLETE, PRELIMINARY and UNVERIFIED: only a person can change that. The tree is built
+from highdicom's checked content items; the document around it is ours, because highdicom takes its times from the clock
+and the same report must give the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 import highdicom.sr as hd
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ComprehensiveSRStorage
 
-from core.domain.report import CohortMetric, ObjectKind, Reading, Report, ReportStatus, ResultObject
+from core.conclusion import conclusion_of
+from core.domain.model import ModelVersion
+from core.domain.report import Finding, ObjectKind, Reading, Report, ReportStatus, ResultObject
 from dicom_node.encode import concepts
-from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result
-from dicom_node.encode.sources import Sources, which_reading
+from dicom_node.encode.shell import DISCLAIMER, new_object, reference, to_result, zone_of
+from dicom_node.encode.sources import Sources
+from dicom_node.encode.sr.anatomy import procedure_of, region_of
 from dicom_node.encode.sr.content import (
     CONTAINS,
     HAS_ACQ_CONTEXT,
-    HAS_CONCEPT_MOD,
     HAS_OBS_CONTEXT,
     code,
     container,
     text,
 )
-from dicom_node.encode.sr.groups import cohort_group, finding_group, unread_group
+from dicom_node.encode.sr.groups import finding_group, unread_group
 from dicom_node.encode.uids import device_uid, sr_uid
 from dicom_node.encode.writing import settle
 from dicom_node.header.part10 import MANUFACTURER
@@ -81,15 +83,22 @@ def _predecessor(report: Report) -> Dataset:
 
 
 def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
-    children: list[hd.ContentItem] = [*hd.LanguageOfContentItemAndDescendants(_LANGUAGE), *_observer(report)]
-    procedure = concepts.PROCEDURES.get(sources.study.get("Modality", ""), concepts.ANY_PROCEDURE)
-    children.append(code(concepts.PROCEDURE_REPORTED, procedure, HAS_CONCEPT_MOD))
+    """The conclusion first, then who says it and what it rests on; small print, UIDs and hashes last."""
+    children: list[hd.ContentItem] = [*hd.LanguageOfContentItemAndDescendants(_LANGUAGE)]
+    zone = zone_of(sources.study)
+    children += [text(concepts.CONCLUSION, line) for line in conclusion_of(report, zone)]
+    children += _observer(report)
+    children += procedure_of(sources.study, _first(report))
     if images := sources.images:
-        children.append(_image_library(images))
+        children.append(_image_library(report, images))
     if groups := _groups(report, sources):
         children.append(container(concepts.IMAGING_MEASUREMENTS, groups))
     children.append(container(concepts.QUALITATIVE_EVALUATIONS, _overall(report)))
     return container(concepts.IMAGING_MEASUREMENT_REPORT, children, relationship=None, template="1500")
+
+
+def _first(report: Report) -> Reading | None:
+    return next(iter(report.readings), None)
 
 
 def _observer(report: Report) -> list[hd.ContentItem]:
@@ -105,34 +114,44 @@ def _observer(report: Report) -> list[hd.ContentItem]:
     return [code(_OBSERVER_TYPE, _DEVICE, HAS_OBS_CONTEXT), *identity]
 
 
-def _image_library(images: list[Dataset]) -> hd.ContentItem:
+def _image_library(report: Report, images: list[Dataset]) -> hd.ContentItem:
     """The images that the report speaks of (TID 1600)."""
-    children = [_library_entry(image) for image in images]
+    children = [_library_entry(image, _first(report)) for image in images]
     return container(concepts.IMAGE_LIBRARY, [container(concepts.IMAGE_LIBRARY_GROUP, children)])
 
 
-def _library_entry(source: Dataset) -> hd.ContentItem:
+def _library_entry(source: Dataset, reading: Reading | None) -> hd.ContentItem:
     image = hd.ImageContentItem(
         name=hd.CodedConcept("260753009", "SCT", "Source"),
         referenced_sop_class_uid=source.SOPClassUID,
         referenced_sop_instance_uid=source.SOPInstanceUID,
         relationship_type=CONTAINS,
     )
-    if modality := concepts.MODALITIES.get(source.get("Modality", "")):
-        image.ContentSequence = Sequence([code(concepts.MODALITY, modality, HAS_ACQ_CONTEXT)])
+    known = [
+        (concepts.MODALITY, concepts.MODALITIES.get(source.get("Modality", ""))),
+        (concepts.TARGET_REGION, region_of(source, reading)),
+    ]
+    if children := [code(name, value, HAS_ACQ_CONTEXT) for name, value in known if value]:
+        image.ContentSequence = Sequence(children)
     return image
 
 
 def _groups(report: Report, sources: Sources) -> list[hd.ContentItem]:
-    """The findings of all readings, what could not be read besides, and how well the models do for this patient."""
-    groups = [finding_group(subject, _read_images(report, subject.reading, sources)) for subject in sources.subjects()]
+    """The findings of all readings, the flagged ones first, and what could not be read besides."""
+    subjects = sorted(sources.subjects(), key=lambda subject: _place(subject.finding))
+    groups = [finding_group(subject, _read_images(report, subject.reading, sources)) for subject in subjects]
     if len(report.readings) > 1:
         groups += [
             unread_group(report, reading, _read_images(report, reading, sources))
             for reading in report.readings
             if reading.status is not ReportStatus.REPORTED
         ]
-    return groups + list(_cohort_groups(report))
+    return groups
+
+
+def _place(finding: Finding) -> tuple[bool, bool]:
+    """Flagged before not flagged, and what has a name of its own before "abnormal"."""
+    return (not finding.is_flagged, finding.is_general)
 
 
 def _read_images(report: Report, reading: Reading, sources: Sources) -> list[hd.ContentItem]:
@@ -143,36 +162,31 @@ def _read_images(report: Report, reading: Reading, sources: Sources) -> list[hd.
     return [hd.SourceImageForMeasurementGroup(header.SOPClassUID, header.SOPInstanceUID) for header in headers]
 
 
-def _cohort_groups(report: Report) -> Iterator[hd.ContentItem]:
-    """Each statement once, although several images of a patient lead to it."""
-    said: set[tuple[str, CohortMetric]] = set()
-    for reading in report.readings:
-        for metric in reading.cohorts:
-            if (reading.model.device_uid, metric) not in said:
-                said.add((reading.model.device_uid, metric))
-                yield cohort_group(report, reading, metric)
-
-
 def _overall(report: Report) -> list[hd.ContentItem]:
-    """What the report comes to, in a standard code and in plain words, and what to keep in mind when reading it."""
-    items: list[hd.ContentItem] = [
-        code(concepts.PROCESSING_SUMMARY, _summary(report)),
-        text(concepts.STATEMENT, statement(report)),
-    ]
+    """What the report comes to in a standard code, what to keep in mind when reading it, and last what made it."""
+    items: list[hd.ContentItem] = [code(concepts.PROCESSING_SUMMARY, _summary(report))]
     if report.reason:
         items.append(text(concepts.REASON, report.reason))
-    items += [text(concepts.REASON, failure) for failure in _failures(report)]
     items += [text(concepts.MAP_WITHHELD, f"No map is shown, because {gate}") for gate in _gates(report)]
     items += [text(concepts.LIMITATION, limitation) for limitation in report.all_limitations if limitation]
     items += [text(concepts.INTENDED_USE, model.intended_use) for model in report.models if model.intended_use]
+    items += [text(concepts.NOT_FOR, use) for use in dict.fromkeys(use for m in report.models for use in m.not_for)]
     items.append(text(concepts.DISCLAIMER_TEXT, f"{DISCLAIMER} Not verified by a person."))
-    return items
+    return items + [text(concepts.PROVENANCE, _provenance(model)) for model in report.models]
+
+
+def _provenance(model: ModelVersion) -> str:
+    """What pins the model down: its weights, and its card, which has no address but in the installation."""
+    words = f"{model.name} {model.version}, sha256 of the weights: {model.sha256}"
+    if not model.card_sha256:
+        return words
+    return f"{words}; model card: candor models show {model.name} {model.version}, sha256 {model.card_sha256}"
 
 
 def _summary(report: Report) -> hd.CodedConcept:
     if report.status is not ReportStatus.REPORTED:
         return concepts.NONE_SUCCEEDED
-    positive = any(finding.is_positive for finding in report.findings)
+    positive = any(finding.is_flagged for finding in report.findings)
     if any(reading.status is not ReportStatus.REPORTED for reading in report.readings):
         return concepts.SOME_FAILED_WITH_FINDINGS if positive else concepts.SOME_FAILED_WITHOUT_FINDINGS
     return concepts.SUCCEEDED_WITH_FINDINGS if positive else concepts.SUCCEEDED_WITHOUT_FINDINGS
@@ -182,35 +196,3 @@ def _gates(report: Report) -> list[str]:
     """Why no map of a model is shown although it has a finding that could have one."""
     positive = [reading for reading in report.readings if any(finding.is_positive for finding in reading.findings)]
     return list(dict.fromkeys(reading.map_gate for reading in positive if reading.map_gate))
-
-
-def _failures(report: Report) -> list[str]:
-    """Which readings have no result although others may have one, each in a sentence."""
-    if len(report.readings) == 1:
-        return []
-    return [
-        f"Could not analyse {which_reading(report, reading)}, "
-        f"because: {reading.reason.rstrip('.') or 'no reason was given'}."
-        for reading in report.readings
-        if reading.status is not ReportStatus.REPORTED
-    ]
-
-
-def statement(report: Report) -> str:
-    """The outcome of the report in one sentence."""
-    reason = report.reason.rstrip(".") or "no reason was given"
-    if report.status is ReportStatus.NOT_ANALYSED:
-        return f"Could not analyse, because: {reason}."
-    if report.status is ReportStatus.REFUSED:
-        return f"No model takes this study, because: {reason}."
-    if report.status is ReportStatus.FAILED:
-        return f"The analysis failed, because: {reason}."
-    positive = [
-        f"{finding.code.meaning} ({which})" if (which := which_reading(report, reading)) else finding.code.meaning
-        for reading in report.readings
-        for finding in reading.findings
-        if finding.is_positive
-    ]
-    if not positive:
-        return "No finding above the operating point."
-    return f"Above the operating point: {', '.join(positive)}."

@@ -44,6 +44,8 @@ MODEL = ModelVersion(
         FindingDefinition(name="effusion", code=EFFUSION, operating_point=POINT),
     ),
     intended_use="Frontal chest radiographs of adults.",
+    not_for=("Ruling out disease.",),
+    not_looked_for=("pneumothorax", "fracture"),
 )
 COHORT = CohortMetric(
     finding_name="lung_opacity",

@@ -73,7 +73,8 @@ def test_each_check_can_fail(tmp_path: Path) -> None:
     sound = shutil.copy(files[ObjectKind.SR], tmp_path / "sound.dcm")
     broken = pydicom.dcmread(files[ObjectKind.SR])
     del broken.CompletionFlag
-    del broken.ContentSequence[2]  # the Device Observer UID, mandatory in TID 1004
+    codes = [item.ConceptNameCodeSequence[0].CodeValue for item in broken.ContentSequence]
+    del broken.ContentSequence[codes.index("121012")]  # the Device Observer UID, mandatory in TID 1004
     broken.save_as(files[ObjectKind.SR])
     assert conformance.dciodvfy(files[ObjectKind.SR])
     found = conformance.pixelmed_sr(files[ObjectKind.SR])

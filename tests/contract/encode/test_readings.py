@@ -153,12 +153,11 @@ def test_the_report_says_what_is_where_and_what_failed() -> None:
     (sr,) = [r for r in encoded(made) if r.kind is ObjectKind.SR]
     text = render_text(sr.data)
     assert (
-        "Above the operating point: Lung opacity (image 2 of 2, chest_radiograph 1.0.0), "
-        "Lung opacity (image 2 of 2, second_look 1.0.0)."
+        "Flagged: Lung opacity (image 2 of 2, chest_radiograph 1.0.0), Lung opacity (image 2 of 2, second_look 1.0.0)."
     ) in text
     assert "Could not analyse image 1 of 2, second_look 1.0.0, because: it did not run." in text
     assert "Not all algorithms succeeded; with findings" in text
-    assert text.count("Could not be analysed") == 1
+    assert text.count("Finding: Could not be analysed") == 1
 
 
 def test_what_is_true_of_one_image_only_is_said_of_that_image() -> None:

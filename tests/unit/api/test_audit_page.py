@@ -79,7 +79,7 @@ def words_of(page):
 def test_the_first_line_names_who_is_worst_off_by_how_much_and_whether_that_is_certain():
     words = words_of(render(audit_of()))
     lead = words[: words.index("Worst cohort first")]
-    assert "It misses most, compared with everybody else, in: AP." in lead
+    assert "It misses most, compared with everybody else, in: view AP." in lead
     assert "misses 50 % of those with lung opacity, elsewhere 20 %: 30 [" in lead
     low, high = newcombe((50, 100), (20, 100)).low, newcombe((50, 100), (20, 100)).high
     assert f"30 [{100 * low:.0f}, {100 * high:.0f}] percentage points more (95 % interval)" in lead
@@ -88,7 +88,7 @@ def test_the_first_line_names_who_is_worst_off_by_how_much_and_whether_that_is_c
 
 def test_without_an_alarm_it_claims_no_certainty_and_no_proof():
     look = words_of(render(audit_of(p_holm=0.2, q=0.03)))
-    assert "Not certain Worth a look, not certain: AP, lung opacity missed." in look
+    assert "Not certain Worth a look, not certain: view AP, lung opacity missed." in look
     assert "That is certain" not in look
     nothing = words_of(render(audit_of(p_holm=0.9, q=0.8)))
     assert "do not differ between cohorts by more than chance explains" in nothing
@@ -105,7 +105,7 @@ def test_without_an_alarm_a_table_that_is_mostly_withheld_is_no_all_clear():
 
 def test_a_cohort_that_does_better_for_certain_is_no_all_clear():
     words = words_of(render(audit_of(gap=-0.30)))
-    assert "It does better in one cohort than in everybody else: AP." in words
+    assert "It does better in one cohort than in everybody else: view AP." in words
     assert "none survives" not in words[: words.index("It does better")]
 
 
@@ -116,7 +116,7 @@ def test_without_any_comparison_it_says_that_there_is_not_enough_data():
 
 def test_what_is_withheld_or_too_little_is_said_in_words():
     words = words_of(render(audit_of()))
-    assert "Withheld, because the cohort is small: LL." in words
+    assert "Withheld, because the cohort is small: view LL." in words
     assert "Not enough data: view not given." in words
     assert "view not given lung opacity, sensitivity: 163 more 0 of 1" in words
     assert "LL withheld: the cohort is small, or hides one that is 0 of 1" in words

@@ -218,3 +218,14 @@ def test_a_map_that_points_outside_the_boxes_misses_and_a_flat_one_has_no_region
     flat = localisation(np.full((2, 2), 0.5, np.float32), boxes)
     assert (flat.iou, flat.marked, flat.iou_by_chance) == (0.0, 0.0, 0.0)
     assert flat.auprc == 0.25  # what chance gives
+
+
+def test_no_calibration_error_depends_on_the_order_of_equal_probabilities() -> None:
+    """Five values, 20 images of each: by hand, each bin of ten shares the rate of its value."""
+    rates = {0.1: 2, 0.3: 8, 0.5: 9, 0.7: 12, 0.9: 20}  # of 20
+    by_hand = sum(20 * abs(count / 20 - value) for value, count in rates.items()) / 100
+    values = np.repeat(list(rates), 20)
+    healthy_first = np.concatenate([np.arange(20) >= 20 - count for count in rates.values()])
+    mixed = np.random.default_rng(3).permutation(100)
+    assert calibration_error(healthy_first, values) == pytest.approx(by_hand)
+    assert calibration_error(healthy_first[mixed], values[mixed]) == pytest.approx(by_hand)

@@ -131,7 +131,7 @@ def test_a_count(number_of, words):
     ("cohort", "words"),
     [
         ("all", "all patients"),
-        ("sex=F & age_band=60-79 & view=AP", "women 60-79, AP"),
+        ("sex=F & age_band=60-79 & view=AP", "women 60-79, view AP"),
         ("view=UNKNOWN", "view not given"),
         ("sex=UNKNOWN & age_band=UNKNOWN", "sex not given age not given"),
         ("portable=yes & sex=M", "men, portable yes"),
@@ -143,7 +143,12 @@ def test_a_cohort(cohort, words):
 
 @pytest.mark.parametrize(
     ("cohort", "words"),
-    [("all", "All patients"), ("sex=F & view=AP", "Women, AP"), ("age_band=0-17", "Aged 0-17"), ("view=pa", "pa")],
+    [
+        ("all", "All patients"),
+        ("sex=F & view=AP", "Women, view AP"),
+        ("age_band=0-17", "Aged 0-17"),
+        ("view=pa", "view pa"),
+    ],
 )
 def test_a_cohort_heads_a_line(cohort, words):
     assert cohort_as_heading(cohort) == words

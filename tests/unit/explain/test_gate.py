@@ -10,7 +10,7 @@ from scipy import ndimage
 from core.documents.reading import text_of
 from core.errors import ConfigurationError
 from explain.gate import result as names
-from explain.gate.document import GateTest
+from explain.gate.document import GateTest, Verdict
 from explain.gate.nouns import GateSet
 from explain.gate.result import RESULT, GateResult, read_result, withheld_reason, write_result
 from explain.gate.run import class_activation_maps, run
@@ -20,6 +20,7 @@ from models.registry import ZOO
 from models.runtimes.onnx_variants import randomised
 from pipeline.registration.map_gate import drawn_set
 from tests.known_model import make_known_model
+from tests.untrained import make_untrained
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +72,60 @@ def test_a_broken_map_fails_for_its_own_reason(package, drawn, broken):
     result = run(package, drawn, maker=broken)
     assert not result.passed
     assert set(result.failed) >= REASONS[broken]
+
+
+@pytest.mark.parametrize("seed", range(1, 6))
+def test_an_untrained_network_fails_because_its_maps_have_no_effect(tmp_path, seed):
+    untrained = load_package(make_untrained(tmp_path, seed=seed))
+    whole = drawn_set(untrained.network_size)
+    as_if_of_patients = GateSet(cases=whole.cases, images="as if of patients")
+    result = run(untrained, as_if_of_patients)
+    assert names.FAITHFULNESS in result.failed, [test.words for test in result.tests]
+    assert result.verdict is Verdict.FAILED
+    (found,) = (test for test in result.tests if test.name == names.FAITHFULNESS)
+    assert found.figures["swing"] < 0.05
+
+
+@pytest.mark.parametrize("ends", [{}, {"localisation": None}, {"stability": False}])
+def test_without_images_of_patients_the_answer_is_never_more_than_not_judged(folder, ends):
+    result = dataclasses.replace(result_for(without_result(folder).model.sha256, **ends), weaker="drawn images")
+    verdict = Verdict.FAILED if "stability" in ends else Verdict.NOT_JUDGED
+    assert (result.passed, result.verdict) == (False, verdict)
+    write_document(folder, document_of(result) | {"passed": True})  # as a result from before says it
+    found = read_result(load_package(folder))
+    assert (found.passed, found.verdict) == (False, verdict)
+    assert ("not judged" in withheld_reason(load_package(folder))) == (verdict is Verdict.NOT_JUDGED)
+
+
+CURVE = {"shares": [0.0, 0.5, 1.0], "deletion": [0.9, 0.8, 0.7], "insertion": [0.7, 0.85, 0.9]}
+FLAT = {"shares": [0.0, 0.5, 1.0], "deletion": [0.44, 0.44, 0.43], "insertion": [0.43, 0.44, 0.44]}
+
+
+@pytest.mark.parametrize(
+    ("random_map", "gaussian", "more", "is_enough"),
+    [
+        ([0.05, 0.01, 0.09], [0.04, 0.01, 0.07], {"swing": 0.2}, True),
+        ([0.02, 0.001, 0.04], [0.02, 0.001, 0.04], {"swing": 0.05}, True),
+        ([0.0001, 0.00007, 0.0002], [0.0001, 0.00007, 0.0002], {"swing": 0.2}, False),
+        ([0.05, 0.01, 0.09], [0.0199, 0.01, 0.03], {"swing": 0.2}, False),
+        ([0.05, -0.001, 0.09], [0.04, 0.01, 0.07], {"swing": 0.2}, False),
+        ([0.05, 0.01, 0.09], [0.04, 0.01, 0.07], {"swing": 0.049}, False),
+        ([0.05, 0.01, 0.09], [0.04, 0.01, 0.07], {"curve": CURVE}, True),  # from before: no swing, but its curves
+        ([0.05, 0.01, 0.09], [0.04, 0.01, 0.07], {"curve": FLAT}, False),
+        ([None, None, None], [0.04, 0.01, 0.07], {"swing": 0.2}, False),
+    ],
+)
+def test_figures_that_show_no_effect_fail_whatever_was_made_of_them_then(folder, random_map, gaussian, more, is_enough):
+    document = document_of(result_for(without_result(folder).model.sha256))
+    figures = {"above_random_map": random_map, "above_centred_gaussian": gaussian}
+    if "swing" in more:
+        figures["swing"] = more["swing"]
+    else:
+        document["curves"]["faithfulness"] = {"map": more["curve"]}
+    for test in document["tests"]:
+        test["figures"] = figures if test["name"] == names.FAITHFULNESS else {}
+    write_document(folder, document)
+    assert read_result(load_package(folder)).failed == (() if is_enough else (names.FAITHFULNESS,))
 
 
 @pytest.mark.slow

@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from fairness.audit.csv import open_predictions
 from fairness.audit.nouns import Provenance
 from fairness.audit.run import Request, run_audit
 from fairness.audit.sample_size import for_gap, for_half_width
+from fairness.predictions.csv import open_predictions
 
 SHARED = Path(os.environ.get("CANDOR_SHARED", Path(__file__).resolve().parents[4] / "shared")) / "data"
 FINDINGS = ("Cardiomegaly", "Effusion")

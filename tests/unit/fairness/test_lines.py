@@ -72,7 +72,7 @@ def test_where_too_little_is_known_the_line_says_how_little():
     (line,) = lines(Evidence(rows("all", 19, 57), "validation"))
     assert (line.sensitivity, line.sensitivity_interval, line.positives) == (None, None, 19)
     assert (line.specificity, line.negatives) == (0.9, 57)
-    assert "sensitivity insufficient data, 19 positives" in statement_of(line)
+    assert "sensitivity not known, 19 positives are too few" in statement_of(line)
 
 
 def test_the_sentence_of_a_line():
@@ -80,5 +80,5 @@ def test_the_sentence_of_a_line():
     evidence = Evidence([*rows("all", 1500, 9000), *few, *rows("age_band=60-79 & sex=F", 204, 1012)], "audit 12")
     assert statement_of(lines(evidence)[0]) == (
         "women 60-79: sensitivity 0.87 [0.80, 0.90], 204 positives; specificity 0.90 [0.88, 0.92], 1,012 negatives; "
-        "source: audit 12; too little data on aged 60-79, AP"
+        "source: audit 12; too little data on aged 60-79, view AP"
     )

@@ -48,8 +48,9 @@ def test_a_cohort_under_the_floor_blocks_and_is_named_before_what_only_warns():
     verdict = judge(audit(row(), row("sex=F & view=AP", low=0.61), tests=[gap(0.12, 0.01)]), STRICT)
     assert verdict.level is Level.BLOCK
     assert verdict.reasons == (
-        "block: effusion, women, AP: the lower bound of sensitivity is 0.61, under 0.70",
-        "warn: effusion, AP: sensitivity is 0.12 lower than in the other patients, over 0.10 (p = 0.010 after Holm)",
+        "block: effusion, women, view AP: the lower bound of sensitivity is 0.61, under 0.70",
+        "warn: effusion, view AP: sensitivity is 0.12 lower than in the other patients, over 0.10 "
+        "(p = 0.010 after Holm)",
     )
 
 
@@ -66,7 +67,7 @@ def test_what_is_not_known_is_judged_as_the_policy_says(note):
     verdict = judge(
         unknown, parse_policy({"floors": {"sensitivity": {"lower_bound": 0.7}}, "insufficient": {"level": "warn"}})
     )
-    assert verdict.reasons == ("warn: effusion, LL: too little data to judge sensitivity",)
+    assert verdict.reasons == ("warn: effusion, view LL: too little data to judge sensitivity",)
 
 
 @pytest.mark.parametrize(

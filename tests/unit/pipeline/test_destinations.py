@@ -29,11 +29,14 @@ def test_a_folder_is_named_by_its_kind(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "words"),
     [
-        ('name = "a"', r"destinations\.0\.ae_title: is missing"),
-        ('name = "a"\nkind = "folder"', r"destinations\.0\.folder: is missing"),
-        ('name = "a"\nkind = "fax"', r"destinations\.0\.kind: must be one of 'dicom', 'folder'$"),
-        ('name = "a"\nae_title = "A"\nfolder = "/srv"', r"destinations\.0\.folder: there is no such setting"),
-        ('name = "a"\nkind = "folder"\nfolder = ""', r"destinations\.0\.folder: must name a folder"),
+        ('name = "a"', r'destination "a": ae_title is missing'),
+        ('name = "a"\nkind = "folder"', r'destination "a": folder is missing'),
+        ('name = "a"\nkind = "fax"', r'destination "a": kind: "fax" is none of dicom, folder$'),
+        (
+            'name = "a"\nae_title = "A"\nfolder = "/srv"',
+            r'destination "a": folder is a setting of destinations of kind folder',
+        ),
+        ('name = "a"\nkind = "folder"\nfolder = ""', r'destination "a": folder: must name a folder'),
     ],
 )
 def test_what_is_wrong_is_said_with_its_place(tmp_path, lines, words):
@@ -43,7 +46,7 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path, lines, words):
 
 def test_a_file_that_is_no_text_cannot_be_read(tmp_path):
     (tmp_path / "candor.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigurationError, match=r"candor\.toml cannot be read"):
+    with pytest.raises(ConfigurationError, match=r"candor\.toml is saved as UTF-16"):
         load_settings(tmp_path)
 
 

@@ -34,11 +34,11 @@ def test_a_map_is_distrusted_by_its_own_figures(changes, words):
     assert (judged_map.shown, judged_map.withheld_reason) == (not words, words)
 
 
-def test_a_map_without_figures_is_shown_and_the_report_says_so():
+def test_a_map_without_figures_is_not_shown_and_the_report_says_so():
     maps = withhold_unfaithful((saliency(faithfulness=None),))
-    assert maps[0].shown
+    assert (maps[0].shown, maps[0].withheld_reason) == (False, "how far to trust it is not measured")
     assert say_unmeasured(maps) == (NOT_MEASURED,)
-    assert say_unmeasured((saliency(),)) == ()
+    assert say_unmeasured(withhold_unfaithful((saliency(),))) == ()
     assert say_unmeasured(withhold_all(maps, "its model failed")) == ()
 
 

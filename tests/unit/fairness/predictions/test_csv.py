@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import ConfigurationError
-from fairness.audit.csv import open_predictions
+from fairness.predictions.csv import open_predictions
 
 
 def written(folder: Path, *lines: str) -> Path:

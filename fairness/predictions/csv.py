@@ -8,13 +8,11 @@ are hashes. An error never shows a value of a cell.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,46 +21,65 @@ from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from fairness.audit.table import TRUTH_UNKNOWN, AuditTable, Scores
-from fairness.cohorts import AGE_EDGES, UNKNOWN, band_of
 from fairness.grouping import Grouping
+from fairness.predictions import cells
+from fairness.predictions.cells import AGE, AGE_BAND, DATE, PATIENT, PROBABILITY, STUDY, TRUTH, HowToRead
+from fairness.predictions.limits import header_of
 
-STUDY, PATIENT, AGE, AGE_BAND, DATE = "study_id", "patient_id", "age", "age_band", "study_date"
-PROBABILITY, TRUTH = "prob_", "truth_"
 MOST_VALUES = 64
 _RESERVED = (STUDY, PATIENT, AGE, DATE)
-_OLDEST = 150
+_MOST_CELLS = 4_000_000  # cohorts of all columns and of every two, which a withheld cell is hidden among
+_LINE = "\0line"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PredictionsFile:
-    """A checked file: its table, the first and last study date if there were any, and its SHA-256."""
+    """A checked file: its table, the first and last study date if there were any, and its SHA-256.
 
+    `lines`: the cells as they are in the file. `studies`: a hash of each study_id, in the order of the table.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    how: HowToRead
     table: AuditTable
     window: tuple[str, str] | None
     sha256: str
+    studies: NDArray[np.uint64] = field(repr=False)
+
+    @property
+    def lines(self) -> pl.LazyFrame:
+        return _scanned(self.path)
 
 
 @contextmanager
-def open_predictions(path: Path, by: Sequence[str]) -> Iterator[PredictionsFile]:
-    """The table of a CSV file, for as long as the context is open; its columns lie in a temporary folder meanwhile.
+def open_predictions(path: Path, by: Sequence[str], how: HowToRead | None = None) -> Iterator[PredictionsFile]:
+    """The table of a CSV file, for as long as the context is open; its columns are in a temporary folder meanwhile.
 
     Raises ConfigurationError, which says what is wrong with the file and what to do.
     """
-    columns = _columns(path)
-    findings = _findings(columns)
-    _require(columns, by)
+    how = how or HowToRead()
+    header_of(path)
     with tempfile.TemporaryDirectory(prefix="candor-audit-") as folder:
         try:
-            lines = pl.scan_csv(path, infer_schema=False)
-            _check_cells(lines, columns, findings)
+            lines = _scanned(path)
+            columns = lines.collect_schema().names()
+            findings = _findings(columns)
+            _require(columns, by, how)
+            with_missing = _check_cells(lines, columns, findings, how)
             store = Path(folder) / "columns.parquet"
-            lines.select(_typed(columns, findings)).sink_parquet(store)
-            yield _predictions(path, pl.scan_parquet(store), columns, findings, by)
+            lines.select(_typed(columns, findings, how, with_missing)).sink_parquet(store)
+            yield _predictions(path, pl.scan_parquet(store, glob=False), columns, findings, by, how)
         except pl.exceptions.PolarsError as error:
             raise ConfigurationError(
                 f"{path.name} is not a CSV file with a header and as many cells in each line; export it again "
                 "as comma-separated UTF-8"
             ) from error
+
+
+def _scanned(path: Path) -> pl.LazyFrame:
+    """The cells of the file as text; its name is a name, never a pattern or an address."""
+    return pl.scan_csv(path.absolute(), infer_schema=False, glob=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,29 +100,6 @@ class _StoredScores:
         return Scores(probabilities, np.full(len(probabilities), TRUTH_UNKNOWN, np.int8))
 
 
-def _columns(path: Path) -> list[str]:
-    if not path.is_file():
-        raise ConfigurationError(f"{path} is not there; give a CSV file of predictions")
-    if path.stat().st_size == 0:
-        raise ConfigurationError(f"{path.name} is empty; it needs a header and a line for each study")
-    with path.open("rb") as file:
-        start = file.read(64 * 1024)
-    if b"\0" in start or b"," not in start.splitlines()[0]:
-        raise ConfigurationError(f"{path.name} is not a CSV file: its first line holds no comma-separated header")
-    _refuse_doubled_names(start.splitlines()[0])
-    try:
-        return pl.scan_csv(path, infer_schema=False).collect_schema().names()
-    except pl.exceptions.PolarsError as error:
-        raise ConfigurationError(f"{path.name} cannot be read as CSV; export it again as UTF-8") from error
-
-
-def _refuse_doubled_names(header: bytes) -> None:
-    """polars would call the second one something else, and an audit would speak of a finding that does not exist."""
-    names = next(csv.reader([header.decode("utf-8", "replace")]), [])
-    if doubled := [name for name, count in Counter(names).items() if count > 1]:
-        raise ConfigurationError(f"the header names column {doubled[0]} twice; keep one of them")
-
-
 def _findings(columns: Sequence[str]) -> tuple[str, ...]:
     if missing := [name for name in (STUDY, PATIENT) if name not in columns]:
         advice = "; where every study is of another patient, repeat study_id there" if PATIENT in missing else ""
@@ -121,8 +115,10 @@ def _findings(columns: Sequence[str]) -> tuple[str, ...]:
     return findings
 
 
-def _require(columns: Sequence[str], by: Sequence[str]) -> None:
+def _require(columns: Sequence[str], by: Sequence[str], how: HowToRead) -> None:
     possible = _cohort_columns(columns)
+    if AGE_BAND in columns and how.age_edges != HowToRead().age_edges:
+        raise ConfigurationError("the file has age bands of its own (age_band); leave --age-bands out, or the column")
     for name in by:
         if name == AGE_BAND and name not in possible:
             raise ConfigurationError("there is no column age_band, and none named age to make it from; add one of them")
@@ -132,94 +128,82 @@ def _require(columns: Sequence[str], by: Sequence[str]) -> None:
 
 
 def _cohort_columns(columns: Sequence[str]) -> list[str]:
-    found = [name for name in columns if name not in _RESERVED and not name.startswith((PROBABILITY, TRUTH))]
+    found = [name for name in columns if name and name not in _RESERVED and not name.startswith((PROBABILITY, TRUTH))]
     return [*found, AGE_BAND] if AGE in columns and AGE_BAND not in found else found
 
 
-def _check_cells(lines: pl.LazyFrame, columns: Sequence[str], findings: Sequence[str]) -> None:
-    """One pass over the file: how many cells of each column are wrong, and in which line the first of them is."""
-    wrong = {
-        name: _number(name).is_between(0, 1).fill_null(False).not_() for name in map(PROBABILITY.__add__, findings)
-    }
-    truths = [name for name in columns if name.startswith(TRUTH)]
-    wrong |= {name: _is_filled(name) & _number(name).is_in([0.0, 1.0]).fill_null(False).not_() for name in truths}
-    wrong |= {name: _is_filled(name).not_() for name in (STUDY, PATIENT)}
-    if AGE in columns:
-        wrong[AGE] = _is_filled(AGE) & _number(AGE).is_between(0, _OLDEST).fill_null(False).not_()
+def _check_cells(
+    lines: pl.LazyFrame, columns: Sequence[str], findings: Sequence[str], how: HowToRead
+) -> frozenset[str]:
+    """One pass over the file: how many cells of each column are wrong, and in which line the first of them is.
+
+    Returns the columns in which some value is not known.
+    """
+    rules = list(cells.faults(columns, findings, how.uncertain))
     counted = [pl.len().alias("lines")]
-    for name, test in wrong.items():
-        counted += [test.sum().alias(f"count {name}"), test.arg_max().alias(f"first {name}")]
-    found = lines.select(counted).collect(engine="streaming").row(0, named=True)
+    for name, wrong, _ in rules:
+        counted += [wrong.sum().alias(f"count {name}"), _first(wrong).alias(f"first {name}")]
+    dividing = [name for name in _cohort_columns(columns) if name in columns]
+    counted += [cells.is_not_known(name).any().alias(f"missing {name}") for name in dividing]
+    found = lines.with_row_index(_LINE, 2).select(counted).collect(engine="streaming").row(0, named=True)
     if not found["lines"]:
         raise ConfigurationError("there is a header and nothing else; the file needs a line for each study")
-    for name in wrong:
+    for name, _, rule in rules:
         if count := found[f"count {name}"]:
-            line = int(found[f"first {name}"]) + 2
             raise ConfigurationError(
-                f"column {name}: {count:,} of {found['lines']:,} cells {_rule(name)} (the first in line {line:,}); "
-                "correct them or leave these lines out"
+                f"column {name}: {count:,} of {found['lines']:,} cells {rule} (the first in line "
+                f"{found[f'first {name}']:,}); correct them or leave these lines out"
             )
+    return frozenset(name for name in dividing if found[f"missing {name}"])
 
 
-def _rule(name: str) -> str:
-    if name.startswith(PROBABILITY):
-        return "are no number from 0 to 1"
-    if name.startswith(TRUTH):
-        return "are neither 0 nor 1 nor empty"
-    return f"are no age from 0 to {_OLDEST} years" if name == AGE else "are empty"
+def _first(wrong: pl.Expr) -> pl.Expr:
+    return pl.when(wrong).then(pl.col(_LINE)).min()
 
 
-def _is_filled(name: str) -> pl.Expr:
-    return pl.col(name).fill_null("").str.strip_chars() != ""
-
-
-def _number(name: str) -> pl.Expr:
-    """The number in a cell; null where there is none, also for NaN and infinity."""
-    number = pl.col(name).str.strip_chars().cast(pl.Float64, strict=False)
-    return pl.when(number.is_finite()).then(number)
-
-
-def _typed(columns: Sequence[str], findings: Sequence[str]) -> list[pl.Expr]:
+def _typed(
+    columns: Sequence[str], findings: Sequence[str], how: HowToRead, with_missing: frozenset[str]
+) -> list[pl.Expr]:
     typed = [pl.col(name).str.strip_chars().hash(seed=1).alias(name) for name in (STUDY, PATIENT)]
-    typed += [_number(PROBABILITY + finding).alias(PROBABILITY + finding) for finding in findings]
-    truths = [name for name in columns if name.startswith(TRUTH)]
-    typed += [_number(name).fill_null(TRUTH_UNKNOWN).cast(pl.Int8).alias(name) for name in truths]
+    typed += [cells.number(PROBABILITY + finding).alias(PROBABILITY + finding) for finding in findings]
+    typed += [cells.truth(name, how.uncertain).alias(name) for name in columns if name.startswith(TRUTH)]
     for name in _cohort_columns(columns):
         if name == AGE_BAND and name not in columns:
-            typed.append(_age_band().alias(name))
+            typed.append(cells.age_band(how.age_edges).alias(name))
         else:
-            typed.append(pl.when(_is_filled(name)).then(_cohort_value(name)).otherwise(pl.lit(UNKNOWN)).alias(name))
+            typed.append(cells.cohort_value(name, na_is_missing=name in with_missing).alias(name))
     if DATE in columns:
-        typed.append(pl.when(_is_filled(DATE)).then(pl.col(DATE).str.strip_chars()).alias(DATE))
+        typed.append(cells.date().alias(DATE))
     return typed
 
 
-def _cohort_value(name: str) -> pl.Expr:
-    """Without the two signs that names of cohorts are made with: `site=A & sex=M` must not be the value of a site."""
-    value = pl.col(name).str.strip_chars()
-    return value.str.replace_all("&", "+", literal=True).str.replace_all("=", ":", literal=True)
-
-
-def _age_band() -> pl.Expr:
-    """The bands of `fairness.cohorts.band_of`, from the column `age` in years."""
-    age = _number(AGE)
-    band = pl.lit(UNKNOWN)
-    for edge in (0.0, *AGE_EDGES):
-        band = pl.when(age >= edge).then(pl.lit(band_of(edge, AGE_EDGES))).otherwise(band)
-    return band
-
-
 def _predictions(
-    path: Path, store: pl.LazyFrame, columns: Sequence[str], findings: tuple[str, ...], by: Sequence[str]
+    path: Path,
+    store: pl.LazyFrame,
+    columns: Sequence[str],
+    findings: tuple[str, ...],
+    by: Sequence[str],
+    how: HowToRead,
 ) -> PredictionsFile:
-    _refuse_duplicates(store.select(STUDY).collect()[STUDY].to_numpy())
-    attributes = dict(_groupings(store, _cohort_columns(columns), by))
+    studies = store.select(STUDY).collect()[STUDY].to_numpy()
+    _refuse_duplicates(studies)
+    dividing = by if how.only_asked else _cohort_columns(columns)
+    attributes = dict(_groupings(store, dividing, by))
+    _refuse_too_many_cells(attributes)
     patients = np.unique(store.select(PATIENT).collect()[PATIENT].to_numpy(), return_inverse=True)[1]
     with_truth = frozenset(name.removeprefix(TRUTH) for name in columns if name.startswith(TRUTH))
     table = AuditTable(
         patients=patients.astype(np.int32), attributes=attributes, source=_StoredScores(store, findings, with_truth)
     )
-    return PredictionsFile(table=table, window=_window(store, columns), sha256=_sha256(path))
+    return PredictionsFile(
+        path=path,
+        columns=tuple(columns),
+        how=how,
+        table=table,
+        window=_window(store, columns),
+        sha256=_sha256(path),
+        studies=studies,
+    )
 
 
 def _refuse_duplicates(studies: NDArray[np.uint64]) -> None:
@@ -245,11 +229,21 @@ def _groupings(store: pl.LazyFrame, names: Sequence[str], by: Sequence[str]) -> 
             )
 
 
+def _refuse_too_many_cells(attributes: dict[str, Grouping]) -> None:
+    sizes = [len(grouping.values) for grouping in attributes.values()]
+    pairs = (sum(sizes) ** 2 - sum(size**2 for size in sizes)) // 2
+    if pairs > _MOST_CELLS:
+        raise ConfigurationError(
+            f"{len(sizes)} columns divide the patients, into {pairs:,} cohorts of two attributes; leave columns out "
+            "that are not asked for, or group their values"
+        )
+
+
 def _window(store: pl.LazyFrame, columns: Sequence[str]) -> tuple[str, str] | None:
     if DATE not in columns:
         return None
     found = store.select(first=pl.col(DATE).min(), last=pl.col(DATE).max()).collect(engine="streaming").row(0)
-    return None if found[0] is None else (str(found[0]), str(found[1]))
+    return None if found[0] is None else (found[0].isoformat(), found[1].isoformat())
 
 
 def _sha256(path: Path) -> str:
