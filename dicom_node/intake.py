@@ -90,7 +90,7 @@ class Intake(Protocol):
         """The sender has gone, by release, abort or silence; called exactly once per opened association."""
 
     def keep(self, received: ReceivedObject) -> str:
-        """Make the object safe, then say "kept", "already_kept", "conflict" or "own_result": all answer success.
+        """Make the object safe, then say what became of it ("kept", "conflict", ...): all answer success.
 
         A CandorError refuses the object with the status of `dicom_node.status.status_for`.
         """

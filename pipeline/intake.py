@@ -21,7 +21,7 @@ from dicom_node.intake import (
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
 from pipeline.commitment import note_commitment
-from pipeline.quarantine import arrival_of, release_corrected
+from pipeline.patient.quarantine import arrival_of, release_corrected
 
 _log = structlog.get_logger()
 _EVENTS = {

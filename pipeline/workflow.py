@@ -29,8 +29,8 @@ from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
 from pipeline.carriers import kinds_wanted
 from pipeline.loops import describe
+from pipeline.patient.rejection import Rejection
 from pipeline.reading.reader import RememberingReader
-from pipeline.rejection import Rejection
 from pipeline.results_json import NotMadeEntry, StudyEntry
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits

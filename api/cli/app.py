@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
 from api.cli.studies import again, listing, logs, purge
+from api.cli.studies.quarantine import quarantine
 from core.errors import CandorError, answer_for
 from core.wording import on_a_terminal
 
@@ -208,7 +209,7 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
-app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
+app.add_typer(quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 

@@ -226,6 +226,8 @@ def _keep_one(path: Path, intake: StoreIntake, association_id: str, findings: Fi
     except OSError as error:
         findings.reject(path, f"it cannot be read: {error.strerror}")
         return False
+    if kept == Kept.OTHER_PATIENT:
+        findings.reject(path, "it names another patient than the images of its study that were read before")
     if kept == Kept.CONFLICT:
         findings.reject(path, "another file has the same SOPInstanceUID and other contents; the first one was used")
     return True

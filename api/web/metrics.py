@@ -36,6 +36,7 @@ class StoreCollector(Collector):
         yield self._alarms()
         yield _counter("candor_model_runs", "Times that a model ran.", self._store.predictions.runs())
         yield _counter("candor_quarantined_instances", "Objects kept apart.", self._overview.quarantined())
+        yield _gauge("candor_quarantine_held", "Objects that wait for a person.", self._overview.in_quarantine())
         yield _gauge("candor_free_bytes", "Free bytes on the disk of the objects.", self._store.objects.free_bytes())
         yield _gauge("candor_minimum_free_bytes", "The watermark.", self._settings.minimum_free_bytes)
         yield _gauge("candor_processes", "Processes that gave a heartbeat.", len(living(self._store)))

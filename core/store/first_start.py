@@ -1,6 +1,6 @@
 """Tell a first start from a lost database: an installation that kept studies must never begin again as an empty one.
 
-A database that is made anew answers every sender with success, while the studies of before are nowhere to be found.
+A new database answers every sender with success, while the studies of the old one are nowhere to be found.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag, Tag
 
-from core.domain.identity import Correction
 from core.errors import InvalidStudy
+from core.identity import Correction
 from dicom_node.header.elements import PIXEL_DATA, UNDEFINED, Element, Encoding, top_level_elements
 from dicom_node.header.part10 import FileLayout, layout_of
 from dicom_node.header.read import read_header

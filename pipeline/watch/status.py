@@ -124,7 +124,7 @@ def status_of(store: Store, settings: Settings, processes: Sequence[str]) -> Sta
     return Status(
         processes=tuple(processes),
         studies={state.value: count for state, count in store.studies.counts().items()},
-        quarantined=overview.quarantined(),
+        quarantined=overview.in_quarantine(),
         destinations=tuple(_destination(state, store, overdue, errors) for state in destinations),
         failed=tuple(
             FailedEntry(study_id=times.study_id, reason=times.reason, completed_at=times.completed_at)

@@ -17,6 +17,7 @@ OURS = {
     *("study_id", "revision", "patient", "series", "calling_ae_title"),
     *("header_flags", "object_key", "size_bytes", "arrival", "patient_age_years", "acquired_at"),
     *("is_age_unreadable", "anatomic_region", "view_code"),
+    *("edition", "identity_from", "identity_conflict", "identity_doubts"),
 }
 KEYWORDS = {"sop_instance_uid": "SOPInstanceUID", "sop_class_uid": "SOPClassUID", "kvp": "KVP"}
 

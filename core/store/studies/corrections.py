@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, Engine, Row, func, insert, select, update
 
-from core.domain.identity import Correction, conflict_of, doubts_of
 from core.domain.study import Patient
+from core.identity import Correction, conflict_of, doubts_of
 from core.store.engine import read_only
 from core.store.studies.arrivals import Arrival, InstanceRole
 from core.store.studies.records import patient_from_json, patient_to_json

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from pydantic import JsonValue
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from core.clock import Clock
-from core.domain.identity import Correction, is_another
 from core.domain.study import Patient, StudyState
 from core.domain.trail import TrailEvent
-from core.errors import IntegrityError
+from core.errors import IntegrityError, Unavailable
+from core.identity import Correction, is_another
 from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
@@ -110,7 +111,9 @@ class IntakeStore:
                 return outcome
             self._objects.delete(stored.object_key)  # another association was faster
             known = self._known(arrival)
-        if known is None or known.sha256 == digest:
+        if known is None:
+            raise Unavailable("another association is at work on this object; send it again")
+        if known.sha256 == digest:
             return self._restore_if_damaged(arrival, known)
         if known.role == InstanceRole.OWN_RESULT:
             return Kept.OWN_RESULT  # as another system files it; what we sent is kept with the report
@@ -263,9 +266,9 @@ class IntakeStore:
             update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
         )
 
-    def _restore_if_damaged(self, arrival: Arrival, known: Row[tuple[object, ...]] | None) -> Kept:
+    def _restore_if_damaged(self, arrival: Arrival, known: Row[tuple[object, ...]]) -> Kept:
         """Let the same bytes take the place of a file that is gone or damaged; a study that failed is read again."""
-        if known is None or self._is_intact(str(known.object_key)):
+        if self._is_intact(str(known.object_key)):
             return Kept.ALREADY_KEPT
         stored = self._objects.put(arrival.part10)
         with self._engine.begin() as connection:
@@ -378,7 +381,7 @@ class IntakeStore:
             )
 
 
-def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, object]:
+def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, JsonValue]:
     """The columns of an image that come with its bytes."""
     return {
         "header": instance_to_json(arrival.instance),

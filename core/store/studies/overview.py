@@ -139,6 +139,11 @@ class Overview:
             return {(name, DeliveryStatus(status)): int(n) for name, status, n in connection.execute(query)}
 
     def quarantined(self) -> int:
+        """How many objects were ever kept apart."""
+        with self._reader.connect() as connection:
+            return int(connection.execute(select(func.count()).select_from(quarantine)).scalar_one())
+
+    def in_quarantine(self) -> int:
         """How many objects are kept apart until a person decides."""
         held = select(func.count()).where(quarantine.c.state == QuarantineState.HELD)
         with self._reader.connect() as connection:

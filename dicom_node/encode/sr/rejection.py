@@ -2,7 +2,7 @@
 
 IHE RAD TF-3, Rejection Note Stored [RAD-66], of the profile Imaging Object Change Management. Its title is "Rejected
 for Patient Safety Reasons" (PS3.16 CID 7010): an improperly labelled object is the standard's own example. "Incorrect
-Modality Worklist Entry" would claim a cause that nobody told us, "Rejected for Quality Reasons" (whose reasons are
+Modality Worklist Entry" would claim a cause that we do not know, "Rejected for Quality Reasons" (whose reasons are
 CID 7011, about pictures) would leave the objects in use, and "Data Retention Policy Expired" would delete them.
 
 It is filed under the corrected patient: in the same study, which is what the references are found by (docs/decisions).

@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
-from core.domain.identity import Correction
+from core.identity import Correction
 from dicom_node.header.corrected import correction_of
 from tests.contract.encode.cases import dx_source
 

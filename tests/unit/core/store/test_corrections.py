@@ -6,10 +6,10 @@ import pytest
 
 from core.clock import SettableClock
 from core.domain.delivery import DeliveryStatus
-from core.domain.identity import Correction
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import Patient, StudyState
 from core.errors import ConfigurationError
+from core.identity import Correction
 from core.store.studies.arrivals import InstanceRole, Kept
 from core.store.studies.quarantine import Decision, QuarantineKind
 from core.store.studies.reports import FiledReport
@@ -95,7 +95,7 @@ def test_what_waited_under_the_wrong_name_is_not_sent_any_more(store):
     correct(store, image(patient=RIGHT, part10=b"second"))
     assert store.outbox.pending("PACS") == []
     second = store.studies.assemble(first.study_id)
-    assert store.reports.predecessor(second) is None, "a report that nobody got is not superseded"
+    assert store.reports.predecessor(second) is None, "a report that was never sent is not superseded"
 
 
 def test_what_is_no_correction_of_the_patient_lets_the_old_report_go(store):

@@ -22,7 +22,7 @@ def database_files(settings):
     return sorted(settings.data_dir.glob("candor.db*"))
 
 
-def test_an_empty_file_beside_objects(settings):
+def test_an_empty_file_with_objects_kept(settings):
     for file in database_files(settings):
         file.unlink()
     (settings.data_dir / "candor.db").touch()
@@ -31,7 +31,7 @@ def test_an_empty_file_beside_objects(settings):
     assert [file.stat().st_size for file in database_files(settings)] == [0], "it is left as it was"
 
 
-def test_an_empty_file_beside_a_key_alone(tmp_path):
+def test_an_empty_file_with_a_key_alone(tmp_path):
     settings = store_settings(tmp_path, minimum_free_bytes=0)
     settings.data_dir.mkdir()
     SiteKey.create(settings.site_key_file)
@@ -40,7 +40,7 @@ def test_an_empty_file_beside_a_key_alone(tmp_path):
         open_store(settings)
 
 
-def test_no_file_beside_objects(settings):
+def test_no_file_with_objects_kept(settings):
     for file in database_files(settings):
         file.unlink()
     for _ in range(2):  # the attempt to open leaves nothing behind that the next one takes for a database
@@ -48,7 +48,7 @@ def test_no_file_beside_objects(settings):
             open_store(settings)
 
 
-def test_a_database_without_tables_beside_objects(settings, tmp_path):
+def test_a_database_without_tables_with_objects_kept(settings, tmp_path):
     other = store_settings(tmp_path, minimum_free_bytes=0)
     for file in database_files(settings):
         file.unlink()

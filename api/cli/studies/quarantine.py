@@ -43,7 +43,7 @@ def show(number: Number, data: Data = DEFAULT_DATA) -> None:
     """Show one object with the patient it names and the patient of its study; shows identity, and the trail says so."""
     _, store = opened(data)
     from core.domain.trail import TrailEvent
-    from pipeline.quarantine import header_of
+    from pipeline.patient.quarantine import header_of
 
     item = store.quarantine.find(number)
     received = header_of(item, store)
@@ -58,7 +58,7 @@ def accept(number: Number, by: By, because: Because, data: Data = DEFAULT_DATA) 
     """Take an object in, because it belongs to its study after all; the study is read again."""
     _, store = opened(data)
     from core.store.studies.quarantine import Decision
-    from pipeline.quarantine import accept as accept_object
+    from pipeline.patient.quarantine import accept as accept_object
 
     item = accept_object(number, Decision(by=by, because=because), store)
     typer.echo(f"number {number} is part of study {item.study_id} now; the study is read again")
@@ -69,7 +69,7 @@ def drop(number: Number, by: By, because: Because, data: Data = DEFAULT_DATA) ->
     """Delete an object from the quarantine for good."""
     _, store = opened(data)
     from core.store.studies.quarantine import Decision
-    from pipeline.quarantine import drop as drop_object
+    from pipeline.patient.quarantine import drop as drop_object
 
     drop_object(number, Decision(by=by, because=because), store)
     typer.echo(f"number {number} was deleted")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from core.domain.identity import is_another
 from core.errors import ConfigurationError, IntegrityError, InvalidStudy
+from core.identity import is_another
 from core.store.store import Store
 from core.store.studies.arrivals import Arrival, InstanceRole
 from core.store.studies.quarantine import Decision, Quarantined, QuarantineKind
