@@ -31,7 +31,7 @@ from pipeline.registration.checks import Checks, reasons, run_checks, worst
 from pipeline.registration.trial import try_out
 
 
-def register(
+def register(  # noqa: PLR0913 - each is a choice of its own, and has a default
     folder: Path,
     settings: Settings,
     store: Store,
