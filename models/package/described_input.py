@@ -49,7 +49,7 @@ class InputDescription:
         """What decides the array besides the instances, as text: the same for equal descriptions only."""
         if self == IMAGE:
             return SQUARE
-        said = [self.kind, self.slices, self.window, self.range]
+        said: list[object] = [self.kind, self.slices, self.window, self.range]
         if (more := [self.size, self.channels, self.mean, self.std, self.activation]) != _NOTHING_MORE:
             said += more
         return json.dumps(said, separators=(",", ":"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,12 +54,11 @@ def make_package(onnx_file: Path, folder: Path, declared: Declared) -> Shown:
             f"{onnx_file.name} gives {shown.outputs} scores, and {len(declared.findings)} findings are named; "
             "give --finding once for each, in their order"
         )
-    entries = _entries(shown, declared, sha256_of(onnx_file))
-    description = read_document(Description, _json(entries), "what was declared")
+    description = read_document(Description, _text(shown, declared, sha256_of(onnx_file)), "what was declared")
     (folder / "models").mkdir(parents=True)
     (folder / "configs").mkdir()
     shutil.copyfile(onnx_file, folder / "models" / "model.onnx")
-    (folder / "configs" / "metadata.json").write_text(_json({"version": "0.1.0", "name": declared.name}))
+    (folder / "configs" / "metadata.json").write_text(json.dumps({"version": "0.1.0", "name": declared.name}))
     write_file(folder / "candor.json", description)
     return shown
 
@@ -101,10 +101,10 @@ def _shape(value: Any) -> list[int]:
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 
 
-def _entries(shown: Shown, declared: Declared, sha256: str) -> dict[str, Any]:
-    taken: dict[str, Any] = {"name": shown.input_name, "range": list(declared.range), "channels": shown.channels}
-    more = {"size": shown.size, "mean": list(declared.mean), "std": list(declared.std)}
-    return {
+def _text(shown: Shown, declared: Declared, sha256: str) -> str:
+    """candor.json as JSON; without counts its figures are never shown, they print as not measured."""
+    more = (("size", shown.size), ("mean", list(declared.mean)), ("std", list(declared.std)))
+    entries = {
         "name": declared.name,
         "version": "0.1.0",
         "sha256": sha256,
@@ -121,22 +121,20 @@ def _entries(shown: Shown, declared: Declared, sha256: str) -> dict[str, Any]:
             "minimum_rows": 256,
             "minimum_columns": 256,
         },
-        "input": taken | {key: value for key, value in more.items() if value},
+        "input": {
+            "name": shown.input_name,
+            "range": list(declared.range),
+            "channels": shown.channels,
+            **{key: value for key, value in more if value},
+        },
         "outputs": {"logits": shown.output_name, "activation": declared.activation},
-        "findings": [_finding(name) for name in declared.findings],
+        "findings": [
+            {
+                "name": name,
+                "code": {"value": name.upper()[:16], "scheme": "99LOCAL", "meaning": name.replace("_", " ")[:64]},
+                "operating_point": {"threshold": 0.5, "sensitivity": 0.0, "specificity": 0.0},
+            }
+            for name in declared.findings
+        ],
     }
-
-
-def _finding(name: str) -> dict[str, Any]:
-    """Without counts its figures are never shown: they print as not measured."""
-    return {
-        "name": name,
-        "code": {"value": name.upper()[:16], "scheme": "99LOCAL", "meaning": name.replace("_", " ").capitalize()},
-        "operating_point": {"threshold": 0.5, "sensitivity": 0.0, "specificity": 0.0},
-    }
-
-
-def _json(entries: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(entries, indent=1)
+    return json.dumps(entries)
