@@ -6,13 +6,17 @@ export PYTHONSAFEPATH := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check serve bench lock clean
+.PHONY: demo test torture check serve bench lock clean
 
 demo: $(VENV)/.ready
 	$(BIN)/candor demo
 
 test: $(VENV)/.dev-ready
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
+
+# What costs more than a test may, in full; `make test` has a slice of it.
+torture: $(VENV)/.dev-ready
+	CANDOR_KILLS=20 $(BIN)/python -m pytest tests/e2e/service/test_torture.py
 
 check: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

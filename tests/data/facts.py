@@ -6,7 +6,7 @@ Needs the tables of the version that made the folder.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -114,13 +114,19 @@ def _studies(database: Database) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _report(database: Database, report_id: str, revision: int, status: str, document: str) -> dict[str, Any]:
-    findings = json.loads(document)["findings"]
+    findings = {finding_key(one): one for one in json.loads(document)["findings"]}
     return {
         "revision": revision,
         "status": status,
-        "findings": {one["name"]: [round(one["probability"], 6), one["positive"]] for one in findings},
+        "findings": {key: [round(one["probability"], 6), one["positive"]] for key, one in findings.items()},
         "objects": [kind for (kind,) in database.rows(_OBJECTS, report_id)],
     }
+
+
+def finding_key(finding: Mapping[str, Any]) -> str:
+    """What a finding is called here: its name, with the number of its reading after the first one's."""
+    reading = finding.get("reading", 0)  # before 0.2.0 a report had one reading
+    return f"{finding['name']}, reading {reading}" if reading else str(finding["name"])
 
 
 def _outbox(database: Database) -> dict[str, dict[str, int]]:

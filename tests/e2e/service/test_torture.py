@@ -14,8 +14,8 @@ from tests.e2e.house import children_of, wait_until
 from tests.e2e.reports import SR, arrived, reports_by_study
 from tests.e2e.studies import radiograph, send_until_kept
 
-STUDIES = 60
-KILLS = 20
+KILLS = int(os.environ.get("CANDOR_KILLS", "8"))  # `make torture` has twenty; each kind of victim dies twice here
+STUDIES = 3 * KILLS
 PAUSE_SECONDS = (0.0, 1.0)
 VICTIMS = ("node", "worker", "runner", "tree")
 
@@ -51,7 +51,7 @@ def kill_one(house, kind, pause_seconds):
         os.kill(victim, signal.SIGKILL)
 
 
-def test_kill_9_at_twenty_random_moments_loses_nothing_and_doubles_nothing(house, archive):
+def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(house, archive):
     seed = random.randrange(10_000)
     dice = random.Random(seed)
     house.start("serve")
