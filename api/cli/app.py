@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, models_new, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
 from api.cli.studies import again, listing, logs, purge
 from api.cli.studies.quarantine import quarantine
@@ -207,6 +207,7 @@ app.add_typer(audit.app)
 app.add_typer(explain.app)
 app.add_typer(train.app)
 app.add_typer(truth.app)
+models.models.command("new")(models_new.new)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
 app.add_typer(quarantine, name="quarantine", rich_help_panel="Look after")

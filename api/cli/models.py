@@ -10,6 +10,7 @@ import typer
 
 from api.cli.model_tables import print_comparison, print_details, print_listing, print_registration
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
+from api.cli.progress import shown_progress
 from core.domain.registration import ModelState, SecondReader
 from core.errors import ConfigurationError
 
@@ -106,7 +107,8 @@ def register(
     from core.domain.registration import text_of_registration
     from pipeline.registration.registration import register as register_package
 
-    registration = register_package(folder, settings, store, state=state, data=images)
+    with shown_progress() as progress:
+        registration = register_package(folder, settings, store, state=state, data=images, progress=progress)
     print_json(json.loads(text_of_registration(registration))) if as_json else print_registration(registration)
 
 

@@ -48,7 +48,9 @@ def run(
 
     def graph(share: float) -> OnnxGraph:
         shuffled = randomised(weights, share, seed=seed) if share else weights
-        return OnnxGraph.of(shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads)
+        return OnnxGraph.of(
+            shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads, reads=package.reads
+        )
 
     material = tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
     planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)

@@ -17,16 +17,27 @@ from core.domain.input import SQUARE
 
 FEWEST_SLICES = 3
 Interval = tuple[float, float]
+Activation = Literal["sigmoid", "softmax", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputDescription:
-    """`slices`: how many a volume must have, 0 when any number will do. `range`: what black and white become."""
+    """`slices`: how many a volume must have, 0 when any number will do. `range`: what black and white become.
+
+    `size`: side of the square that the graph takes, 0 when it takes any; `channels`: how often the image is repeated;
+    `mean` and `std`: one for each channel, in the units of `range`, () when nothing is subtracted. `activation`: what
+    is still to be done to the outputs to make probabilities of them.
+    """
 
     kind: Literal["image", "volume"] = "image"
     slices: int = 0
     window: Interval | None = None
     range: Interval = (0.0, 1.0)
+    size: int = 0
+    channels: int = 1
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    activation: Activation = "sigmoid"
 
     @property
     def is_volume(self) -> bool:
@@ -38,9 +49,13 @@ class InputDescription:
         """What decides the array besides the instances, as text: the same for equal descriptions only."""
         if self == IMAGE:
             return SQUARE
-        return json.dumps([self.kind, self.slices, self.window, self.range], separators=(",", ":"))
+        said: list[object] = [self.kind, self.slices, self.window, self.range]
+        if (more := [self.size, self.channels, self.mean, self.std, self.activation]) != _NOTHING_MORE:
+            said += more
+        return json.dumps(said, separators=(",", ":"))
 
 
+_NOTHING_MORE: list[object] = [0, 1, (), (), "sigmoid"]
 IMAGE = InputDescription()
 """What a package reads that says nothing of it."""
 

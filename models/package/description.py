@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from core.documents.model import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, OperatingPoint
-from models.package.described_input import InputDescription, described_input
+from models.package.described_input import Activation, InputDescription, described_input
 from models.quality import QualitySection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
@@ -47,6 +47,10 @@ class InputSection(KeepsUnknownKeys):
     dtype: str | None = absent()
     shape: tuple[int | str, ...] | None = absent()
     range: tuple[Number, Number] | None = absent()
+    size: Annotated[int, Field(ge=8, le=4096)] | None = absent()  # side of the square that the graph takes
+    channels: Literal[1, 3] | None = absent()
+    mean: tuple[Number, ...] | None = absent()  # one for each channel, in the units of range
+    std: tuple[Annotated[Number, Field(gt=0)], ...] | None = absent()
     meaning: str | None = absent()
     network_size: int | None = absent()  # side of the square that the graph resizes to
 
@@ -55,21 +59,34 @@ class InputSection(KeepsUnknownKeys):
         self.described()
         return self
 
-    def described(self) -> InputDescription:
+    def described(self, activation: Activation = "sigmoid") -> InputDescription:
         """What the section says of the arrays that the graph takes."""
-        return described_input(
+        plain = described_input(
             kind=self.kind or "image",
             slices=self.slices or 0,
             window=self.window,
             interval=self.range or (0.0, 1.0),
         )
+        channels, mean, std = self.channels or 1, self.mean or (), self.std or ()
+        if plain.is_volume and (self.size or channels > 1 or mean or std):
+            raise ValueError("size, channels, mean and std are of images, not of volumes")
+        if len(mean) != len(std) or len(mean) not in (0, channels):
+            raise ValueError(f"mean and std go together, and have one number for each of the {channels} channels")
+        return replace(plain, size=self.size or 0, channels=channels, mean=mean, std=std, activation=activation)
 
 
 class OutputsSection(KeepsUnknownKeys):
-    """The outputs of the graph."""
+    """The outputs of the graph. `logits`: that of the scores; `activation`: what is still to be done to them."""
 
     logits: str
     class_activation: str | None = absent()
+    activation: Activation | None = absent()
+
+    @model_validator(mode="after")
+    def _refuse_maps_of_other_scores(self) -> OutputsSection:
+        if self.class_activation is not None and self.activation not in (None, "sigmoid"):
+            raise ValueError("a class activation adds up to a logit, so its activation is sigmoid")
+        return self
 
 
 class CalibrationSection(KnowsAllKeys):

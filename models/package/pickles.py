@@ -16,8 +16,12 @@ _DOTTED_NAMES = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.]*")
 _LONGEST_PICKLE = 100_000  # opcodes; no file of ours looks like a pickle for so long
 _LONGEST_LOOK = 10_000  # opcodes from one place in a file
-_BEGINNINGS = re.compile(rb"\x80[\x00-\x05]|[ci](?=[A-Za-z_][\w.]{0,200}\n[A-Za-z_][\w.]{0,200}\n)")
-"""PROTO, by which every pickle since 2003 begins, or an import of protocol 0 by its names."""
+_LONGEST_SEARCH = 300_000  # opcodes in a whole file; what is made to look like so many is no file of a package
+_PROTO = re.compile(rb"\x80[\x00-\x05]")
+"""By which every pickle since 2003 begins."""
+_SECOND_LINE = re.compile(rb"\n(?=[A-Za-z_][\w.]{0,200}\n)")
+_FIRST_LINE = re.compile(rb"[A-Za-z_][\w.]{1,200}\Z")
+"""An import of protocol 0 is `c` or `i`, and its two names, each with the end of a line."""
 
 
 def is_pickle(file: IO[bytes]) -> bool:
@@ -49,14 +53,34 @@ def holds_pickle(data: bytes) -> bool:
     file = io.BytesIO(data)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # escapes in text that is no pickle
-        return any(_runs_from(file, found.start()) for found in _BEGINNINGS.finditer(data))
+        looked = 0
+        for start in _beginnings(data):
+            runs, opcodes = _runs_from(file, start)
+            looked += opcodes
+            if runs or looked > _LONGEST_SEARCH:
+                return True
+    return False
 
 
-def _runs_from(file: io.BytesIO, start: int) -> bool:
+def _beginnings(data: bytes) -> Iterator[int]:
+    """Where a pickle may begin."""
+    for found in _PROTO.finditer(data):
+        yield found.start()
+    for found in _SECOND_LINE.finditer(data):
+        end = found.start()
+        start = max(0, end - 201)
+        first = _FIRST_LINE.search(data[start:end])
+        if first:
+            yield from (start + at for at in range(first.start(), first.end() - 1) if data[start + at] in b"ci")
+
+
+def _runs_from(file: io.BytesIO, start: int) -> tuple[bool, int]:
+    """Whether a whole pickle begins here that calls what it imports, and how many opcodes it took to see."""
     file.seek(start)
+    count = 0
     texts: list[str] = []
     has_import = has_call = False
-    for name, argument in _opcodes(file):
+    for count, (name, argument) in enumerate(_opcodes(file), 1):
         if isinstance(argument, str):
             texts = [*texts[-1:], argument]
         if name == "STACK_GLOBAL":
@@ -65,8 +89,8 @@ def _runs_from(file: io.BytesIO, start: int) -> bool:
             has_import |= _DOTTED_NAMES.fullmatch(str(argument)) is not None
         has_call |= name in _CALLS
         if name == "STOP":
-            return has_import and has_call
-    return False
+            return has_import and has_call, count
+    return False, count
 
 
 def _opcodes(file: io.BytesIO) -> Iterator[tuple[str, object]]:

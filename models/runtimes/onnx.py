@@ -11,11 +11,12 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError, IntegrityError
+from core.wording import printable
 from models.package.format import ModelPackage
 from models.runtimes.devices import CPU, CUDA, why_not_offered
+from models.runtimes.preparation import logits_of, prepare
 from models.runtimes.protocol import Batch, Outputs
 
-onnxruntime.disable_telemetry_events()
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5
 _TRIAL_SLICES = 16
@@ -77,11 +78,13 @@ class OnnxModel:
 
     def _run(self, arrays: Batch) -> Outputs:
         names = [name for name in (self.package.logits_name, self.package.maps_name) if name]
-        black, white = self.package.reads.range
-        if (black, white) != (0.0, 1.0):
-            arrays = black + (white - black) * arrays
-        outputs = self.session.run(names, {self.package.input_name: np.ascontiguousarray(arrays, np.float32)})
-        return Outputs(outputs[0], outputs[1] if len(outputs) > 1 else None)
+        images = prepare(arrays, self.package.reads)
+        if self.session.get_inputs()[0].shape[:1] == [1] and len(images) > 1:  # exported for one image at a time
+            parts = [self.session.run(names, {self.package.input_name: image[np.newaxis]}) for image in images]
+            outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
+        else:
+            outputs = self.session.run(names, {self.package.input_name: images})
+        return Outputs(logits_of(outputs[0], self.package.reads), outputs[1] if len(outputs) > 1 else None)
 
     def _check(self) -> None:
         name = self.package.model.name
@@ -89,7 +92,9 @@ class OnnxModel:
         try:
             logits, maps = self._run(np.random.default_rng(0).random((1, 1, *depth, 256, 256), np.float32))
         except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
-            raise ConfigurationError(f"{name} does not run as its description says") from error
+            raise ConfigurationError(
+                f"{name} does not run as its description says: {printable(_first_line(error))}"
+            ) from error
         if logits.shape != (1, len(self.package.model.findings)):
             raise IntegrityError(f"{name} gives {logits.shape[1]} scores, its description names other findings")
         if maps is not None and _incompleteness(logits, maps) > 1.0:

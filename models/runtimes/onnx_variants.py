@@ -16,6 +16,9 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from models.package.described_input import IMAGE, InputDescription
+from models.runtimes.preparation import prepare
+
 LESION_LEVEL = 0.75
 """Brightness above which the planted model sees a lesion; what is darker leaves it cold."""
 _GAIN = 200.0
@@ -30,20 +33,29 @@ class OnnxGraph:
     session: Any
     names: tuple[str, ...]
     input_name: str
+    reads: InputDescription = IMAGE
 
     @classmethod
-    def of(cls, weights: bytes, *, logits: str = "logits", maps: str | None = None, threads: int = 1) -> OnnxGraph:
+    def of(
+        cls,
+        weights: bytes,
+        *,
+        logits: str = "logits",
+        maps: str | None = None,
+        threads: int = 1,
+        reads: InputDescription = IMAGE,
+    ) -> OnnxGraph:
         """From the bytes of an ONNX file and the names of its outputs; runs on the CPU."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
         names = (logits, maps) if maps else (logits,)
-        return cls(session=session, names=names, input_name=session.get_inputs()[0].name)
+        return cls(session=session, names=names, input_name=session.get_inputs()[0].name, reads=reads)
 
     def predict(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Logits (N, findings) and class activation maps (N, findings, h, w) or None, of images (N, 1, H, W)."""
-        outputs = self.session.run(list(self.names), {self.input_name: np.ascontiguousarray(images, np.float32)})
+        outputs = self.session.run(list(self.names), {self.input_name: prepare(images, self.reads)})
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 

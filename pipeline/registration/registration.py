@@ -18,20 +18,20 @@ from core.domain.registration import ModelState, Registration, SecondReader
 from core.domain.trail import TrailEvent
 from core.errors import ConfigurationError, IntegrityError
 from core.files import sync_folders
+from core.progress import Progress, silent
 from core.settings import Settings
 from core.store.store import Store
 from fairness.policy import Level
 from inference.select import takes_the_same
 from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
-from models.quality import QualityModel
 from models.registry import Entry, load_registry
-from models.runtimes.onnx import OnnxModel
 from pipeline.installed_models import site_registry
 from pipeline.registration.checks import Checks, reasons, run_checks, worst
+from pipeline.registration.trial import try_out
 
 
-def register(
+def register(  # noqa: PLR0913 - each is a choice of its own, and has a default
     folder: Path,
     settings: Settings,
     store: Store,
@@ -41,6 +41,7 @@ def register(
     may_run_checks: bool = True,
     second_reader: SecondReader | None = None,
     instead_of_shipped: bool = False,
+    progress: Progress = silent,
 ) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
@@ -58,9 +59,7 @@ def register(
         package = load_package(copy, settings.trusted_model_keys)
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
-        OnnxModel.load(package, threads=1)
-        if package.quality:
-            QualityModel.load(package.quality)
+        try_out(package, progress=progress)
         state = state or ModelState.SHADOW
         first = _first_readers(package, settings, store, without_shipped=instead_of_shipped)
         if state is ModelState.LIVE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,12 @@ def test_a_pickle_behind_anything_is_found(protocol: int, before: bytes) -> None
 def test_text_and_weights_are_no_pickle() -> None:
     assert code_in(io.BytesIO(TEXT)) == ""
     assert code_in(io.BytesIO(b"classes:\ncat\ndog\n.\nR.\n" * 1000)) == ""
+
+
+def test_a_file_that_is_made_to_take_long_takes_seconds() -> None:
+    before = time.monotonic()
+    assert "pickle" in code_in(io.BytesIO(b"x" + b"icicicicicici\n" * 200_000))
+    assert time.monotonic() - before < 20
 
 
 CONFIGS = {
