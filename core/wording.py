@@ -111,6 +111,20 @@ def statement_of(metric: CohortMetric) -> str:
     )
 
 
+def in_a_cell(text: str) -> str:
+    """A text as a spreadsheet shows it and does not run it: what would begin a formula gets an apostrophe in front."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def on_a_terminal(text: str) -> str:
+    """A text with its control characters and changes of direction shown, so that a terminal does not obey them."""
+    return "".join(f"\\x{ord(sign):02x}" if _is_control(sign) else sign for sign in text)
+
+
+def _is_control(sign: str) -> bool:
+    return unicodedata.category(sign) in {"Cc", "Cf", "Zl", "Zp", "Cs"}
+
+
 def performance_in_words(metric: CohortMetric | None) -> str:
     """The one line on how well the model does for a finding; "not measured" where patients were not counted."""
     if metric is None or not (metric.positives or metric.negatives):

@@ -31,6 +31,8 @@ from models.examples import Example
 
 ADULT_YEARS = 18
 PRIMARY_ROWS = 512
+AGE_NOT_GIVEN = 999  # an adult's of no age band: images of one's own may come without an age
+ANY_SIZE = 0  # the tier of images that are of no fixed size; primary figures are about them too
 AGE_BANDS = ((18, 39), (40, 59), (60, 79), (80, 200))
 RADIOLOGISTS_ONLY = frozenset({"any_abnormality", "lung_opacity"})
 _POINTS = 60  # of a curve: more than a page can show
@@ -68,7 +70,7 @@ class Scored:
     @property
     def primary(self) -> Mask:
         """Which examples the primary figures are about."""
-        return np.array([example.tier >= PRIMARY_ROWS for example in self.examples])
+        return np.array([example.tier >= PRIMARY_ROWS or example.tier == ANY_SIZE for example in self.examples])
 
 
 def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = False) -> tuple[NDArray[np.bool_], Mask]:
@@ -76,11 +78,14 @@ def truths_of(examples: Sequence[Example], finding: str, *, text_too: bool = Fal
 
     Where radiologists spoke of the finding only their words count, unless `text_too` lets text-mined labels in.
     """
-    targets = [example.targets[finding] for example in examples]
+    targets = [example.targets.get(finding) for example in examples]
     allowed = {"radiologists"} if finding in RADIOLOGISTS_ONLY and not text_too else {"radiologists", "text-mined"}
     pairs = zip(examples, targets, strict=True)
-    known = np.array([example.age_years >= ADULT_YEARS and target.source in allowed for example, target in pairs])
-    return np.array([target.value > 0.5 for target in targets]), known
+    known = [
+        example.age_years >= ADULT_YEARS and target is not None and target.source in allowed
+        for example, target in pairs
+    ]
+    return np.array([target is not None and target.value > 0.5 for target in targets]), np.array(known)
 
 
 def is_labelled(scored: Scored, finding: str) -> bool:
@@ -103,7 +108,8 @@ def cohorts(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
 
 def sources(examples: Sequence[Example]) -> Iterator[tuple[str, Mask]]:
     """Name and members of each source: a data set at one resolution."""
-    names = np.array([f"{example.source}, {example.tier} px" for example in examples])
+    sizes = [f", {example.tier} px" if example.tier != ANY_SIZE else "" for example in examples]
+    names = np.array([f"{example.source}{size}" for example, size in zip(examples, sizes, strict=True)])
     for name in sorted(set(names.tolist())):
         yield name, names == name
 
@@ -194,7 +200,11 @@ def rates_at_threshold(
 
 
 def calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> Rounded:
-    """Expected calibration error among `members`, with an interval by bootstrap over patients."""
+    """Expected calibration error among `members`, with an interval by bootstrap over patients.
+
+    Redrawing adds noise, which an error of sizes never loses: the middle of the draws is far above the error, and often
+    all of it is. So their width is put around the error less what chance adds, as in an audit, and holds the error.
+    """
     truths, known = truths_of(scored.examples, finding)
     rows = np.flatnonzero(known & members)
     patients = np.array([scored.examples[row].patient for row in rows.tolist()])
@@ -202,7 +212,10 @@ def calibration(scored: Scored, finding: str, members: Mask, probabilities: Prob
     def error(drawn: NDArray[np.intp]) -> float:
         return calibration_error(truths[rows[drawn]], probabilities[rows[drawn]])
 
-    return bootstrap(patients, error).rounded()
+    found = bootstrap(patients, error)
+    middle, half = debiased_calibration(scored, finding, members, probabilities), (found.high - found.low) / 2
+    low, high = min(found.value, max(0.0, middle - half)), max(found.value, middle + half)
+    return Estimate(found.value, low, high).rounded()
 
 
 def debiased_calibration(scored: Scored, finding: str, members: Mask, probabilities: Probabilities) -> float:

@@ -30,6 +30,7 @@ from models.package.format import ModelPackage
 from pipeline.carriers import kinds_wanted
 from pipeline.loops import describe
 from pipeline.reading.reader import RememberingReader
+from pipeline.rejection import Rejection
 from pipeline.results_json import NotMadeEntry, StudyEntry
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits
@@ -62,6 +63,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._on_filed = on_filed
         self._turns = reader.turns
         self._audits = Audits(store, settings)
+        self._rejection = Rejection(store, settings, reader.encode)
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision, again: bool) -> None:
@@ -105,10 +107,13 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _own_errors_only("report"):
             filed = self._store.reports.find(this)
             if filed is None:
+                self._rejection.withdraw_superseded(this)
                 at = datetime.fromtimestamp(self._store.now(), UTC)
                 report = self._read(this, self._reader, self._reader.packages, at=at)
                 filed = self._file(this, report, self._reader.encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
+                self._on_filed()
+            if self._rejection.reject_superseded(this):
                 self._on_filed()
         return filed.status.value
 

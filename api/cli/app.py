@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
 from api.cli.studies import again, listing, logs, purge
 from core.errors import CandorError, answer_for
+from core.wording import on_a_terminal
 
 if TYPE_CHECKING:
     from core.settings import Settings
@@ -35,6 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+config = typer.Typer(name="config", help="Check the settings.", no_args_is_help=True, rich_markup_mode="rich")
+
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
 
 
@@ -50,14 +53,15 @@ def main() -> None:
     except Exception as error:  # the outermost boundary: a person reads sentences, not tracebacks
         if debug:
             raise
-        print(f"candor: {_sentence(error)}", file=sys.stderr)  # noqa: T201
+        lines = _sentence(error).split("\n")
+        print("candor: " + "\n".join(map(on_a_terminal, lines)), file=sys.stderr)  # noqa: T201
         sys.exit(answer_for(error).exit_code)
 
 
 def _sentence(error: Exception) -> str:
     """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is printed."""
     if isinstance(error, CandorError):
-        return str(error)
+        return "\n".join(map(on_a_terminal, str(error).split("\n")))
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
 
 
@@ -88,6 +92,21 @@ def init(data: Data = DEFAULT_DATA) -> None:
 
 
 app.command(rich_help_panel="Set up")(status.echo)
+
+
+@config.command("check")
+def check_settings(data: Data = DEFAULT_DATA) -> None:
+    """Say whether the service would start with these settings, and what in them is worth a look."""
+    settings = settings_of(data)
+    from api.processes.settings_check import check
+    from api.processes.warnings import warnings_of
+
+    typer.echo(check(settings))
+    for words in warnings_of(settings):
+        typer.echo(f"Warning: {words}")
+
+
+app.add_typer(config, rich_help_panel="Set up")
 
 
 @app.command(rich_help_panel="Run")
@@ -166,16 +185,21 @@ def demo(
 
 @app.command(rich_help_panel="Try out")
 def analyze(
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files, or folders of them.", metavar="PATH...")],
+    paths: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders.", metavar="PATH...")],
     out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
     objects: Annotated[
-        str, typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap.")
+        str,
+        typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
+    model: Annotated[
+        Path | None,
+        typer.Option("--model", help="Read with this package alone; it need not be registered.", metavar="DIR"),
+    ] = None,
 ) -> None:
-    """Read files or folders without a network and write the DICOM results and results.json."""
+    """Read DICOM, PNG or JPEG files without a network and write the DICOM results and results.json."""
     from api.demo.analyze import analyze_paths
 
-    raise typer.Exit(analyze_paths(paths, out, objects))
+    raise typer.Exit(analyze_paths(paths, out, objects, model))
 
 
 app.add_typer(audit.app)
@@ -184,6 +208,7 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
+app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Column, Table
+from rich.table import Table
 
+from api.cli.tables.fitting import print_table
 from core.wording import with_interval
 
 if TYPE_CHECKING:
+    from core.domain.model import OperatingPoint
     from core.domain.registration import Registration
     from core.statistics.estimate import Rounded
     from models.package.format import ModelPackage
@@ -42,7 +44,7 @@ def print_details(entry: Entry) -> None:
     console.print(escape(package.model.intended_use))
     for words in package.not_for:
         console.print(f"  not for: {escape(words)}")
-    console.print(_findings_table(package))
+    _print_findings(package, console)
     if entry.registration is not None:
         print_registration(entry.registration)
     console.print(f"Model card: {card_of(package) or 'the package has none'}", soft_wrap=True)
@@ -71,34 +73,37 @@ def print_comparison(found: VersionComparison) -> None:
     )
     for status, count in found.not_read_by_shadow.items():
         console.print(f"  the shadow version did not read {count}: {status.replace('_', ' ')}")
-    columns = ("studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
-    table = Table(Column("finding", no_wrap=True), *columns)
-    for entry in found.findings:
-        cells = (*_rate(entry.flag_rate), _words(entry.kappa), _words(entry.correlation))
-        table.add_row(entry.finding, str(entry.studies), *cells)
-    console.print(table)
+    columns = ("finding", "studies", "flagged live", "flagged shadow", "difference", "kappa", "correlation")
+    rows = [
+        [entry.finding, str(entry.studies), *_rate(entry.flag_rate), _words(entry.kappa), _words(entry.correlation)]
+        for entry in found.findings
+    ]
+    print_table(console, columns, rows)
     _print_truth(found.findings, console)
 
 
-def _findings_table(package: ModelPackage) -> Table:
+def _print_findings(package: ModelPackage, console: Console) -> None:
     """The operating points, and what became of them on test patients where the package says so."""
     from core.documents.reading import read_document
     from models.documents.evaluation import Evaluation
 
     evaluated = EVALUATION in package.files
     tested = read_document(Evaluation, package.read(EVALUATION), EVALUATION).findings if evaluated else {}
-    table = Table(Column("finding", no_wrap=True), "threshold", "sensitivity", "specificity", "AUROC, test patients")
+    columns = ("finding", "threshold", "sensitivity", "specificity", "AUROC, test patients")
+    rows = []
     for finding in package.model.findings:
         point = finding.operating_point
         area = tested[finding.name].test_512["all"].auroc if finding.name in tested else None
-        table.add_row(
-            finding.name,
-            f"{point.threshold:.3f}",
-            with_interval(point.sensitivity, *(point.sensitivity_interval or ())),
-            with_interval(point.specificity, *(point.specificity_interval or ())),
-            _words(area),
-        )
-    return table
+        rows.append([finding.name, f"{point.threshold:.3f}", *_rates(point), _words(area)])
+    print_table(console, columns, rows)
+
+
+def _rates(point: OperatingPoint) -> tuple[str, str]:
+    """Sensitivity and specificity; without counts they are a claim, and not shown."""
+    if not point.is_measured:
+        return "not measured", "not measured"
+    sensitivity = with_interval(point.sensitivity, *(point.sensitivity_interval or ()))
+    return sensitivity, with_interval(point.specificity, *(point.specificity_interval or ()))
 
 
 def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:
@@ -106,11 +111,13 @@ def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:
     if not known:
         console.print("No ground truth for these studies yet: which of the two is right is not known.")
         return
-    table = Table("finding", "figure", "studies", "live", "shadow", "difference", title="Where truth is known")
-    for entry in known:
-        for figure, rates in (("sensitivity", entry.sensitivity), ("specificity", entry.specificity)):
-            table.add_row(entry.finding, figure, str(rates.n), *_rate(rates))
-    console.print(table)
+    columns = ("finding", "figure", "studies", "live", "shadow", "difference")
+    rows = [
+        [entry.finding, figure, str(rates.n), *_rate(rates)]
+        for entry in known
+        for figure, rates in (("sensitivity", entry.sensitivity), ("specificity", entry.specificity))
+    ]
+    print_table(console, columns, rows, title="Where truth is known", keys=2)
 
 
 def _rate(rates: ComparedRates) -> tuple[str, str, str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from core.wording import on_a_terminal
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bars
@@ -43,7 +45,7 @@ def _bars(bars: Bars) -> Progress:
     def progress(what: str, done: int, total: int, note: str = "", /) -> None:
         if what not in tasks:
             tasks[what] = bars.add_task(what, total=None)
-        said = escape(f"{what}, {note}" if note else what)
+        said = escape(on_a_terminal(f"{what}, {note}" if note else what))
         bars.update(tasks[what], completed=done, total=total or None, description=said)
 
     return progress
@@ -58,6 +60,6 @@ def _lines() -> Progress:
             return
         printed[what] = twentieth
         of = f"{done:,} of {total:,}" if total else f"{done:,}"
-        typer.echo(", ".join(part for part in (f"{what}: {of}", note) if part), err=True)
+        typer.echo(on_a_terminal(", ".join(part for part in (f"{what}: {of}", note) if part)), err=True)
 
     return progress

@@ -95,7 +95,8 @@ def print_status(found: Status) -> None:
     console.print(_disk_line(found.disk))
     console.print(_studies_table(found))
     if found.quarantined:
-        console.print(f"[red]{found.quarantined} objects came under a UID that other bytes had before[/]")
+        held = _many(found.quarantined, "object is", "objects are")
+        console.print(f"[red]{held} kept apart until a person decides: candor quarantine list[/]")
     if found.reasons:
         console.print(_reasons_table(found.reasons))
         hint = "Which ones: candor studies --state refused. Once a model takes them: candor read --refused"

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Column, Table
+from rich.table import Table
 
 from api.cli.audit import audit_predictions
 from api.cli.progress import shown_progress
-from core.wording import count, number, per_cent, with_interval
+from api.cli.tables.evaluation import print_evaluation
+from core.wording import per_cent
 
 if TYPE_CHECKING:
-    from core.statistics.estimate import Rounded
-    from models.documents.evaluation import AtThreshold, Evaluation
     from models.documents.quality import QualityFigures
     from models.package.format import ModelPackage
 
@@ -26,6 +25,10 @@ app.add_typer(train_app, name="train", rich_help_panel="Make models")
 
 Radiographs = Annotated[
     Path, typer.Option("--data", help="Folder of the NIH subset, NIH ChestX-ray14 or RSNA 2018.", metavar="DIR")
+]
+Labelled = Annotated[
+    Path,
+    typer.Option("--data", help="Labelled images: a CSV with file and truth_FINDING, or a folder.", metavar="PATH"),
 ]
 
 
@@ -65,7 +68,7 @@ def chest_radiograph(
         )
         package, found = load_package(folder), out / "evaluation"
         figures = evaluate(package, data, found, threads=2, progress=progress)
-    _print_evaluation(figures)
+    print_evaluation(figures, "Adults, at least 512 px")
     _audit_held_out(package, found)
     _put_into_package(folder, found)
     typer.echo(f"package {folder}, held-out predictions and their audit {found}")
@@ -107,33 +110,42 @@ def quality(
 @app.command(rich_help_panel="Make models")
 def evaluate(
     model: Annotated[str, typer.Argument(help="NAME, NAME@VERSION or the folder of a package.", metavar="MODEL")],
-    data: Radiographs,
+    data: Labelled,
     out: Annotated[Path, typer.Option("--out", help="For evaluation.json and predictions.csv.", metavar="DIR")],
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Threads of the model runtime.")] = 2,
     update: Annotated[
         bool, typer.Option("--update", help="Put the figures into the package too, and render its card again.")
     ] = False,
+    no_control: Annotated[
+        bool, typer.Option("--no-control", help="Leave out the control of the maps, which takes minutes.")
+    ] = False,
 ) -> None:
     """Evaluate a model on held-out patients: figures with intervals, overall and within cohorts."""
+    from core.errors import ConfigurationError
     from models.registry import load_registry
     from pipeline.registration.evaluate import evaluate as run
-    from pipeline.registration.evaluate import find_package
+    from pipeline.registration.evaluate import find_package, is_own
 
+    if update and (is_own(data) or no_control):
+        raise ConfigurationError(
+            "--update puts the whole evaluation on a known set into the package, because its card says so; leave out "
+            "--no-control, and give the NIH subset, NIH ChestX-ray14 or RSNA 2018"
+        )
     package = find_package(model, load_registry())
     with shown_progress() as progress:
-        figures = run(package, data, out, threads=threads, progress=progress)
-    _print_evaluation(figures)
-    _audit_held_out(package, out)
+        figures = run(package, data, out, threads=threads, progress=progress, with_control=not no_control)
+    print_evaluation(figures, "Adults, images of any size" if is_own(data) else "Adults, at least 512 px")
+    _audit_held_out(package, out, shows_small_cells=is_own(data))
     if update:
         _put_into_package(package.folder, out)
     typer.echo(f"written to {out}: evaluation.json, predictions.csv and its audit")
 
 
-def _audit_held_out(package: ModelPackage, out: Path) -> None:
+def _audit_held_out(package: ModelPackage, out: Path, *, shows_small_cells: bool = False) -> None:
     """For whom does it fail? The audit of the predictions that `evaluate` left in `out` goes there too."""
     from pipeline.registration.evaluate import PREDICTIONS, question
 
-    audit_predictions(out / PREDICTIONS, question(package), out, None)
+    audit_predictions(out / PREDICTIONS, question(package, shows_small_cells=shows_small_cells), out, None)
 
 
 def _put_into_package(folder: Path, out: Path) -> None:
@@ -145,69 +157,6 @@ def _put_into_package(folder: Path, out: Path) -> None:
     for name, inside in ((EVALUATION, EVALUATION), (DOCUMENT, DOCUMENT), (METRICS, "audit.csv")):
         shutil.copyfile(out / name, folder / "docs" / inside)
     write_card(folder)
-
-
-def _print_evaluation(figures: Evaluation) -> None:
-    """Print what `evaluation.json` holds: tables of findings, of cohorts and of localisation."""
-    console, model = Console(), figures.model
-    console.print(f"{model.name} {model.version}, {model.sha256[:12]}, held-out patients; [95 % interval]")
-    console.print(_findings(figures))
-    by_cohort = {name: one.test_512 for name, one in figures.findings.items()}
-    console.print(_cohorts("By view, sex and age band, at least 512 px", by_cohort))
-    console.print(_cohorts("By source", {name: one.by_source or {} for name, one in figures.findings.items()}))
-    if figures.not_labelled:
-        console.print(f"not labelled in this data, so not evaluated: {', '.join(figures.not_labelled)}")
-    if figures.localisation:
-        console.print(_localisation(figures))
-
-
-def _findings(figures: Evaluation) -> Table:
-    columns = ("+ / -", "AUROC", "AP", "sensitivity", "specificity", "ECE")
-    table = Table(Column("finding", no_wrap=True), *columns, title="Adults, at least 512 px")
-    for name, entry in figures.findings.items():
-        everyone = entry.test_512["all"]
-        table.add_row(
-            name,
-            _positives_and_negatives(everyone),
-            _interval(everyone.auroc),
-            number(everyone.average_precision),
-            _interval(everyone.sensitivity),
-            _interval(everyone.specificity),
-            _interval(entry.expected_calibration_error),
-        )
-    return table
-
-
-def _cohorts(title: str, findings: dict[str, dict[str, AtThreshold]]) -> Table:
-    """A row per finding and cohort: narrow enough for any terminal."""
-    columns = ("+ / -", "AUROC", "sensitivity", "specificity")
-    table = Table(Column("finding", no_wrap=True), Column("cohort", overflow="fold"), *columns, title=title)
-    for finding, cohorts in findings.items():
-        for name, cohort in cohorts.items():
-            cells = (_interval(rate) for rate in (cohort.auroc, cohort.sensitivity, cohort.specificity))
-            table.add_row(finding, name, _positives_and_negatives(cohort), *cells)
-        table.add_section()
-    return table
-
-
-def _positives_and_negatives(cohort: AtThreshold) -> str:
-    return f"{count(cohort.positives)} / {count(cohort.negatives)}"
-
-
-def _interval(estimate: Rounded | None) -> str:
-    return with_interval(*(estimate or (None,)))
-
-
-def _localisation(figures: Evaluation) -> Table:
-    keys = ("pointing", "chance", "times_chance", "average_precision", "iou")
-    table = Table("maps against readers' boxes", "images", *(key.replace("_", " ") for key in keys))
-    rows = [*(figures.localisation or {}).items()]
-    if figures.localisation_gain:
-        rows.append(("gain over the control, 512 px, paired", figures.localisation_gain))
-    for name, entry in rows:
-        estimates = (getattr(entry, key) for key in keys)
-        table.add_row(name, str(entry.images), *(_interval(one) if one else "" for one in estimates))
-    return table
 
 
 def _print_quality_check(figures: QualityFigures) -> None:

@@ -22,6 +22,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from api.demo.printing import print_studies
 from core.domain.registration import ModelState, SecondReader
 from core.domain.report import ObjectKind
 from core.domain.study import StudyState
@@ -34,12 +35,16 @@ from core.settings.environment import only_these_variables
 from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.intake import Kept
+from core.store.studies.arrivals import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
+from core.wording import on_a_terminal
+from datasets.pictures import is_picture, wrap_picture
 from dicom_node.files import files_under, is_dicom, receive_file, study_of
-from models.registry import packages_in
+from models.package.format import Accepts, load_package
+from models.registry import ZOO, packages_in
+from pipeline.installed_models import site_registry
 from pipeline.intake import StoreIntake
-from pipeline.registration.registration import account, register
+from pipeline.registration.registration import account, change_state, register
 from pipeline.results_json import ObjectEntry, StudyEntry
 from pipeline.worker import Worker
 
@@ -61,6 +66,7 @@ class Findings:
     """What became of the files."""
 
     studies: dict[str, str] = field(default_factory=dict)  # StudyInstanceUID -> pseudonym
+    files: dict[str, list[Path]] = field(default_factory=dict)  # StudyInstanceUID -> what it was given as
     rejected: list[dict[str, str]] = field(default_factory=list)
     not_dicom: list[Path] = field(default_factory=list)
 
@@ -68,17 +74,19 @@ class Findings:
         self.rejected.append({"path": str(path), "reason": reason})
 
 
-def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
-    """Analyse every DICOM file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
+def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | None = None) -> int:
+    """Analyse every file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
 
-    `objects`: comma-separated kinds. Raises ConfigurationError for a wrong argument, InvalidStudy when there is
-    nothing that could be analysed.
+    `objects`: comma-separated kinds. `model`: the folder of a package, registered or not, that alone reads. A PNG or
+    JPEG is taken as an image that the model accepts, because it has no header that says what it is.
+    Raises ConfigurationError for a wrong argument, InvalidStudy when there is nothing that could be analysed.
     """
     kinds = _kinds(objects)
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
-    packages = packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
+    packages = [model] if model else packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
+    accepts = load_package(model or packages_in(ZOO)[0]).accepts
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
         log = exit_stack.enter_context(open(out / LOG, "w", encoding="utf-8", opener=open_private))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
@@ -86,16 +94,17 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str) -> int:
         settings = _settings(work, staging, kinds)
         configure_logging(json=True, level=settings.log_level, stream=log)
         progress = exit_stack.enter_context(_progress(console))
-        files_by_study, findings = _sort(files, progress)
+        files_by_study, findings = _sort(files, work / "pictures", accepts, progress)
         if not files_by_study:
             _tell(findings, console)
             raise InvalidStudy(_nothing(findings))
-        with _working(settings, packages) as store:
+        with _working(settings, packages, is_alone=model is not None) as store:
             _keep(files_by_study, store, findings, progress)
             _wait(store, len(findings.studies), progress)
             entries = [_entry(store, uid, study_id, staging, out) for uid, study_id in findings.studies.items()]
     _write(out, entries, findings)
     _tell(findings, console)
+    print_studies(entries, findings.files)
     _summarise(entries, out)
     return 1 if all(entry.status == "failed" for entry in entries) else 0
 
@@ -132,34 +141,60 @@ def _settings(work: Path, staging: Path, kinds: tuple[ObjectKind, ...]) -> Setti
     return settings
 
 
-def _sort(files: Sequence[Path], progress: Progress) -> tuple[dict[str, list[Path]], Findings]:
-    """The files that hold together, by study, in the order in which the studies were met."""
+def _sort(
+    files: Sequence[Path], pictures: Path, accepts: Accepts, progress: Progress
+) -> tuple[dict[str, list[Path]], Findings]:
+    """The files that hold together, by study, in the order in which the studies were met.
+
+    A PNG or JPEG is written as DICOM into the folder `pictures` first.
+    """
     files_by_study: dict[str, list[Path]] = {}
     findings = Findings()
     for path in progress.track(files, description="Looking at files"):
-        if not is_dicom(path):
+        if not is_dicom(path) and not is_picture(path):
             findings.not_dicom.append(path)
             continue
         try:
-            files_by_study.setdefault(study_of(path), []).append(path)
+            taken = path if is_dicom(path) else wrap_picture(path, pictures, *_taken_as(accepts))
+            study = study_of(taken)
+            if taken not in files_by_study.setdefault(study, []):
+                files_by_study[study].append(taken)
+            findings.files.setdefault(study, []).append(path)
         except InvalidStudy as error:
             findings.reject(path, str(error))
     return files_by_study, findings
 
 
+def _taken_as(accepts: Accepts) -> tuple[str, str, str]:
+    """Modality, body part and view of a picture: the first of each that the model takes."""
+    kinds = (accepts.modalities, accepts.body_parts, accepts.views)
+    modality, body_part, view = (next((value for value in known if value), "") for known in kinds)
+    return modality, body_part, view
+
+
 @contextmanager
-def _working(settings: Settings, packages: Sequence[Path]) -> Iterator[Store]:
-    """A store with a worker on it; `packages` are registered for this run, so that here too only what verifies runs."""
+def _working(settings: Settings, packages: Sequence[Path], *, is_alone: bool) -> Iterator[Store]:
+    """A store with a worker on it; `packages` are registered for this run, so that here too only what verifies runs.
+
+    `is_alone`: the models that ship with Candor do not read in this run.
+    """
     worker = Worker(settings, name="analyze")
     store = open_store(settings)
     try:
+        shipped = [entry.package for entry in site_registry(settings, store).entries]
+        for package in shipped if is_alone else ():
+            if not any(package.folder.samefile(folder) for folder in packages):
+                change_state(package.model.name, package.model.version, ModelState.RETIRED, settings, store)
         for number, folder in enumerate(packages):
+            if any(package.folder.samefile(folder) for package in shipped):
+                continue
             register(
                 folder,
                 settings,
                 store,
                 state=ModelState.LIVE,
                 may_run_checks=False,
+                instead_of_shipped=True,
                 second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
             )
         worker.start()
@@ -261,7 +296,10 @@ def _place(item: SentObject, target: Path, delivered: Path, out: Path) -> str:
 
 def _write(out: Path, entries: list[StudyEntry], findings: Findings) -> None:
     document = {
-        "studies": [entry.model_dump(mode="json") for entry in entries],
+        "studies": [
+            entry.model_dump(mode="json") | {"files": list(map(str, findings.files.get(entry.study_instance_uid, [])))}
+            for entry in entries
+        ],
         "rejected_files": findings.rejected,
         "not_dicom_files": [str(path) for path in findings.not_dicom],
     }
@@ -271,23 +309,26 @@ def _write(out: Path, entries: list[StudyEntry], findings: Findings) -> None:
 def _tell(findings: Findings, console: Console) -> None:
     """What was left out, on stderr, by file name."""
     if findings.not_dicom:
-        console.print(f"{len(findings.not_dicom)} files are not DICOM:", markup=False)
+        words = "file is" if len(findings.not_dicom) == 1 else "files are"
+        console.print(f"{len(findings.not_dicom)} {words} no DICOM, PNG or JPEG:", markup=False)
     for path in findings.not_dicom:
-        console.print(f"  {path}", markup=False, soft_wrap=True)
+        console.print(f"  {on_a_terminal(str(path))}", markup=False, soft_wrap=True)
     for rejected in findings.rejected:
-        console.print(f"left out {rejected['path']}: {rejected['reason']}", markup=False, soft_wrap=True)
+        words = on_a_terminal(f"left out {rejected['path']}: {rejected['reason']}")
+        console.print(words, markup=False, soft_wrap=True)
 
 
 def _nothing(findings: Findings) -> str:
-    left_out = f"{len(findings.not_dicom)} are not DICOM, {len(findings.rejected)} are not valid"
-    return f"none of the files can be analysed ({left_out}); give DICOM files or folders of them"
+    left_out = f"{len(findings.not_dicom)} are not DICOM, PNG or JPEG, {len(findings.rejected)} are not valid"
+    return f"none of the files can be analysed ({left_out}); give DICOM, PNG or JPEG files or folders of them"
 
 
 def _summarise(entries: list[StudyEntry], out: Path) -> None:
     statuses = [entry.status.replace("_", " ") for entry in entries]
     counts = ", ".join(f"{statuses.count(status)} {status}" for status in dict.fromkeys(statuses))
     positive = sum(any(finding.positive for finding in entry.findings) for entry in entries)
-    print(f"{len(entries)} studies: {counts}; {positive} with a finding. {out / RESULTS}")  # noqa: T201
+    studies = f"{len(entries)} {'study' if len(entries) == 1 else 'studies'}"
+    print(f"{studies}: {counts}; {positive} with a finding. {on_a_terminal(str(out / RESULTS))}")  # noqa: T201
 
 
 def _progress(console: Console) -> Progress:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -16,6 +16,8 @@ from rich.table import Table
 
 from api.demo.outcome import Outcome
 from core.store.studies.overview import StudyTimes
+from core.wording import finding_in_words, on_a_terminal
+from pipeline.results_json import StudyEntry
 
 _HOPS = {
     "received": "receive",
@@ -49,6 +51,28 @@ class Waiting:
 
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
+
+
+def print_studies(entries: Sequence[StudyEntry], files: Mapping[str, Sequence[Path]]) -> None:
+    """A line for each study: the files that it came in, what became of it, its findings or the reason."""
+    for entry in entries:
+        named = files.get(entry.study_instance_uid, ())
+        more = f" and {len(named) - 1} more" if len(named) > 1 else ""
+        name = f"{named[0]}{more}" if named else entry.study_instance_uid
+        print(on_a_terminal(f"{name}: {_became(entry)}"))  # noqa: T201
+
+
+def _became(entry: StudyEntry) -> str:
+    status = entry.status.replace("_", " ")
+    if entry.status != "reported":
+        return f"{status}, because {entry.reason}" if entry.reason else status
+    above = [finding for finding in entry.findings if finding.positive]
+    said = ", ".join(
+        f"{finding_in_words(finding.name)} {finding.probability:.2f} (threshold "
+        f"{finding.operating_point.threshold:.2f})"
+        for finding in above
+    )
+    return f"{status}; flagged: {said}" if above else f"{status}; no finding above its operating point"
 
 
 def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from api.processes.heartbeat import heartbeat, stop_signal
+from api.processes.heartbeat import heartbeat, start_of, stop_signal
 from core.settings import Settings
 from core.store.store import open_store
 from pipeline.watch.warnings import warnings_of
@@ -21,7 +21,8 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     try:
         for warning in warnings_of(store, settings):
             _log.warning("delivery.warning", reason=warning)
-        worker.start()
+        with start_of(store, f"worker/{name}"):
+            worker.start()
         with heartbeat(store, f"worker/{name}"):
             stop.wait()
     finally:

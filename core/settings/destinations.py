@@ -43,7 +43,9 @@ class Destination(BaseModel):
     )
     objects: tuple[ObjectKind, ...] = Field(
         default=DEFAULT_OBJECTS,
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
+        description="which results it gets: sr, sc (a summary picture), gsps, seg, seg-fractional, pmap (CT and "
+        "MR only), sc-findings (a picture of each finding), rejection-note (takes back what was filed under a patient "
+        "that was corrected since: IHE IOCM)",
     )
     refused_reports: Switch = Field(default=False, description="send an SR also for studies that no model takes")
 

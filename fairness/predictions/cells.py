@@ -44,7 +44,7 @@ class HowToRead:
 
     def __post_init__(self) -> None:
         edges = list(self.age_edges)
-        if edges != sorted(set(edges)) or not edges or edges[0] <= 0 or edges[-1] >= OLDEST:
+        if edges != sorted(set(edges)) or not all(0 < edge < OLDEST for edge in edges) or not edges:
             raise ConfigurationError(f"age bands begin at rising ages between 0 and {OLDEST}, such as 18,40,65")
         if self.uncertain not in ("", *UNCERTAIN):
             raise ConfigurationError(f"an uncertain truth counts as {', '.join(UNCERTAIN)}")

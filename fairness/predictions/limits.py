@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 
@@ -33,7 +34,10 @@ def header_of(path: Path) -> list[str]:
     start = _start_of(path)
     _refuse_other_kinds(path, start)
     _refuse_long_lines(path)
-    names = next(csv.reader([start.splitlines()[0].decode("utf-8-sig", "replace")]), [])
+    try:
+        names = next(csv.reader([start.splitlines()[0].decode("utf-8-sig", "replace")]), [])
+    except csv.Error as error:
+        raise ConfigurationError(f"the header of {path.name} holds a name that is too long; shorten it") from error
     _refuse_wrong_names(names)
     return names
 
@@ -79,7 +83,7 @@ def _refuse_long_lines(path: Path) -> None:
                 _refuse_line(path, line)
 
 
-def _line_ends(chunk: bytes, is_quoted: bool) -> tuple[np.ndarray, bool]:
+def _line_ends(chunk: bytes, is_quoted: bool) -> tuple[NDArray[np.intp], bool]:
     found = np.frombuffer(chunk, np.uint8)
     newlines = np.flatnonzero(found == _NEWLINE)
     if _QUOTE not in chunk:

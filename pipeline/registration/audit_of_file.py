@@ -10,6 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from core.errors import ConfigurationError
 from core.progress import Progress, silent
@@ -152,7 +153,7 @@ class _Aligned:
     """Scores of one file in the order of another one's studies."""
 
     source: ScoreSource
-    places: np.ndarray
+    places: NDArray[np.intp]
 
     @property
     def findings(self) -> Sequence[str]:
@@ -164,7 +165,7 @@ class _Aligned:
         return Scores(found.probabilities[self.places], found.truths[self.places])
 
 
-def _places(file: PredictionsFile, theirs: PredictionsFile) -> np.ndarray:
+def _places(file: PredictionsFile, theirs: PredictionsFile) -> NDArray[np.intp]:
     order = np.argsort(theirs.studies)
     places = np.searchsorted(theirs.studies, file.studies, sorter=order)
     places = order[np.minimum(places, len(order) - 1)]

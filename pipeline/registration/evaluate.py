@@ -22,7 +22,8 @@ from core.domain.model import FindingDefinition
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from core.progress import Progress, silent
-from datasets.chest import any_set
+from core.wording import in_a_cell
+from datasets.chest import any_set, own_images
 from datasets.chest.nih_chest import LabelledRadiograph
 from fairness.audit.nouns import Audit
 from models import evaluation
@@ -51,27 +52,59 @@ def find_package(model: str, registry: Registry) -> ModelPackage:
     return registry.find(name, version or None)
 
 
-def evaluate(package: ModelPackage, data: Path, out: Path, *, threads: int, progress: Progress) -> Evaluation:
+def evaluate(
+    package: ModelPackage,
+    data: Path,
+    out: Path,
+    *,
+    threads: int,
+    progress: Progress,
+    with_control: bool = True,
+) -> Evaluation:
     """Run `package` on the held-out patients of `data`, write the files into `out`; returns `evaluation.json`.
 
-    Raises ConfigurationError when the
-    data holds no held-out images or none of the model's findings is labelled in it.
+    `with_control`: compare the maps with those of a network that never saw a radiograph, which takes long.
+    Raises ConfigurationError when the data holds no held-out images or none of the model's findings is labelled in it,
+    before an image is read.
     """
     examples = any_set.load(data)
-    held_out = [e for e in examples if e.split == "test" and e.tier >= _SMALLEST_ROWS]
+    held_out = [
+        e for e in examples if e.split == "test" and (e.tier >= _SMALLEST_ROWS or e.tier == evaluation.ANY_SIZE)
+    ]
     if not held_out:
         raise ConfigurationError("the data holds no image of a test patient, so nothing can be evaluated on it")
+    check_findings(package, held_out)
     model = OnnxModel.load(package, threads=threads)
     began = time.monotonic()
     scored = score_held_out(model, held_out, progress)
     seconds = (time.monotonic() - began) / len(held_out)
     runtime = Speed(provider=model.provider, threads=threads, images_per_second=round(1 / seconds, 2))
-    pointing = _localisation(scored, examples, package, progress)
+    pointing = _localisation(scored, examples if with_control else (), package, progress)
     figures = _figures(package, scored).model_copy(update={"runtime": runtime, **pointing})
     out.mkdir(parents=True, exist_ok=True)
     write_file(out / EVALUATION, figures)
     write_predictions(out / PREDICTIONS, package, scored.only(scored.primary))
     return figures
+
+
+def is_own(data: Path) -> bool:
+    """Whether the images are of one's own, not of a known set."""
+    return own_images.recognises(data)
+
+
+def check_findings(package: ModelPackage, examples: Sequence[LabelledRadiograph]) -> None:
+    """ConfigurationError when no finding of the model is labelled with and without it, by the names of both sides."""
+    findings = [finding.name for finding in package.model.findings]
+    labelled = sorted({name for example in examples for name in example.targets})
+    nothing = np.zeros((len(examples), len(findings)), np.float32)
+    planned = Scored(examples, findings, nothing, nothing)
+    if not any(evaluation.is_labelled(planned, name) for name in findings):
+        known = [name for name in findings if name in labelled]
+        why = f"has adults with and without {', '.join(known)}" if known else "knows one of them"
+        raise ConfigurationError(
+            f"{package.model.name} says {', '.join(findings)}, and the data labels {', '.join(labelled) or 'nothing'}; "
+            f"it is evaluated on data that {why}"
+        )
 
 
 def validation_audit(package: ModelPackage, data: Path) -> Audit:
@@ -91,21 +124,21 @@ def validation_audit(package: ModelPackage, data: Path) -> Audit:
     return dataclasses.replace(audit, provenance=dataclasses.replace(audit.provenance, source=source))
 
 
-def question(package: ModelPackage) -> Question:
+def question(package: ModelPackage, *, shows_small_cells: bool = False) -> Question:
     """The audit that goes with an evaluation: by view, sex and age, at the operating points of the package."""
-    return Question(by=AUDITED_BY, findings=(), thresholds=(), model=package.folder)
+    return Question(
+        by=AUDITED_BY, findings=(), thresholds=(), model=package.folder, shows_small_cells=shows_small_cells
+    )
 
 
 def score_held_out(model: OnnxModel, examples: Sequence[LabelledRadiograph], progress: Progress) -> Scored:
-    """One image at a time, squared as any image is."""
+    """One image at a time, squared as any image is; a model without maps has none of the scores' maps."""
     logits, maps = [], []
     for done, example in enumerate(examples):
         pixels = example.read().astype(np.float32) / 255.0
         scores, activation = model.predict(SquareFrame.of(*pixels.shape).to_square(pixels)[None, None])
-        if activation is None:
-            raise ConfigurationError(f"{model.package.model.name} gives no maps; only models that do are evaluated")
         logits.append(scores[0])
-        maps.append(activation[0])
+        maps.append(np.zeros((0, 0, 0), np.float32) if activation is None else activation[0])
         progress("reading held-out images", done + 1, len(examples))
     findings = [finding.name for finding in model.package.model.findings]
     return Scored(examples, findings, np.stack(logits), np.stack(maps))
@@ -153,7 +186,7 @@ def _localisation(
 ) -> dict[str, dict[str, LocalisationFigures] | LocalisationFigures]:
     """Do the maps point at readers' boxes, and better than those of a network that never saw a radiograph?"""
     boxed = _most_boxed(scored)
-    if boxed is None:
+    if boxed is None or not scored.maps.size:
         return {"localisation": {}}
     figures = _by_tiers(boxed.replace("_", " "), scored, boxed)
     control = _control(scored, boxed, examples, package, progress)
@@ -210,13 +243,9 @@ def write_predictions(path: Path, package: ModelPackage, scored: Scored) -> None
         writer.writerow(["study_id", "patient_id", "age", "sex", "view", *names])
         for row, example in enumerate(scored.examples):
             if example.age_years >= evaluation.ADULT_YEARS:
-                cells: list[str | int | float] = [
-                    example.name,
-                    example.patient,
-                    example.age_years,
-                    example.sex,
-                    example.view,
-                ]
+                age = "" if example.age_years == evaluation.AGE_NOT_GIVEN else example.age_years
+                texts = (in_a_cell(text) for text in (example.name, example.patient))
+                cells: list[str | int | float] = [*texts, age, example.sex, example.view]
                 for (truth, known), said in zip(truths, probabilities, strict=True):
                     cells += [f"{said[row]:.6f}", int(truth[row]) if known[row] else ""]
                 writer.writerow(cells)

@@ -16,6 +16,7 @@ from core.store.store import Store
 from core.store.studies.outbox import DestinationState
 from core.store.studies.overview import Overview
 from models.registry import Entry, Refused
+from pipeline.installed_models import model_warnings, site_registry
 from pipeline.watch.warnings import warnings_of
 
 A_MONTH_SECONDS = 31 * 24 * 3600
@@ -134,9 +135,9 @@ def status_of(store: Store, settings: Settings, processes: Sequence[str]) -> Sta
             for state in (StudyState.REFUSED, StudyState.NOT_ANALYSED)
             for reason, count in store.lookup.reasons(state)
         ),
-        warnings=warnings_of(store, settings),
         alarms=tuple(AlarmEntry(**asdict(alarm)) for alarm in _alarms(store)),
         models=_models(settings, store),
+        warnings=(*model_warnings(settings, store), *warnings_of(store, settings)),
         torch=_torch(),
         disk=DiskEntry(
             free_bytes=free,
@@ -168,8 +169,6 @@ def _destination(
 
 def _models(settings: Settings, store: Store) -> tuple[InstalledModel, ...]:
     """Each installed model with what it is for and what it would run on here, or why it would not run."""
-    from pipeline.installed_models import site_registry
-
     registry = site_registry(settings, store)
     return (*map(_installed, registry.entries), *map(_refused, registry.refused))
 

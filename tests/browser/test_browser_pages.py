@@ -2,6 +2,7 @@
 
 import pytest
 
+from api.pages.card.card import html_of, read_material
 from api.pages.kit import Section, page, paragraph
 from tests.browser import colour, made_pages, pages
 from tests.browser.looking import NARROW, WIDE, looking_at
@@ -154,3 +155,15 @@ def test_the_colour_arithmetic_is_the_published_one():
     assert (
         colour.nearest([green, red])[0] < colour.difference(*(colour.lab(colour.linear(c)) for c in (green, red))) / 2
     )
+
+
+def test_every_table_of_the_card_fits_a_window_of_1280_px(browser, tmp_path):
+    shown = tmp_path / "card.html"
+    shown.write_text(html_of(read_material(pages.card_page(tmp_path).parents[1])), encoding="utf-8")
+    with looking_at(browser, shown, viewport={"width": 1280, "height": 800}) as looked:
+        looked.open_everything()
+        cut = looked.page.evaluate(
+            "[...document.querySelectorAll('.scroll')].filter(box => box.scrollWidth > box.clientWidth)"
+            ".map(box => `${box.ariaLabel}: ${box.scrollWidth} in ${box.clientWidth}`)"
+        )
+        assert cut == []

@@ -15,6 +15,7 @@ from tests.e2e.house import is_listening, wait_until
 from tests.ports import free_port
 
 BINARY = Path("/usr/sbin/Orthanc")
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,13 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, *, candor_port: int, more: Mapping[str, Any] | None = None) -> Iterator[Orthanc]:
-    """Start Orthanc with Candor as the modality it knows and `more` settings; stop it at the end."""
+def running_orthanc(
+    folder: Path, *, candor_port: int, plugins: tuple[Path, ...] = (), more: Mapping[str, Any] | None = None
+) -> Iterator[Orthanc]:
+    """Start Orthanc with Candor as the modality it knows and `more` settings; stop it at the end.
+
+    `plugins`: files, DICOMWEB for one.
+    """
     orthanc = Orthanc(dicom_port=free_port(), http_port=free_port())
     configuration = {
         "Name": "PACS",
@@ -63,7 +69,7 @@ def running_orthanc(folder: Path, *, candor_port: int, more: Mapping[str, Any] |
         "DicomCheckCalledAet": True,
         "DicomModalities": {"candor": ["CANDOR", "127.0.0.1", candor_port]},
         "HttpBindAddresses": ["127.0.0.1"],
-        "Plugins": [],
+        "Plugins": [str(plugin) for plugin in plugins],
         **(more or {}),
     }
     folder.mkdir(parents=True, exist_ok=True)

@@ -56,10 +56,10 @@ def _print_overall(console: Console, audit: Audit) -> None:
         prevalence = audit.row(finding, "prevalence")
         positives = count(prevalence.positives if prevalence else None)
         threshold = f"{chosen[finding].value:.4g}"
-        rows.append([finding, positives, threshold, *_figures(audit, finding, ("auroc", "sensitivity", "specificity"))])
+        rows.append([finding, *_figures(audit, finding, ("auroc", "sensitivity", "specificity")), positives, threshold])
     studies, patients = _of(origin.rows, "study", "studies"), _of(origin.patients, "patient", "patients")
     title = f"{studies} of {patients}, all cohorts together"
-    columns = ("finding", "positives", "threshold", "AUROC", "sensitivity", "specificity")
+    columns = ("finding", "AUROC", "sensitivity", "specificity", "positives", "threshold")
     print_table(console, columns, rows, title=title)
 
 

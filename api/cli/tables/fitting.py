@@ -56,6 +56,7 @@ def _table(columns: Sequence[str], rows: Rows, chosen: Sequence[int], words: int
         title=_plain(title) if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     for row in rows:

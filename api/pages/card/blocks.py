@@ -5,7 +5,7 @@ Text is plain; a `Curves` or `Forest` is drawn where drawings can be (HTML) and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from models.documents.evaluation import Evaluation
 from models.documents.quality import QualityFigures
 from models.package.description import Description, Prose
 
+_WIDEST, _ROOM, _WRAPPED = 134, 3, 28  # characters of a page of 1056 px, between columns, of words that wrap
+_HEAD = 0.9  # letters of a heading are smaller
 Estimate = Sequence[float | None]  # [value, low, high]
 
 
@@ -42,6 +44,26 @@ class Grid:
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     text_columns: int = 1
+
+    def parts(self) -> Iterator[Grid]:
+        """Itself, or as many grids as its columns need to fit a window of 1280 px; columns of words are in each."""
+        words, group = list(range(self.text_columns)), list[int]()
+        for column in range(self.text_columns, len(self.columns)):
+            if group and sum(map(self._width, (*words, *group, column))) > _WIDEST:
+                yield self._of([*words, *group])
+                group = []
+            group.append(column)
+        yield self._of([*words, *group])
+
+    def _of(self, chosen: Sequence[int]) -> Grid:
+        rows = [[row[column] for column in chosen] for row in self.rows]
+        columns = [self.columns[column] for column in chosen]
+        return Grid(caption=self.caption, columns=columns, rows=rows, text_columns=self.text_columns)
+
+    def _width(self, column: int) -> int:
+        """In characters, with the room between columns; words wrap, figures do not."""
+        longest = max(round(_HEAD * len(self.columns[column])), *(len(row[column]) for row in self.rows), 0)
+        return _ROOM + (min(longest, _WRAPPED) if column < self.text_columns else longest)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -112,8 +112,8 @@ def _lead(material: Material) -> Iterator[Block]:
         differences = "; ".join(f"{name.replace('_', ', ')}: {value:.1e}" for name, value in found.items())
         yield Text(f"Largest difference of ONNX Runtime from torch: {differences}.")
     yield Text(
-        "This card is made from the documents in this package; brackets hold 95 % intervals (that of ECE, a bootstrap "
-        "over patients, leans upwards in small samples)."
+        "This card is made from the documents in this package; brackets hold 95 % intervals (that of ECE is around the "
+        "error less what chance adds, as wide as a bootstrap over patients makes it)."
     )
     yield Text(_accepts(description.accepts))
 

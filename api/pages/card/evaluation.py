@@ -53,33 +53,44 @@ def sections(material: Material) -> Iterator[CardSection]:
 
 
 def _discrimination(findings: Findings) -> CardSection:
-    columns = ("finding", "+ / -", "AUROC", "text-mined labels let in", "within PA", "within AP", "average precision")
-    caption = (
-        "AUROC (DeLong) and expected calibration error (ECE), each with its 95 % interval; what a perfectly calibrated "
-        "model would show on as few images, by chance; and the ECE less what chance adds to it"
+    ranks = Grid(
+        caption="AUROC (DeLong) with its 95 % interval, and average precision",
+        columns=(*_WHO, "AUROC", "text-mined labels let in", "within view PA", "within view AP", "average precision"),
+        rows=[[*_who(entry), *_ranking(entry)] for entry in findings.values()],
+    )
+    keeps_its_word = Grid(
+        caption="Expected calibration error (ECE) with its 95 % interval; what a perfectly calibrated model would show "
+        "on as few images, by chance; and the ECE less what chance adds to it",
+        columns=(*_WHO, "ECE", "ECE if perfect", "ECE less chance"),
+        rows=[[*_who(entry), *_calibration(entry)] for entry in findings.values()],
     )
     return CardSection(
         "How well it tells them apart: held-out test patients, adults, 512 px",
-        [
-            Grid(
-                caption=caption,
-                columns=(*columns, "ECE", "ECE if perfect", "ECE less chance"),
-                rows=[_discrimination_row(entry) for entry in findings.values()],
-            )
-        ],
+        [ranks, keeps_its_word],
     )
 
 
-def _discrimination_row(entry: FindingEvaluation) -> list[str]:
+_WHO = ("finding", "+ / -")
+
+
+def _who(entry: FindingEvaluation) -> list[str]:
+    everyone = entry.test_512["all"]
+    return [entry.words, f"{everyone.positives} / {everyone.negatives}"]
+
+
+def _ranking(entry: FindingEvaluation) -> list[str]:
     everyone, with_text = entry.test_512["all"], entry.text_mined_too
     return [
-        entry.words,
-        f"{everyone.positives} / {everyone.negatives}",
         interval(everyone.auroc),
         interval(with_text.auroc) if with_text and with_text.positives != everyone.positives else "-",
         interval(_auroc(entry.test_512, "view=PA")),
         interval(_auroc(entry.test_512, "view=AP")),
         number(everyone.average_precision),
+    ]
+
+
+def _calibration(entry: FindingEvaluation) -> list[str]:
+    return [
         interval(entry.expected_calibration_error),
         interval(entry.calibration_error_if_perfect),
         number(entry.calibration_error_debiased),

@@ -45,9 +45,9 @@ def fairness(material: Material) -> Iterator[CardSection]:
         _alarms(audit),
         Grid(
             caption="Within each cohort, with 95 % intervals",
-            columns=("finding", "cohort", "+ / -", *_AUDITED.values(), "note"),
+            columns=("finding", "cohort", "what is missing", "+ / -", *_AUDITED.values()),
             rows=[_audited(finding, cohort, audit) for finding, cohort in single],
-            text_columns=2,
+            text_columns=3,
         ),
         Gallery([_forest(finding, single, audit) for finding in dict.fromkeys(finding for finding, _ in single)]),
     ]
@@ -58,17 +58,17 @@ def _audited(finding: str, cohort: str, audit: Audit) -> list[str]:
     found = {metric: audit.row(finding, metric, cohort) for metric in _AUDITED}
     counted = next((row for row in found.values() if row and row.positives is not None), None)
     counts = f"{counted.positives} / {counted.negatives}" if counted else "-"
-    return [finding, cohort, counts, *(_estimate(row) for row in found.values()), _notes(found)]
+    return [finding, cohort, _missing(found), counts, *(_estimate(row) for row in found.values())]
 
 
-def _notes(rows: Mapping[str, Row | None]) -> str:
-    """What is noted of the figures of a cohort, each note once; where they differ, with what it is about."""
+def _missing(rows: Mapping[str, Row | None]) -> str:
+    """Why a cohort lacks figures, each reason once; where they differ, with what it is about."""
     about: dict[str, list[str]] = {}
     for metric, row in rows.items():
-        if row and row.note:
+        if row and row.note and row.value is None:
             about.setdefault(row.note, []).append(_AUDITED[metric])
-    if len(about) == 1:
-        return next(iter(about))
+    if not about or len(about) == 1:
+        return next(iter(about), "")
     return "; ".join(f"{', '.join(metrics)}: {note}" for note, metrics in about.items())
 
 
@@ -88,13 +88,14 @@ def _forest(finding: str, single: list[tuple[str, str]], audit: Audit) -> Forest
 
 
 def _alarms(audit: Audit) -> Block:
-    if not audit.alarms:
+    if not audit.certain_gaps:
         return Text("No gap between cohorts survives Holm's correction: that none is there is not shown by this.")
     return Grid(
         caption="Gaps that survive Holm's correction",
         columns=("finding", "metric", "cohort", "gap", "p after Holm"),
         rows=[
-            [test.finding, test.metric, test.cohort, number(test.gap), f"{test.p_holm:.2g}"] for test in audit.alarms
+            [test.finding, test.metric, test.cohort, number(test.gap), f"{test.p_holm:.2g}"]
+            for test in audit.certain_gaps
         ],
         text_columns=3,
     )

@@ -66,7 +66,8 @@ def _of(block: Block) -> Iterator[Markup]:
     elif isinstance(block, Bullets):
         yield tag("ul", *(tag("li", *_inline(item)) for item in block.items))
     elif isinstance(block, Grid):
-        yield table(block.columns, block.rows, caption=block.caption, text_columns=block.text_columns)
+        for part in block.parts():
+            yield table(part.columns, part.rows, caption=part.caption, text_columns=part.text_columns)
     elif isinstance(block, Forest):
         rows = [
             Row(

@@ -15,7 +15,7 @@ from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind
 from core.domain.study import Instance, StudyState
 from core.store.engine import read_only
-from core.store.studies.intake import InstanceRole
+from core.store.studies.arrivals import InstanceRole
 from core.store.studies.records import instance_from_json
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.tables.studies import instances, studies

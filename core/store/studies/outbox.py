@@ -233,6 +233,13 @@ def delivery_rows(*which: ColumnElement[bool]) -> Select[Any]:
     )
 
 
+def withdraw(connection: Connection, study_id: str) -> None:
+    """Send nothing more of what a study's reports say of the patient that it was corrected from."""
+    mine = (deliveries.c.study_id == study_id) & (deliveries.c.status == DeliveryStatus.PENDING)
+    error = "the patient was corrected before it was sent"
+    connection.execute(update(deliveries).where(mine).values(status=DeliveryStatus.WITHDRAWN, last_error=error))
+
+
 def delivery_of(row: Row[tuple[object, ...]]) -> Delivery:
     """A row of `delivery_rows` as a noun."""
     return Delivery(

@@ -1,14 +1,14 @@
 """When to ask again for a storage commitment, what a destination said of it last, and which studies were purged.
 
 Revision ID: 0010
-Revises: 0008
+Revises: 0009
 """
 
 import sqlalchemy as sa
 from alembic import op
 
 revision = "0010"
-down_revision = "0008"
+down_revision = "0009"
 
 
 def upgrade() -> None:
