@@ -46,6 +46,8 @@ _RELEASE_PAUSE_SECONDS = 0.25  # a peer that wants its answer elsewhere releases
 SAME_ASSOCIATION_SECONDS = 2.0
 """So long after a request its association stays open for an answer that comes at once."""
 
+_LAST_WORD_SECONDS = 0.25  # our response to an answer must leave before the association is released
+
 OnAnswer = Callable[[str, Sequence[Reference], Sequence[Failure]], None]
 """Takes the transaction UID of an answer, what is committed and what is not."""
 
@@ -133,11 +135,11 @@ class CommitmentRequester:
                 f"destination {self._destination.name} ({self._destination.place}) refused the storage commitment "
                 f"request with 0x{response.Status:04X}: {status.meaning}"
             )
-        self._patient_until = time.monotonic() + SAME_ASSOCIATION_SECONDS
+        self._wait(SAME_ASSOCIATION_SECONDS if self._waiting else _LAST_WORD_SECONDS)
 
     def rest(self) -> None:
         """Close the association unless an answer may still come over it."""
-        if not self._waiting or time.monotonic() > self._patient_until:
+        if time.monotonic() > self._patient_until:
             self.close()
 
     def close(self) -> None:
@@ -161,6 +163,11 @@ class CommitmentRequester:
     def _note(self, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]) -> None:
         self._on_answer(transaction_uid, committed, failed)
         self._waiting.discard(transaction_uid)
+        if not self._waiting:
+            self._wait(_LAST_WORD_SECONDS)
+
+    def _wait(self, seconds: float) -> None:
+        self._patient_until = time.monotonic() + seconds
 
 
 def _take_report(event: evt.Event, on_answer: OnAnswer) -> tuple[int, None]:

@@ -22,7 +22,7 @@ from core.store.statements import upsert
 from core.store.tables.explanations import explanation_jobs, faithfulness
 from core.store.tables.models import predictions, shadow_readings
 from core.store.tables.reports import deliveries, payloads, reports
-from core.store.tables.studies import instances, purged_studies, quarantine, studies
+from core.store.tables.studies import corrections, instances, purged_studies, quarantine, studies
 from core.store.trail import Trail
 
 AT_WORK = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
@@ -135,6 +135,7 @@ def _object_keys(connection: Connection, study_id: str) -> list[str]:
     """Every object on disk that only this study refers to."""
     queries: Sequence[Select[tuple[str]]] = (
         select(instances.c.object_key).where(instances.c.study_id == study_id),
+        select(corrections.c.object_key).where(corrections.c.study_id == study_id),
         select(quarantine.c.object_key).where(quarantine.c.study_id == study_id),
         select(payloads.c.object_key).where(payloads.c.report_id.in_(_reports_of(study_id))),
         select(explanation_jobs.c.picture_key).where(explanation_jobs.c.study_id == study_id),
@@ -155,6 +156,7 @@ def _delete_rows(connection: Connection, study_id: str) -> None:
         (predictions, predictions.c.input_key.in_(inputs)),
         (faithfulness, faithfulness.c.input_key.in_(inputs)),
         (instances, instances.c.study_id == study_id),
+        (corrections, corrections.c.study_id == study_id),
         (quarantine, quarantine.c.study_id == study_id),
         (studies, studies.c.study_id == study_id),
     ):

@@ -144,7 +144,8 @@ def wrong_model_retired_and_back(house, orthanc):
     assert known["reason"]
     assert "candor read --refused" in house.run("status").stdout
     for row in live:
-        house.run("models", "live", row["name"], row["version"])
+        if row["name"] != "chest_radiograph":  # two live models for one image are a choice that somebody signs
+            house.run("models", "live", row["name"], row["version"])
     restart(house)
     assert "1 study will be read again" in house.run("read", "--refused").stdout
     in_state(house, "CANARYACC2", "reported")

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
 from api.cli.app import app
@@ -13,6 +14,7 @@ from core.store.store import open_store
 from core.store.studies.intake import InstanceRole
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision, settle
+from core.store.tables.studies import corrections, instances
 from pipeline.data_folder import make_data_folder
 from pipeline.results_json import StudyEntry
 from tests.store_fixtures import arrival
@@ -331,3 +333,24 @@ def test_a_purged_study_that_comes_again_gets_a_new_revision(store, candor, deli
 @pytest.mark.parametrize("age", ["90", "-1d", "3 months", "0x9d", ""])
 def test_an_age_that_is_none_is_refused(candor, age):
     assert "is no age" in candor("purge", f"--older-than={age}", code=2)
+
+
+def test_what_a_correction_replaced_is_purged_too(store, candor, delivered):
+    with store.engine.begin() as connection:
+        row = connection.execute(select(instances)).one()
+        replaced = store.objects.put(b"before the correction").object_key
+        correction = {
+            "study_id": delivered,
+            "sop_instance_uid": row.sop_instance_uid,
+            "object_key": replaced,
+            "sha256": row.sha256,
+            "header": row.header,
+            "calling_ae_title": "PACS",
+            "identity": True,
+            "replaced_at": store.now(),
+        }
+        connection.execute(insert(corrections).values(correction))
+    candor("purge", "--older-than", "90d", "--yes")
+    assert list(store.objects.object_keys()) == []
+    with store.engine.connect() as connection:
+        assert connection.execute(select(corrections)).all() == []
