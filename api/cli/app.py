@@ -114,12 +114,16 @@ app.add_typer(config, rich_help_panel="Set up")
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
     settings = _started(data, "serve")
+    from api.processes.ready import speak
     from api.processes.supervisor import Supervisor, commands_of
     from core.store.first_start import refuse_truncated_database
     from core.store.keys import SiteKey
+    from core.store.store import refuse_unwritable
 
     SiteKey.load(settings.site_key_file)  # here, so that a missing key is reported once and not by every child
+    refuse_unwritable(settings)
     refuse_truncated_database(settings)
+    speak(settings)
     raise typer.Exit(Supervisor(commands_of(data, "node", "worker", "web")).run())
 
 

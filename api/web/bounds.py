@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
 import h11
 import structlog
+from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from api.web.problems import problem
@@ -29,11 +30,6 @@ _SAME_SECONDS = 60.0
 _log = structlog.get_logger()
 _quiet = logging.getLogger("uvicorn.error.connection")
 _quiet.setLevel(logging.ERROR)  # what a client does wrong is an event of ours
-
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class RepeatedEvents:
@@ -142,7 +138,7 @@ def _has_tab(received: bytes) -> bool:
 class BoundedBodies:
     """ASGI middleware: other versions of HTTP are not answered, and a body ends at its limit, while it arrives."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -161,13 +157,13 @@ class BoundedBodies:
         """Let the application answer, as long as the body keeps its limit."""
         size = 0
 
-        async def bounded() -> MutableMapping[str, Any]:
+        async def bounded() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
             return message if size <= MAXIMUM_BODY_BYTES else {"type": "http.disconnect"}
 
-        async def unless_too_large(message: MutableMapping[str, Any]) -> None:
+        async def unless_too_large(message: Message) -> None:
             if size <= MAXIMUM_BODY_BYTES:
                 await send(message)
 
@@ -184,5 +180,5 @@ def _announced(scope: Scope) -> int:
     return int(lengths[0]) if lengths else 0
 
 
-def _too_large() -> Any:
+def _too_large() -> JSONResponse:
     return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a request has at most {MAXIMUM_BODY_BYTES // 1024} KiB")

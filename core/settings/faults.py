@@ -6,11 +6,12 @@ A value is quoted only where it must be one of a few words; any other may be a s
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
 from core.settings.destinations import DESTINATION_KINDS, TlsSettings
 from core.settings.file import Place
@@ -19,23 +20,23 @@ DESTINATIONS = "destinations"
 SHOWN_FAULTS = 20
 _SHOWN_CHARACTERS = 60
 _KINDS = [str(kind.model_fields["kind"].default) for kind in DESTINATION_KINDS]
-_WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {  # by pydantic's name of the fault
-    "int_type": lambda _: "must be a whole number",
-    "int_parsing": lambda _: "must be a whole number",
-    "int_parsing_size": lambda _: "must be a smaller number",
-    "int_from_float": lambda _: "must be a whole number",
-    "float_type": lambda _: "must be a number",
-    "float_parsing": lambda _: "must be a number",
-    "finite_number": lambda _: "must be a finite number",
-    "greater_than": lambda limit: f"must be more than {limit['gt']:g}",
-    "greater_than_equal": lambda limit: f"must be at least {limit['ge']}",
-    "less_than_equal": lambda limit: f"must be at most {limit['le']:g}",
-    "string_type": lambda _: "must be text in quotes",
-    "path_type": lambda _: "must be a path in quotes",
-    "tuple_type": lambda _: 'must be a list, such as ["one", "two"]',
-    "model_type": lambda _: "must be a table",
-    "model_attributes_type": lambda _: "must be a table",
-    "string_pattern_mismatch": lambda _: "must have 1 to 32 letters, digits, _ or -",
+_WORDS = {  # by pydantic's name of the fault; the limit is pydantic's too
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "must be a smaller number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "finite_number": "must be a finite number",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le:g}",
+    "string_type": "must be text in quotes",
+    "path_type": "must be a path in quotes",
+    "tuple_type": 'must be a list, such as ["one", "two"]',
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "string_pattern_mismatch": "must have 1 to 32 letters, digits, _ or -",
 }
 
 
@@ -52,7 +53,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {quoted(plain[found[0]])}?" if found else ""
 
 
-def sentence(fault: Mapping[str, Any], entries: Mapping[str, Any], settings: type[BaseModel]) -> tuple[Place, str]:
+def sentence(fault: ErrorDetails, entries: object, settings: type[BaseModel]) -> tuple[Place, str]:
     """Where one of pydantic's faults is in the file, and a sentence that says what is wrong there."""
     place = _place(fault)
     if fault["type"] == "extra_forbidden":
@@ -65,13 +66,13 @@ def sentence(fault: Mapping[str, Any], entries: Mapping[str, Any], settings: typ
     return place, f"{_owner(place, entries)}{name + ': ' if name else ''}{_words(fault, place, entries)}"
 
 
-def _place(fault: Mapping[str, Any]) -> Place:
+def _place(fault: ErrorDetails) -> Place:
     """Pydantic's location without the kind of destination, which is no name in the file."""
     location = tuple(fault.get("ctx", {}).get("place", fault["loc"]))
     return (*location[:2], *location[3:]) if location[:1] == (DESTINATIONS,) and location[2:3] else location
 
 
-def _owner(place: Place, entries: Mapping[str, Any]) -> str:
+def _owner(place: Place, entries: object) -> str:
     """`destination "pacs": ` or `[tls] ` before the name of a setting."""
     if place[:1] == (DESTINATIONS,) and len(place) > 1:
         number = int(place[1])
@@ -92,7 +93,7 @@ def _is_bare(name: str) -> bool:
     return name.isascii() and name.replace("_", "").replace("-", "").isalnum() and len(name) <= _SHOWN_CHARACTERS
 
 
-def _words(fault: Mapping[str, Any], place: Place, entries: Mapping[str, Any]) -> str:
+def _words(fault: ErrorDetails, place: Place, entries: object) -> str:
     kind, context = str(fault["type"]), fault.get("ctx", {})
     if kind in ("enum", "literal_error"):
         allowed = str(context["expected"]).replace("'", "").replace(" or ", ", ")
@@ -104,7 +105,7 @@ def _words(fault: Mapping[str, Any], place: Place, entries: Mapping[str, Any]) -
     if kind in ("model_type", "model_attributes_type") and place == ("tls",):
         return "write [tls], with one bracket, above its settings"
     known = _WORDS.get(kind)
-    return known(context) if known else str(fault["msg"]).removeprefix("Value error, ")
+    return known.format(**context) if known else str(fault["msg"]).removeprefix("Value error, ")
 
 
 def _none_of(value: object, allowed: Sequence[str]) -> str:
@@ -112,7 +113,7 @@ def _none_of(value: object, allowed: Sequence[str]) -> str:
     return f"{said} is none of {', '.join(allowed)}" + (did_you_mean(value, allowed) if isinstance(value, str) else "")
 
 
-def _unknown(place: Place, entries: Mapping[str, Any], settings: type[BaseModel]) -> str:
+def _unknown(place: Place, entries: object, settings: type[BaseModel]) -> str:
     """A name that no table of this kind has: where it belongs, or what it may have been meant to be."""
     name = str(place[-1])
     if len(place) == 1:
@@ -143,7 +144,7 @@ def _unknown_above_tables(name: str, value: object, settings: type[BaseModel]) -
     return f"there is no setting {quoted(name)}{did_you_mean(name, list(settings.model_fields))}"
 
 
-def _fields_of_table(place: Place, entries: Mapping[str, Any]) -> list[str]:
+def _fields_of_table(place: Place, entries: object) -> list[str]:
     if "tls" in place[:-1]:
         return list(TlsSettings.model_fields)
     said = _entry((*place[:2], "kind"), entries)

@@ -167,7 +167,7 @@ def _lines(text: str) -> dict[Place, int]:
     return lines
 
 
-def _statements(text: str) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
+def _statements(text: str) -> Iterator[tuple[int, object, bool]]:
     """Each statement of a valid file: its first line, what it says, whether it is the header of a table.
 
     It says None where it is nested too deep to be read.
@@ -186,7 +186,7 @@ def _statements(text: str) -> Iterator[tuple[int, dict[str, Any] | None, bool]]:
         begun = ""
 
 
-def _table(statement: dict[str, Any], counts: dict[Place, int]) -> Place:
+def _table(statement: object, counts: dict[Place, int]) -> Place:
     """The place of a table header; `counts` has how many there were of each array of tables so far."""
     place: Place = ()
     inner: Any = statement

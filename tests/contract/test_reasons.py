@@ -117,14 +117,14 @@ def say_nothing(connection: socket.socket) -> None:
     ],
     ids=["http", "ssh", "tls", "smtp", "closes", "mute", "aborts"],
 )
-def test_a_peer_that_answers_without_an_association_is_told_apart(
+def test_a_peer_that_answers_without_an_association_is_distinguished(
     answer: Callable[[socket.socket], None], expected: str
 ) -> None:
     with answering(answer) as port:
         assert said_of(port=port) == expected
 
 
-def test_a_closed_port_a_wrong_name_and_a_silent_address_are_told_apart() -> None:
+def test_a_closed_port_a_wrong_name_and_a_silent_address_are_distinguished() -> None:
     assert said_of(port=free_port()) == "does not answer (connection refused): check that it runs, host and port"
     assert said_of(host="pacs.hospital.invalid", port=104) == (
         "the name pacs.hospital.invalid cannot be resolved: check host, and the name server of this machine"

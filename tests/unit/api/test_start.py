@@ -1,4 +1,4 @@
-"""What a person is told before and at the start: `candor config check`, warnings, addresses, the ready line."""
+"""What a person reads before and at the start: `candor config check`, warnings, addresses, the ready line."""
 
 import io
 import json
@@ -147,7 +147,7 @@ def test_the_addresses_of_this_machine_can_be_listened_on():
     )
 
 
-def test_a_taken_port_and_a_low_one_are_told_apart(tmp_path):
+def test_a_taken_port_and_a_low_one_are_distinguished(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ConfigurationError) as caught:

@@ -18,7 +18,7 @@ from pipeline.data_folder import make_data_folder
 ROOT = Path(__file__).parents[3]
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="needs another account")
 WITHOUT_POWER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner", "--inh-caps=-all"]
-NOBODY = 65534
+DAEMON = 1
 
 
 @contextmanager
@@ -80,10 +80,10 @@ def test_a_folder_that_was_there_keeps_its_mode(tmp_path):
 @pytest.mark.parametrize("command", [["status"], ["serve"], ["retry"], ["config", "check"]])
 def test_a_data_folder_of_another_account_names_that_account(tmp_path, command):
     settings = make_data_folder(tmp_path / "data")
-    os.chown(settings.data_dir, NOBODY, NOBODY)
+    os.chown(settings.data_dir, DAEMON, DAEMON)
     done = candor(*command, "--data", str(tmp_path / "data"), cwd=tmp_path, through=WITHOUT_POWER)
     assert done.returncode == 2
-    assert "belongs to nobody; run as that account: sudo -u nobody candor ..." in done.stderr
+    assert "belongs to daemon; run as that account: sudo -u daemon candor ..." in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
@@ -92,10 +92,10 @@ def test_a_data_folder_of_another_account_names_that_account(tmp_path, command):
 def test_what_another_account_made_in_the_folder_names_that_account(tmp_path, name):
     """What `sudo candor ...` leaves behind, here the other way round."""
     settings = make_data_folder(tmp_path / "data")
-    os.chown(settings.data_dir / name, NOBODY, NOBODY)
+    os.chown(settings.data_dir / name, DAEMON, DAEMON)
     done = candor("status", "--data", str(settings.data_dir), cwd=tmp_path, through=WITHOUT_POWER)
     assert done.returncode == 2
-    assert f"{name} cannot be written (permission denied): it belongs to nobody" in done.stderr
+    assert f"{name} cannot be written (permission denied): it belongs to daemon" in done.stderr
 
 
 @AS_ROOT

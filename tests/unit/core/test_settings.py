@@ -44,12 +44,6 @@ def faults(folder, content):
             "ae_title belongs to [tls] here, because it comes after that line; move it up: settings "
             "of the whole installation go above the first [table]",
         ),
-        (
-            f'{PACS}objects = ["sr", "sc", "ps"]',
-            4,
-            'destination "pacs": objects: "ps" is none of sr, sc, gsps, seg, seg-fractional, pmap; '
-            'did you mean "gsps"?',
-        ),
         ('[[destinations]]\nname = "pacs"', 1, 'destination "pacs": ae_title is missing'),
         (
             f'{PACS}\n[[destinations]]\nae_title = "B"\nname = "pacs"',
@@ -153,6 +147,12 @@ def test_a_wrong_setting_is_said_with_its_line_and_what_was_meant(tmp_path, cont
 def test_what_is_no_settings_file_is_one_sentence_too(tmp_path, content, expected):
     [said] = faults(tmp_path, content)
     assert expected in said
+
+
+def test_a_word_that_is_none_of_a_few_is_repeated_with_all_of_them(tmp_path):
+    [said] = faults(tmp_path, f'{PACS}objects = ["sr", "sc", "ps"]')
+    assert said.startswith('candor.toml, line 4: destination "pacs": objects: "ps" is none of sr, sc, gsps, seg, ')
+    assert said.endswith('; did you mean "gsps"?')
 
 
 def test_everything_that_is_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path):
