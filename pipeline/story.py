@@ -25,7 +25,7 @@ from explain.gate.result import withheld_reason
 from explain.maps.class_activation import explain
 from inference.findings import to_findings
 from inference.quality import quality_limitations
-from inference.select import NOTHING, Choice, Declined, select
+from inference.select import NOTHING, Choice, Declined, Selection, select
 from models.package.format import ModelPackage
 from pipeline.trust import say_unmeasured, withhold
 
@@ -123,9 +123,7 @@ def _withhold_all(study: Study, selection: Selection) -> Selection:
     """Nothing is read of images that name different patients: each finding would be filed under one of them."""
     if not selection.choices and selection.most_telling.status is ReportStatus.REFUSED:
         return selection
-    declined = Declined(
-        status=ReportStatus.NOT_ANALYSED, reason=study.identity_conflict, instances=study.instances
-    )
+    declined = Declined(status=ReportStatus.NOT_ANALYSED, reason=study.identity_conflict, instances=study.instances)
     return Selection(choices=(), declined=(declined,))
 
 

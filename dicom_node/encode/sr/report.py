@@ -147,7 +147,7 @@ def _library_entry(source: Dataset, reading: Reading | None, unread: str = "") -
         (concepts.MODALITY, concepts.MODALITIES.get(source.get("Modality", ""))),
         (concepts.TARGET_REGION, region_of(source, reading)),
     ]
-    properties = [code(name, value, HAS_ACQ_CONTEXT) for name, value in known if value]
+    properties: list[hd.ContentItem] = [code(name, value, HAS_ACQ_CONTEXT) for name, value in known if value]
     if unread:
         properties.append(text(concepts.REASON, unread, HAS_ACQ_CONTEXT))
     if properties:

@@ -21,8 +21,8 @@ from pydicom.uid import (
 )
 
 from core.errors import InvalidStudy
-from dicom_node.header.checks import check_header
 from dicom_node.header.age import BORN_LATER, DISAGREE
+from dicom_node.header.checks import check_header
 from dicom_node.header.read import read_header, to_instance, to_patient, to_study_attributes
 from tests.contract.dicom_peers import dx_dataset, explicit, part10
 
