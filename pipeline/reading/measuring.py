@@ -21,6 +21,7 @@ from core.domain.explanation import Faithfulness, Saliency
 from core.domain.model import Prediction
 from core.errors import CandorError
 from core.settings import Settings
+from core.settings.kinds import A_DAY_SECONDS
 from core.store.store import Store
 from explain.faithfulness import BUDGETS, Budget
 from inference.select import Choice
@@ -31,8 +32,8 @@ PATIENCE_SECONDS = 60.0
 """Pictures wait so long for a lull before their maps are measured all the same."""
 SAMPLE_OF = 10
 """One study of so many is measured where the setting is `sampled`."""
-NEVER_SECONDS = 1e9
-"""A report that may wait so long waits for all its maps."""
+NEVER_SECONDS = A_DAY_SECONDS
+"""A report that may wait so long, the longest that can be set, waits for all its maps."""
 _log = structlog.get_logger()
 
 
