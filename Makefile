@@ -11,7 +11,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 demo: $(VENV)/.ready
 	$(BIN)/candor demo
 
+# The viewer is fetched first; without it (no npm) its tests are skipped and say so.
 test: $(VENV)/.dev-ready
+	-PYTHONPATH=. $(BIN)/python -m tests.ohif.fetch
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 8 --dist loadfile --no-loadscope-reorder --durations 20
 
 # What costs more than a test may, in full; `make test` has a slice of it.

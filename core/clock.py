@@ -19,6 +19,11 @@ def system_clock() -> float:
     return time.time()
 
 
+def steady_clock() -> float:
+    """Seconds that only pass, from no moment in particular: setting the machine's clock does not change them."""
+    return time.monotonic()
+
+
 class SettableClock:
     """A clock that moves only when it is set, for tests and simulations."""
 

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+GIB = 1024**3
+
 
 def write_durably(path: Path, data: bytes, *, replace: bool = True) -> None:
     """Write `data` to `path`, for this account only (mode 0600); durable when this returns.
@@ -68,7 +70,7 @@ def make_private_folder(folder: Path, *, parents: bool = True) -> None:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(folder))
 
 
-def open_private(path: Path, flags: int) -> int:
+def open_private(path: str, flags: int) -> int:
     """An `opener` for `open`: a file that is made is for this account only (mode 0600), whatever the umask."""
     return os.open(path, flags, 0o600)
 
@@ -102,3 +104,17 @@ def _with_owner(path: Path, reason: str) -> str:
             return f"{reason}: {what} belongs to this account, but its permissions forbid it; see ls -ld {one}"
         return f"{reason}: {what} belongs to {owner}; run as that account: sudo -u {owner} candor ..."
     return reason
+
+
+def disk_shortage(free_bytes: int, minimum_free_bytes: int) -> str | None:
+    """One sentence when less is free than `minimum_free_bytes` asks for, else None."""
+    if free_bytes >= minimum_free_bytes:
+        return None
+    free, least = free_bytes / GIB, minimum_free_bytes / GIB
+    return f"{free:.1f} GiB free, below the {least:.{1 if least < 100 else 0}f} GiB of minimum_free_bytes"
+
+
+def free_bytes(folder: Path) -> int:
+    """What the disk of `folder` has left for this account."""
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize

@@ -8,12 +8,16 @@ warning or a traceback only the place in the code is kept, not the words.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import re
 import sys
 import traceback
 import warnings
 from collections.abc import MutableMapping
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -33,6 +37,10 @@ _ALLOWED_KEYS = """
 """
 ALLOWED_KEYS = frozenset(_ALLOWED_KEYS.split())
 MAXIMUM_TEXT = 500
+LOG_FOLDER = "logs"
+MAXIMUM_LOG_BYTES, KEPT_LOGS = 10 * 1024**2, 4
+"""A process begins a new file after so many bytes, and keeps so many old ones."""
+
 SILENT_LOGGERS = ("pydicom", "pynetdicom", "highdicom")
 LOGGERS_WITH_OWN_HANDLERS = ("dbos",)
 TRUSTED_LOGGERS = ("alembic", "uvicorn.error")  # their words hold table names and addresses, nothing else
@@ -42,10 +50,28 @@ _REGISTERED = "1.2.840.10008."  # DICOM's own classes and syntaxes name no perso
 UID_MARKER = "[uid]"
 
 
-def configure_logging(*, json: bool, level: str = "info", stream: TextIO | None = None) -> None:
+class LogFile(RotatingFileHandler):
+    """JSON lines for this account only; a disk that is full costs lines and nothing else."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        super().__init__(path, maxBytes=MAXIMUM_LOG_BYTES, backupCount=KEPT_LOGS, encoding="utf-8")
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return TextIOWrapper(os.fdopen(descriptor, "ab"), encoding="utf-8")
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging gives the name
+        """Say nothing: the line is on stderr too, and a traceback may quote it."""
+
+
+def configure_logging(
+    *, json: bool, level: str = "info", stream: TextIO | None = None, file: Path | None = None
+) -> None:
     """Send every event of this process to `stream` (stderr), as JSON lines; a person at a terminal may have it pretty.
 
-    `json=False` is honoured on a terminal only: what is piped away is for a machine. Call once for each process.
+    `json=False` is honoured on a terminal only: what is piped away is for a machine. `file` gets the JSON lines too,
+    where it can be written. Call once for each process.
     """
     target = stream or sys.stderr
     threshold = logging.getLevelNamesMapping()[level.upper()]
@@ -62,15 +88,19 @@ def configure_logging(*, json: bool, level: str = "info", stream: TextIO | None 
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(target)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[keep_place_of_foreign, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _renderer(json, target)],
+    handlers: list[tuple[logging.Handler, Any]] = [(logging.StreamHandler(target), _renderer(json, target))]
+    if file is not None:
+        with contextlib.suppress(OSError):  # a folder that cannot be written is said by what needs it
+            handlers.append((LogFile(file), structlog.processors.JSONRenderer(sort_keys=False)))
+    for handler, renderer in handlers:
+        handler.setFormatter(
+            structlog.stdlib.ProcessorFormatter(
+                foreign_pre_chain=[keep_place_of_foreign, *shared],
+                processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            )
         )
-    )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [handler for handler, _ in handlers]
     root.setLevel(threshold)
     _tame_libraries()
     warnings.showwarning = _log_warning  # type: ignore[assignment]  # called with positions only

@@ -9,7 +9,7 @@ from pydicom.uid import UID
 from pynetdicom.presentation import AllStoragePresentationContexts
 
 UID_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)*")
-"""Numbers joined by dots. PS3.5 9.1 forbids leading zeros, which modalities send: another name would be another UID."""
+"""Numbers joined by dots. PS3.5 9.1 forbids leading zeros, but modalities send them, and they are kept as they came."""
 
 VERIFICATION = UID("1.2.840.10008.1.1")  # PS3.4 A
 STORAGE_COMMITMENT = UID("1.2.840.10008.1.20.1")  # PS3.4 J.3
@@ -80,6 +80,7 @@ RESULT_SOP_CLASSES = (
     uid.ParametricMapStorage,
     uid.GrayscaleSoftcopyPresentationStateStorage,
     uid.SecondaryCaptureImageStorage,
+    uid.KeyObjectSelectionDocumentStorage,
     uid.ComprehensiveSRStorage,
 )
 """What our own results are: each is proposed, because default contexts of an SCU leave some of them out."""

@@ -16,7 +16,7 @@ from core.progress import Progress, silent
 from explain.batches import Floats
 from explain.faithfulness import STANDARD, Budget, measure
 from explain.maps import black_box, gradient
-from explain.maps.class_activation import saliencies_of
+from explain.maps.class_activation import MASK_LEVEL, saliencies_of
 from explain.maps.methods import DEFAULT, Method, method_named
 from explain.structure import rank_correlation, similarity
 from explain.subject import Subject
@@ -104,10 +104,10 @@ def faithfulness_of(
 
 def agreement(first: Saliency, second: Saliency) -> dict[str, float]:
     """How alike two methods' maps of one finding are: `ssim` -1..1, `rank_correlation` -1..1 (Spearman, on the grid
-    on which SSIM is measured; 0 when a map is flat), `overlap` 0..1 (IoU of the masks).
+    on which SSIM is measured; 0 when a map is flat), `overlap` 0..1 (IoU of their upper halves).
     """
-    both = np.logical_and(first.mask, second.mask).sum()
-    either = np.logical_or(first.mask, second.mask).sum()
+    upper = [saliency.values >= MASK_LEVEL for saliency in (first, second)]  # a diffuse map has no region
+    both, either = np.logical_and(*upper).sum(), np.logical_or(*upper).sum()
     return {
         "ssim": similarity(first.values, second.values),
         "rank_correlation": rank_correlation(first.values, second.values),

@@ -10,20 +10,18 @@ chest, a child); the report then says "could not analyse, because".
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.domain.input import ModelInput
 from core.domain.report import ReportStatus
 from core.domain.study import Instance, Study
-from inference.terms import BODY_PARTS, MODALITIES, PHOTOMETRIC_INTERPRETATIONS, VIEWS, term
+from inference.anatomy import contradictions, view_of, why_not_the_part, why_not_the_view
+from inference.origin import limits_of_origin, rank, why_another_is_read
+from inference.terms import PHOTOMETRIC_INTERPRETATIONS, term
 from inference.volumes import volume_of
 from models.package.format import Accepts, ModelPackage
-
-_SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
-_LATERALS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
-_FOR_PROCESSING = "FOR PROCESSING"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +41,19 @@ class Declined:
     reason: str
     instances: tuple[Instance, ...] = ()
     package: ModelPackage | None = None
+    is_reserve: bool = False  # the model takes them, and reads a better image of the study instead
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The choices, the preferred one first, and what no model takes."""
+    """The choices, the preferred one first, and what no model takes.
+
+    `reserves`: of images that are among `declined` because a better one of the study is read; read where none could be.
+    """
 
     choices: tuple[Choice, ...]
     declined: tuple[Declined, ...]
+    reserves: tuple[Choice, ...] = ()
 
     @property
     def most_telling(self) -> Declined:
@@ -61,15 +64,18 @@ class Selection:
     @property
     def not_read(self) -> dict[str, int]:
         """By reason, how many images no model reads."""
+        return dict(Counter(self.reasons.values()))
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        """By SOP Instance UID, why no model reads an image: the reason of the model that came closest."""
         read = {uid for choice in self.choices for uid in choice.what.sop_instance_uids}
-        counts: dict[str, int] = {}
-        seen: set[str] = set()
+        reasons: dict[str, str] = {}
         for declined in sorted(self.declined, key=lambda declined: declined.status is ReportStatus.REFUSED):
             for instance in declined.instances:
-                if instance.sop_instance_uid not in read | seen:
-                    seen.add(instance.sop_instance_uid)
-                    counts[declined.reason] = counts.get(declined.reason, 0) + 1
-        return counts
+                if instance.sop_instance_uid not in read:
+                    reasons.setdefault(instance.sop_instance_uid, declined.reason)
+        return reasons
 
 
 NOTHING = "no model is installed that takes any image of this study"
@@ -79,14 +85,22 @@ def select(study: Study, packages: Sequence[ModelPackage]) -> Selection:
     """Each input of the study with each model that reads it, in the order of `packages` and of their preferences."""
     choices: list[Choice] = []
     declined: list[Declined] = []
+    reserves: list[Choice] = []
     for package in packages:
         for found in _inputs(study, package):
-            if isinstance(found, Declined):
-                declined.append(found)
-            else:
-                limitations = tuple(_limitations(found, package.accepts))
-                choices.append(Choice(package=package, what=found, limitations=limitations))
-    return Selection(choices=tuple(_only_signed(choices)), declined=tuple(declined))
+            if isinstance(found, ModelInput):
+                choices.append(_choice(found, package))
+                continue
+            declined.append(found)
+            if found.is_reserve:
+                reserves += [_choice(ModelInput.of(i, package.reads.prepared_as), package) for i in found.instances]
+    return Selection(
+        choices=tuple(_only_signed(choices)), declined=tuple(declined), reserves=tuple(_only_signed(reserves))
+    )
+
+
+def _choice(what: ModelInput, package: ModelPackage) -> Choice:
+    return Choice(package=package, what=what, limitations=tuple(_limitations(what, package.accepts)))
 
 
 def takes_the_same(one: Accepts, other: Accepts) -> bool:
@@ -119,11 +133,11 @@ def _inputs(study: Study, package: ModelPackage) -> Iterator[ModelInput | Declin
         return
     fitting, declined = _sorted_out(study.instances, package, _youngest(study))
     fitting.sort(key=lambda image: _preference(image, package.accepts))
-    twins = {image.sop_instance_uid for image in fitting if _is_shown_too(image, fitting)}
+    better = {image.sop_instance_uid: why_another_is_read(image, fitting) for image in fitting}
     for image in fitting:
-        if image.sop_instance_uid in twins:
-            reason = "the same image made for presentation is read"
-            yield Declined(status=ReportStatus.NOT_ANALYSED, reason=reason, instances=(image,), package=package)
+        if reason := better[image.sop_instance_uid]:
+            no, images = ReportStatus.NOT_ANALYSED, (image,)
+            yield Declined(status=no, reason=reason, instances=images, package=package, is_reserve=True)
         else:
             yield ModelInput.of(image, package.reads.prepared_as)
     yield from declined
@@ -164,48 +178,35 @@ def _sorted_out(
 
 
 def _why_not(image: Instance, package: ModelPackage, age_years: float | None) -> Declined | None:
-    reason = _not_for_us(image, package.accepts)
-    status = ReportStatus.REFUSED
-    if reason is None:
-        reason, status = _not_analysable(image, package.accepts, age_years), ReportStatus.NOT_ANALYSED
-    if reason is None:
+    no = why_not_the_part(image, package.accepts)
+    if no is None and (reason := _not_analysable(image, package.accepts, age_years)):
+        no = ReportStatus.NOT_ANALYSED, reason
+    if no is None:
         return None
+    status, reason = no
     return Declined(status=status, reason=reason, instances=(image,), package=package)
-
-
-def _not_for_us(image: Instance, accepts: Accepts) -> str | None:
-    if image.modality not in accepts.modalities:
-        return f"no model takes modality {term(image.modality, MODALITIES)}"
-    body_part = image.body_part_examined.upper()
-    if not body_part:
-        return None if accepts.body_part_may_be_missing else "the body part is not given"
-    if body_part not in accepts.body_parts:
-        return f"no model takes {image.modality} of body part {term(body_part, BODY_PARTS)}"
-    return None
 
 
 def _not_analysable(image: Instance, accepts: Accepts, age_years: float | None) -> str | None:
     if image.number_of_frames > 1:
         return "the object holds more than one frame"
-    view, photometric = image.view_position.upper(), image.photometric_interpretation
-    if view not in accepts.views:
-        return f"the view {term(view, VIEWS)} is outside the model's intended use"
-    if not view and not _LATERALS & set(accepts.views) and (reason := _looks_lateral(image)):
-        return reason
+    if age_years is None and image.is_age_unreadable:
+        return "the patient's age is given, but cannot be read"
+    return (
+        why_not_the_view(image, accepts)
+        or _outside_matrix(image, accepts)
+        or _outside_age(age_years if image.patient_age_years is None else image.patient_age_years, accepts)
+    )
+
+
+def _outside_matrix(image: Instance, accepts: Accepts) -> str | None:
+    photometric = image.photometric_interpretation
     if photometric not in accepts.photometric_interpretations:
         return f"the photometric interpretation {term(photometric, PHOTOMETRIC_INTERPRETATIONS)} is not accepted"
     if image.rows < accepts.minimum_rows or image.columns < accepts.minimum_columns:
         return f"the image is smaller than {accepts.minimum_columns} x {accepts.minimum_rows} pixels"
-    return _outside_age(age_years if image.patient_age_years is None else image.patient_age_years, accepts)
-
-
-def _looks_lateral(image: Instance) -> str | None:
-    """Without a stated view a lateral gives itself away by its rows (PS3.3 C.7.6.1.1.1) or by its series' name."""
-    along_rows = image.patient_orientation[0].upper() if image.patient_orientation else ""
-    if along_rows.startswith(("A", "P")):
-        return "the view is not given, and the image's rows run between front and back: a lateral"
-    if _SAYS_LATERAL.search(image.series_description):
-        return "the view is not given, and the series description says that it is a lateral"
+    if 0 < accepts.maximum_pixels < image.rows * image.columns:
+        return f"the image has more than {accepts.maximum_pixels} pixels (setting maximum_image_pixels)"
     return None
 
 
@@ -219,25 +220,9 @@ def _outside_age(age: float | None, accepts: Accepts) -> str | None:
     return None
 
 
-def _preference(image: Instance, accepts: Accepts) -> tuple[int, bool, str]:
-    """The views in the package's order; for presentation before for processing; the UID settles the rest."""
-    return (
-        accepts.views.index(image.view_position.upper()),
-        image.presentation_intent_type == _FOR_PROCESSING,
-        image.sop_instance_uid,
-    )
-
-
-def _is_shown_too(image: Instance, fitting: Iterable[Instance]) -> bool:
-    """Whether this is an image for processing whose twin for presentation (PS3.3 C.8.11.1.1.1) is there."""
-    if image.presentation_intent_type != _FOR_PROCESSING or image.acquired_at is None:
-        return False
-    same = ("acquired_at", "view_position", "image_laterality", "rows", "columns")
-    return any(
-        other.presentation_intent_type == "FOR PRESENTATION"
-        and all(getattr(other, name) == getattr(image, name) for name in same)
-        for other in fitting
-    )
+def _preference(image: Instance, accepts: Accepts) -> tuple[int, int, str]:
+    """Originals first, then the views in the package's order; the UID settles the rest."""
+    return rank(image), accepts.views.index(view_of(image, accepts)), image.sop_instance_uid
 
 
 def _limitations(what: ModelInput, accepts: Accepts) -> Iterator[str]:
@@ -245,9 +230,11 @@ def _limitations(what: ModelInput, accepts: Accepts) -> Iterator[str]:
     if not image.body_part_examined:
         part = accepts.body_parts[0].lower() if accepts.body_parts else "what the model reads"
         yield f"The body part is not given: taken for {part} because the modality is {image.modality}"
+    yield from (sentence for instance in what.instances[:1] for sentence in contradictions(instance, accepts))
     stated = [view for view in accepts.views if view]
-    if not image.view_position and stated:
+    if stated and not what.is_volume and not view_of(image, accepts):
         yield f"The view is not given: {' and '.join(stated)} images have different error rates"
     if image.patient_age_years is None:
         yield "The patient's age is not known"
+    yield from limits_of_origin(image)
     yield from dict.fromkeys(flag for instance in what.instances for flag in instance.header_flags)

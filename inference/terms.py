@@ -6,6 +6,9 @@ term is therefore never repeated in a reason, which travels into reports, logs a
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+
 MODALITIES = frozenset(
     # PS3.3 C.7.3.1.1.1, defined terms of Modality
     "ANN AR ASMT AU BDUS BI BMD CFM CR CT CTPROTOCOL DG DMS DOC DX ECG EEG EMG EOG EPS ES FID GM HC HD IO IOL IVOCT "
@@ -35,6 +38,44 @@ PHOTOMETRIC_INTERPRETATIONS = frozenset(
     # PS3.3 C.7.6.3.1.2
     ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
 )
+
+
+_CHEST = frozenset({"CHEST", "THORAX", "LUNG"})
+"""One body part with three names: which of them a package lists does not matter."""
+
+_SAME = {"TORAX": "CHEST", "TORACE": "CHEST", "CXR": "CHEST", "POUMON": "LUNG", "PULMO": "LUNG"}
+_SAYS_NO_PART = frozenset(
+    # how an image was made, which senders write into Body Part Examined next to the part
+    "PA AP LAT LATERAL LL RL FRONTAL PORT PORTABLE MOBILE MOBIL BEDSIDE BED ERECT UPRIGHT SUPINE SITTING STANDING ICU "
+    "ER ROUTINE VIEW VIEWS V XR XRAY X RAY RX DX CR DR AND OF THE FOR 1 2 3 1V 2V 3V".split()
+)
+
+
+def body_part_of(words: str, site: Mapping[str, str]) -> str:
+    """The term that Body Part Examined means, "" when it cannot be known; `site`: terms by the site's own words.
+
+    "PORT CHEST" and "LUNGS" mean one part; "CHEST ABD" and what is no term at all mean none that can be known.
+    """
+    written = " ".join(words.upper().split())
+    if written in site:
+        return site[written]
+    if written in BODY_PARTS:
+        return written
+    tokens = [token for token in re.split(r"[^A-Z0-9]+", written) if token and token not in _SAYS_NO_PART]
+    parts = {_part(token, site) for token in tokens}
+    return parts.pop() if len(parts) == 1 else ""
+
+
+def is_one_of(part: str, accepted: tuple[str, ...]) -> bool:
+    """Whether a body part is among those accepted, under whichever of its names."""
+    return part in accepted or (part in _CHEST and bool(_CHEST & set(accepted)))
+
+
+def _part(token: str, site: Mapping[str, str]) -> str:
+    for word in (token, token.removesuffix("S")):
+        if found := site.get(word) or _SAME.get(word) or (word if word in BODY_PARTS else ""):
+            return found
+    return ""
 
 
 def term(value: str, known: frozenset[str]) -> str:

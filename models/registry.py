@@ -14,7 +14,7 @@ from pathlib import Path
 from core.domain.registration import ModelState, Registration, SignedRegistration, is_authentic
 from core.errors import CandorError, ConfigurationError, IntegrityError
 from models.package.contents import differences, files_of
-from models.package.format import DESCRIPTION, ModelPackage, load_package
+from models.package.format import DESCRIPTION, ModelPackage, load_package, read_description
 from models.package.shipped import ZOO, pinned_files
 
 __all__ = ["ZOO", "Entry", "Records", "Refused", "Registry", "installed_packages", "load_registry"]
@@ -129,6 +129,15 @@ def unregistered(records: Records) -> list[Path]:
         return []
     known = {records.models_folder / Path(*record.title.split(" ", 1)) for record in records.kept}
     return [folder for folder in packages_in(records.models_folder) if folder not in known]
+
+
+def has_live(records: Records) -> bool:
+    """Whether any version is live by its record, or ships and has none; no file is verified."""
+    states = {record.title: record.registration.state for record in records.kept if record.registration}
+    if ModelState.LIVE in states.values():
+        return True
+    shipped = (read_description(folder) for folder in packages_in(ZOO))
+    return any(f"{each.name} {each.version}" not in states for each in shipped)
 
 
 def load_registered(folder: Path, registration: Registration, records: Records) -> ModelPackage:

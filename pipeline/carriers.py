@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
 from core.domain.delivery import Delivered, Delivery, Outcome
+from core.domain.report import ObjectKind, ReportStatus
 from core.errors import DiskFull, Unavailable
 from core.files import make_private_folder, write_durably
 from core.settings import Settings
@@ -126,6 +127,12 @@ CARRIERS: Mapping[type[Destination], Callable[[Any, Settings], Carrier]] = {
     FolderDestination: FolderCarrier,
 }
 """The carrier of each kind of destination."""
+
+
+def kinds_wanted(settings: Settings, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
+    """Which kinds each destination gets of a report of this status."""
+    refused = status is ReportStatus.REFUSED
+    return {d.name: frozenset(d.objects) for d in settings.destinations if d.refused_reports or not refused}
 
 
 def carrier_for(destination: AnyDestination, settings: Settings) -> Carrier:

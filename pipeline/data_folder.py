@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from core.errors import CandorError, ConfigurationError
-from core.files import make_private_folder, write_durably
+from core.files import disk_shortage, free_bytes, make_private_folder, write_durably
 from core.settings import SETTINGS_FILE, Settings, load_settings
 from core.settings.destinations import DESTINATION_KINDS, TlsSettings
 from core.store.keys import SiteKey
@@ -70,7 +70,7 @@ def next_steps(settings: Settings) -> str:
     return f"""\
 Made {settings.data_dir} and its key {settings.site_key_file}.
 Keep a copy of the key in another safe place: without it nothing stored can be opened.
-
+{_disk_warning(settings)}
 To connect a PACS
   1. In the PACS, add a DICOM node: AE title {settings.ae_title}, this machine's address, port {settings.port}; let it
      forward chest radiographs there. To be reachable from other machines, set host in {file}.
@@ -80,8 +80,15 @@ To connect a PACS
        ae_title = "ORTHANC"
        host = "192.0.2.10"
        port = 4242
-  3. candor echo pacs --data {settings.data_dir}
+  3. candor config check --data {settings.data_dir} and candor echo pacs --data {settings.data_dir}
   4. candor serve --data {settings.data_dir}"""
+
+
+def _disk_warning(settings: Settings) -> str:
+    shortage = disk_shortage(free_bytes(settings.data_dir), settings.minimum_free_bytes)
+    if shortage is None:
+        return ""
+    return f"\nNo image will be received there: {shortage}. Free some space, choose another disk, or lower it.\n"
 
 
 def _refuse_existing(data_dir: Path) -> None:

@@ -8,6 +8,7 @@ destination too: that is how `candor analyze` gets its files.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 
@@ -18,8 +19,8 @@ from core.errors import IntegrityError, InvalidStudy, Unavailable
 from core.settings import Settings
 from core.settings.destinations import AnyDestination
 from core.store.store import Store
-from pipeline.carriers import Carrier, carrier_for
-from pipeline.intake import note_commitment
+from pipeline.carriers import Carrier, carrier_for, kinds_wanted
+from pipeline.commitment import note_commitment
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0
@@ -31,6 +32,27 @@ ATTEMPTS = 20
 def _is_hopeless(delivery: Delivery, outcome: RetryLater) -> bool:
     """A payload that fails again and again must not hold up the others; a full disk may last."""
     return outcome.blames_object and delivery.attempts + 1 >= ATTEMPTS
+
+
+def deliver_again(
+    store: Store, settings: Settings, studies: Sequence[str], *, to: str = "", only_missing: bool = False
+) -> dict[str, int]:
+    """Put the newest reports of `studies` in line for `to`, or for every destination; returns how many objects each.
+
+    Each destination gets the kinds that it asks for. What it has taken before is sent once more, which is harmless,
+    unless `only_missing`. ConfigurationError when no destination is called `to`.
+    """
+    names = [settings.destination(to).name] if to else [d.name for d in settings.destinations]
+    counts = dict.fromkeys(names, 0)
+    for study_id in studies:
+        report = store.reports.current(study_id)
+        wanted = kinds_wanted(settings, report.status) if report else {}
+        for name in names:
+            if report and name in wanted:
+                counts[name] += store.outbox.enqueue_again(report.revision, name, wanted[name], missing=only_missing)
+    for name in names:
+        store.outbox.wake(name)
+    return counts
 
 
 class DeliveryLoop:

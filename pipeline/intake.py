@@ -10,7 +10,8 @@ from core.domain.reading import GroundTruth, TruthSource
 from core.errors import CandorError
 from core.pseudonym import pseudonym
 from core.store.store import Store
-from core.store.studies.intake import Arrival, InstanceRole, Kept
+from core.store.studies.arrivals import Kept
+from dicom_node.header.corrected import correction_of
 from dicom_node.header.verified import VerifiedReport
 from dicom_node.intake import (
     CommitStatus,
@@ -19,16 +20,17 @@ from dicom_node.intake import (
     Reference,
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
+from pipeline.commitment import note_commitment
+from pipeline.quarantine import arrival_of, release_corrected
 
 _log = structlog.get_logger()
-
-
-def note_commitment(
-    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
-) -> None:
-    """A destination says what it keeps, on whichever association; what it does not keep is sent again."""
-    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
-    _log.info("commitment.answered", count=len(committed), instances=again)
+_EVENTS = {
+    Kept.CONFLICT: ("instance.quarantined", "warning"),
+    Kept.OTHER_PATIENT: ("instance.quarantined", "warning"),
+    Kept.RESTORED: ("instance.restored", "warning"),
+    Kept.CORRECTED: ("instance.corrected", "info"),
+}
+"""What the operator reads of it, by what became of the object; without a line here it was received."""
 
 
 class StoreIntake:
@@ -50,24 +52,14 @@ class StoreIntake:
         self._store.intake.close_association(association_id)
 
     def keep(self, received: ReceivedObject) -> str:
-        """Make the object safe; a conflict is quarantined and logged for the operator."""
-        arrival = Arrival(
-            instance=received.instance,
-            patient=received.patient,
-            accession_number=received.accession_number,
-            study_date=received.study_date,
-            expected_instances=received.expected_instances,
-            association_id=received.association_id,
-            calling_ae_title=received.calling_ae_title,
-            role=self._role(received),
-            part10=received.part10,
-        )
-        kept = self._store.intake.keep(arrival)
+        """Make the object safe; what is quarantined, corrected or restored is logged for the operator."""
+        kept = self._store.intake.keep(arrival_of(received, self._store), compare=correction_of)
         study = self._store.study_id_of(received.instance.study_instance_uid)
-        if kept is Kept.CONFLICT:
-            _log.warning("instance.quarantined", study=study, calling_ae_title=received.calling_ae_title)
-        else:
-            _log.info("instance.received", study=study, outcome=kept.value, size_bytes=len(received.part10))
+        event, level = _EVENTS.get(kept, ("instance.received", "info"))
+        details = {"calling_ae_title": received.calling_ae_title} if level == "warning" else {}
+        getattr(_log, level)(event, study=study, outcome=kept.value, size_bytes=len(received.part10), **details)
+        if kept is Kept.CORRECTED:
+            release_corrected(self._store, study)
         if received.verified is not None:
             self._take_truth(received.verified, study)
         return kept.value
@@ -117,9 +109,3 @@ class StoreIntake:
     ) -> None:
         """A destination says what it keeps; what it does not keep is sent again."""
         note_commitment(self._store, transaction_uid, committed, failed)
-
-    def _role(self, received: ReceivedObject) -> InstanceRole:
-        """What our equipment marks as a result is none to read, whichever installation it came from."""
-        if received.made_by_candor or self._store.intake.is_own_result(received.instance.sop_instance_uid):
-            return InstanceRole.OWN_RESULT
-        return InstanceRole.SOURCE if received.carries_image else InstanceRole.FILED

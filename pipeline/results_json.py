@@ -16,7 +16,7 @@ from core.domain.code import Code
 from core.domain.explanation import Faithfulness, Saliency
 from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, OperatingPoint
-from core.domain.report import CohortMetric, Finding, Reading, Report
+from core.domain.report import CohortMetric, Finding, ImageUse, Reading, Report
 from core.wording import performance_in_words, statement_of, verdict_in_words
 
 Interval = tuple[float, float]
@@ -62,6 +62,7 @@ class PointEntry(Entry):
     negatives: int | None = None
     cohort: str = ""
     policy: str = ""
+    measured: bool | None = None  # whether sensitivity and specificity come with counts; null in older entries
 
 
 class FaithfulnessEntry(Entry):
@@ -87,6 +88,7 @@ class SaliencyEntry(Entry):
     shown: bool
     withheld_reason: str
     faithfulness: FaithfulnessEntry | None
+    no_region: str = ""
 
 
 class FindingView(Entry):
@@ -162,6 +164,15 @@ class ObjectEntry(Entry):
     path: str
 
 
+class ImageEntry(Entry):
+    """An image of the study; `reason`: why it was not read."""
+
+    sop_instance_uid: str
+    series_instance_uid: str
+    read: bool
+    reason: str = ""
+
+
 class StudyEntry(Entry):
     """One study. `conclusion`: what the report says first. `model`, `explanation_gate`: those of the first reading."""
 
@@ -176,6 +187,7 @@ class StudyEntry(Entry):
     limitations: tuple[str, ...] = ()
     explanation_gate: str = ""
     readings: tuple[ReadingEntry, ...] = ()
+    images: tuple[ImageEntry, ...] = ()
     objects_not_made: tuple[NotMadeEntry, ...] = ()
     objects: tuple[ObjectEntry, ...] = ()
     timings_seconds: Mapping[str, float] = {}
@@ -217,6 +229,7 @@ class StudyEntry(Entry):
             limitations=report.all_limitations,
             explanation_gate=first.map_gate if first else "",
             readings=tuple(map(_reading, report.readings)),
+            images=tuple(map(_image, report.images)),
             objects_not_made=objects_not_made,
         )
 
@@ -260,6 +273,15 @@ def _reading(reading: Reading) -> ReadingEntry:
     )
 
 
+def _image(image: ImageUse) -> ImageEntry:
+    return ImageEntry(
+        sop_instance_uid=image.instance.sop_instance_uid,
+        series_instance_uid=image.instance.series_instance_uid,
+        read=image.is_read,
+        reason=image.reason,
+    )
+
+
 def _finding(number: int, reading: Reading, finding: Finding) -> FindingEntry:
     metric = reading.performance_of(finding.name)
     saliencies, instance = reading.saliencies_of(finding.name), reading.instance_of(finding.name)
@@ -289,6 +311,7 @@ def _point(point: OperatingPoint) -> PointEntry:
         negatives=point.negatives,
         cohort=point.cohort,
         policy=point.policy,
+        measured=point.is_measured,
     )
 
 
@@ -298,6 +321,7 @@ def _saliency(saliency: Saliency) -> SaliencyEntry:
         method=saliency.method.meaning,
         shown=saliency.shown,
         withheld_reason=saliency.withheld_reason,
+        no_region=saliency.no_region,
         faithfulness=None if measured is None else FaithfulnessEntry.of(measured),
     )
 

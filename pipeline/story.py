@@ -9,7 +9,8 @@ returns as DICOM objects and files them in the outbox, from where pipeline.deliv
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
@@ -17,16 +18,16 @@ from typing import Protocol
 from core.domain.explanation import Saliency
 from core.domain.input import ModelInput
 from core.domain.model import OperatingPoint, Prediction
-from core.domain.report import CohortMetric, Reading, Report, ReportStatus
+from core.domain.report import CohortMetric, ImageUse, Reading, Report, ReportStatus
 from core.domain.study import Study
 from core.errors import CandorError, InvalidStudy, Unavailable
 from explain.gate.result import withheld_reason
 from explain.maps.class_activation import explain
 from inference.findings import to_findings
 from inference.quality import quality_limitations
-from inference.select import Choice, Declined, Selection, select
+from inference.select import NOTHING, Choice, Declined, Selection, select
 from models.package.format import ModelPackage
-from pipeline.trust import say_unmeasured, withhold
+from pipeline.trust import located, say_unmeasured, withhold
 
 NO_PATIENT_ID = "PatientID is empty: this study is not linked with any other"
 
@@ -73,12 +74,39 @@ def read_study(
 ) -> Report:
     """Select, infer, explain, report: always a report, also when no model takes the study or an image is broken.
 
-    Each model reads each of its inputs; a reading that fails is reported as such and stops no other. When all of them
-    failed the error is raised.
+    Each model reads each of its inputs; a reading that fails is reported as such and stops no other. When none could be
+    read, the images that they were better than are tried. When all of them failed the error is raised.
     """
     selection = select(study, packages)
-    readings, errors = [], []
-    for choice in selection.choices:
+    if study.identity_conflict:
+        selection = _withhold_all(study, selection)
+    readings, errors = _read_choices(study, selection.choices, reader, audits, at)
+    for reserve in selection.reserves:
+        if any(reading.status is ReportStatus.REPORTED for reading in readings):
+            break
+        more, failed = _read_choices(study, (reserve,), reader, audits, at)
+        readings, errors = readings + more, errors + failed
+    if errors and len(errors) == len(readings):
+        raise errors[0]
+    report = _without_reading(study, selection.most_telling, at) if not readings else _of(study, readings, at)
+    images = tuple(_uses(study, readings, selection.reasons))
+    return replace(
+        report,
+        images=images,
+        limitations=_limitations(study, images) if readings else (),
+        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
+        predecessor_series_instance_uid=predecessor.series_instance_uid,
+        predecessor_created_at=predecessor.created_at,
+    )
+
+
+def _read_choices(
+    study: Study, choices: Sequence[Choice], reader: Reader, audits: CohortFigures, at: datetime
+) -> tuple[list[Reading], list[CandorError]]:
+    """Every choice as a reading, with the errors of those that failed for good."""
+    readings: list[Reading] = []
+    errors: list[CandorError] = []
+    for choice in choices:
         try:
             readings.append(_read(study, choice, reader, audits, at))
         except InvalidStudy as error:
@@ -88,24 +116,22 @@ def read_study(
         except CandorError as error:
             readings.append(_unread(choice.package, choice.what, ReportStatus.FAILED, str(error)))
             errors.append(error)
-    if errors and len(errors) == len(readings):
-        raise errors[0]
-    report = _without_reading(study, selection.most_telling, at) if not readings else _of(study, readings, at)
-    return replace(
-        report,
-        limitations=_limitations(study, selection),
-        predecessor_sop_instance_uid=predecessor.sop_instance_uid,
-        predecessor_series_instance_uid=predecessor.series_instance_uid,
-        predecessor_created_at=predecessor.created_at,
-    )
+    return readings, errors
+
+
+def _withhold_all(study: Study, selection: Selection) -> Selection:
+    """Nothing is read of images that name different patients: each finding would be filed under one of them."""
+    if not selection.choices and selection.most_telling.status is ReportStatus.REFUSED:
+        return selection
+    declined = Declined(status=ReportStatus.NOT_ANALYSED, reason=study.identity_conflict, instances=study.instances)
+    return Selection(choices=(), declined=(declined,))
 
 
 def _read(study: Study, choice: Choice, reader: Reader, audits: CohortFigures, at: datetime) -> Reading:
     """One model on one input."""
     prediction = reader.infer(choice)
     findings = to_findings(prediction, audits.operating_points(study, choice, at))
-    positive = [finding.name for finding in findings if finding.is_positive]
-    saliencies = tuple(saliency for name in positive for saliency in explain(prediction, choice.what, name))
+    saliencies = tuple(saliency for name in located(findings) for saliency in explain(prediction, choice.what, name))
     gate = withheld_reason(choice.package)
     saliencies = withhold(saliencies if gate else reader.measure(choice, prediction, saliencies), gate)
     return Reading(
@@ -141,13 +167,20 @@ def _without_reading(study: Study, declined: Declined, at: datetime) -> Report:
     return Report(study=study, status=declined.status, created_at=at, reason=declined.reason, readings=readings)
 
 
-def _limitations(study: Study, selection: Selection) -> tuple[str, ...]:
-    """What a report says of the whole study; nothing where nothing was read."""
-    if not selection.choices:
-        return ()
-    images = len(study.instances)
+def _uses(study: Study, readings: Sequence[Reading], declined: Mapping[str, str]) -> Iterator[ImageUse]:
+    """Every image of the study as read or not read: a reading that failed says why, else the selection does."""
+    reasons = dict(declined)
+    for reading in sorted(readings, key=lambda reading: reading.status is ReportStatus.REPORTED):
+        reasons |= dict.fromkeys(reading.what.sop_instance_uids, reading.reason)
+    for instance in study.instances:
+        yield ImageUse(instance=instance, reason=reasons.get(instance.sop_instance_uid, NOTHING))
+
+
+def _limitations(study: Study, images: Sequence[ImageUse]) -> tuple[str, ...]:
+    """What a report says of the whole study."""
+    counts = Counter(image.reason for image in images if not image.is_read)
     left_out = [
-        f"{count} of {images} images {'was' if count == 1 else 'were'} not read, because {reason}"
-        for reason, count in selection.not_read.items()
+        f"{count} of {len(images)} images {'was' if count == 1 else 'were'} not read, because {reason}"
+        for reason, count in counts.items()
     ]
-    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *left_out)
+    return (*(() if study.patient.patient_id else (NO_PATIENT_ID,)), *study.identity_doubts, *left_out)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from core.domain.explanation import Faithfulness, Saliency
+from core.domain.report import Finding
 
 LOWEST_STABILITY = 0.8
 """SSIM, as in the registration gate: a map that small changes of the image move more says little of the image."""
@@ -20,6 +22,11 @@ NOT_MEASURED = (
 def withhold(saliencies: tuple[Saliency, ...], gate: str) -> tuple[Saliency, ...]:
     """The maps as they may be shown; `gate`: why the model's maps are withheld, "" when they passed."""
     return withhold_all(saliencies, gate) if gate else withhold_unfaithful(saliencies)
+
+
+def located(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The findings whose maps are made: above the operating point, and of a kind that has a place in the image."""
+    return tuple(finding.name for finding in findings if finding.is_positive and not finding.is_general)
 
 
 def withhold_all(saliencies: tuple[Saliency, ...], reason: str) -> tuple[Saliency, ...]:

@@ -18,15 +18,19 @@ from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
 from dbos import error as dbos_error
 
 from core.domain.report import ObjectKind, Report, ReportStatus, ResultObject
+from core.domain.study import Study
 from core.errors import CandorError, RunnerDied, Unavailable, answer_for
 from core.settings import Settings
+from core.settings.destinations import DEFAULT_OBJECTS
 from core.store.store import Store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
 from dicom_node.sop_classes import why_no_parametric_map
 from models.package.format import ModelPackage
+from pipeline.carriers import kinds_wanted
 from pipeline.loops import describe
 from pipeline.reading.reader import RememberingReader
+from pipeline.rejection import Rejection
 from pipeline.results_json import NotMadeEntry, StudyEntry
 from pipeline.story import Predecessor, Reader, read_study
 from pipeline.watch.cohort_lines import Audits
@@ -59,6 +63,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         self._on_filed = on_filed
         self._turns = reader.turns
         self._audits = Audits(store, settings)
+        self._rejection = Rejection(store, settings, reader.encode)
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision, again: bool) -> None:
@@ -102,23 +107,30 @@ class StudyWorkflow(DBOSConfiguredInstance):
         with _own_errors_only("report"):
             filed = self._store.reports.find(this)
             if filed is None:
+                self._rejection.withdraw_superseded(this)
                 at = datetime.fromtimestamp(self._store.now(), UTC)
                 report = self._read(this, self._reader, self._reader.packages, at=at)
                 filed = self._file(this, report, self._reader.encode(report, _REPORT))
                 _log.info("report.filed", study=study_id, revision=revision, status=filed.status.value)
                 self._on_filed()
+            if self._rejection.reject_superseded(this):
+                self._on_filed()
         return filed.status.value
 
     @DBOS.step(name="illustrate", **RETRY)
     def illustrate(self, study_id: str, revision: int) -> None:
-        """Draw what destinations want besides the SR, for each positive finding; then the study is reported."""
+        """Draw what destinations want besides the SR, for each positive finding; then the study is reported.
+
+        Where there is no destination yet, what one gets by default is drawn: it may be asked for when there is one.
+        """
         with _own_errors_only("illustrate"):
             self._illustrate(Revision(study_id=study_id, revision=revision))
 
     def _illustrate(self, this: Revision) -> None:
         filed = self._store.reports.find(this)
         wanted = self._wanted(filed.status) if filed else {}
-        kinds = frozenset[ObjectKind]().union(*wanted.values()) - _REPORT
+        drawn = wanted.values() if self._settings.destinations else [DEFAULT_OBJECTS]
+        kinds = frozenset[ObjectKind]().union(*drawn) - _REPORT
         objects: tuple[ResultObject, ...] = ()
         if filed and kinds:
             entry = StudyEntry.model_validate(filed.document)
@@ -181,10 +193,15 @@ class StudyWorkflow(DBOSConfiguredInstance):
     def _record(self, report: Report) -> None:
         """Keep the rows of the audit; a study that no model takes is in no cohort."""
         if report.status is not ReportStatus.REFUSED:
-            waited = self._store.now() - self._store.studies.last_received_at(report.study.study_id)
             key = self._store.key.pseudonym_key
-            for made in records_of(report, key, turnaround_seconds=max(0.0, waited)):
+            for made in records_of(report, key, turnaround_seconds=self._waited(report.study)):
                 self._store.readings.record(made)
+
+    def _waited(self, study: Study) -> float | None:
+        """How long after its last image a study is reported, in seconds; None for one that is read once more."""
+        if self._store.studies.is_read_again(Revision(study_id=study.study_id, revision=study.revision)):
+            return None
+        return max(0.0, self._store.now() - self._store.studies.last_received_at(study.study_id))
 
     def _not_made(self, report: Report) -> tuple[NotMadeEntry, ...]:
         """What a destination asks for and these images do not allow, each with the reason."""
@@ -198,9 +215,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
         return tuple(NotMadeEntry(kind=ObjectKind.PMAP.value, reason=reason) for reason in reasons)
 
     def _wanted(self, status: ReportStatus) -> dict[str, frozenset[ObjectKind]]:
-        """Which kinds each destination gets of a report of this status."""
-        refused = status is ReportStatus.REFUSED
-        return {d.name: frozenset(d.objects) for d in self._settings.destinations if d.refused_reports or not refused}
+        return kinds_wanted(self._settings, status)
 
 
 def _workflow_id(revision: Revision, attempt: int) -> str:

@@ -9,7 +9,7 @@ from core.domain.study import Instance, Patient
 from core.settings import Settings
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.intake import Arrival, InstanceRole
+from core.store.studies.arrivals import Arrival, InstanceRole
 
 
 def make_store(folder: Path, clock: SettableClock) -> Store:

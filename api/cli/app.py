@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli import audit, explain, explain_report, mitigation, models, status, train, truth
+from api.cli import audit, explain, explain_report, mitigation, models, quarantine, status, train, truth
 from api.cli.options import DEFAULT_DATA, Data, settings_of
+from api.cli.studies import again, listing, logs, purge
 from core.errors import CandorError, answer_for
 from core.wording import on_a_terminal
 
@@ -34,6 +35,8 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
+
+config = typer.Typer(name="config", help="Check the settings.", no_args_is_help=True, rich_markup_mode="rich")
 
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process ends.")]
 
@@ -58,7 +61,7 @@ def main() -> None:
 def _sentence(error: Exception) -> str:
     """Our own errors explain themselves; a foreign error's text may hold patient data, so only its kind is printed."""
     if isinstance(error, CandorError):
-        return str(error)
+        return "\n".join(map(on_a_terminal, str(error).split("\n")))
     return f"something unexpected happened ({type(error).__name__}); run it again with {DEBUG} to see where"
 
 
@@ -91,10 +94,25 @@ def init(data: Data = DEFAULT_DATA) -> None:
 app.command(rich_help_panel="Set up")(status.echo)
 
 
+@config.command("check")
+def check_settings(data: Data = DEFAULT_DATA) -> None:
+    """Say whether the service would start with these settings, and what in them is worth a look."""
+    settings = settings_of(data)
+    from api.processes.settings_check import check
+    from api.processes.warnings import warnings_of
+
+    typer.echo(check(settings))
+    for words in warnings_of(settings):
+        typer.echo(f"Warning: {words}")
+
+
+app.add_typer(config, rich_help_panel="Set up")
+
+
 @app.command(rich_help_panel="Run")
 def serve(data: Data = DEFAULT_DATA) -> None:
     """Run everything: the DICOM node, the worker and the web process, each restarted when it dies."""
-    settings = _started(data)
+    settings = _started(data, "serve")
     from api.processes.supervisor import Supervisor, commands_of
     from core.store.first_start import refuse_truncated_database
     from core.store.keys import SiteKey
@@ -111,7 +129,7 @@ def node(
     parent: Parent = None,
 ) -> None:
     """Run the DICOM node alone: it receives and keeps."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.node import serve_node
 
@@ -126,7 +144,7 @@ def worker(
     parent: Parent = None,
 ) -> None:
     """Run a worker alone: it reads studies and delivers reports."""
-    settings = _started(data)
+    settings = _started(data, name)
     from api.processes.heartbeat import end_with
     from api.processes.worker import serve_worker
 
@@ -137,7 +155,7 @@ def worker(
 @app.command(rich_help_panel="Run")
 def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
     """Run the web process alone: health, metrics and the list of studies, for this machine only."""
-    settings = _started(data)
+    settings = _started(data, "web")
     from api.processes.heartbeat import end_with
     from api.web.process import serve_web
 
@@ -147,6 +165,12 @@ def web(data: Data = DEFAULT_DATA, parent: Parent = None) -> None:
 
 app.command(rich_help_panel="Look after")(status.status)
 app.command(rich_help_panel="Look after")(status.retry)
+app.command(rich_help_panel="Look after")(listing.studies)
+app.command(rich_help_panel="Look after")(listing.study)
+app.command(rich_help_panel="Look after")(again.read)
+app.command(rich_help_panel="Look after")(again.deliver)
+app.command(rich_help_panel="Look after")(purge.purge)
+app.command(rich_help_panel="Look after")(logs.logs)
 
 
 @app.command(rich_help_panel="Try out")
@@ -164,7 +188,8 @@ def analyze(
     paths: Annotated[list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders.", metavar="PATH...")],
     out: Annotated[Path, typer.Option("--out", help="Where the results go.", metavar="DIR")],
     objects: Annotated[
-        str, typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap.")
+        str,
+        typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
     model: Annotated[
         Path | None,
@@ -183,13 +208,15 @@ app.add_typer(train.app)
 app.add_typer(truth.app)
 models.models.command("explain-report")(explain_report.explain_report)
 app.add_typer(models.models, name="models", rich_help_panel="Look after")
+app.add_typer(quarantine.quarantine, name="quarantine", rich_help_panel="Look after")
 app.add_typer(mitigation.app)
 
 
-def _started(data: Path) -> Settings:
-    """The settings of a long-running process, with its log set up."""
-    from core.log import configure_logging
+def _started(data: Path, name: str) -> Settings:
+    """The settings of a long-running process, with its log set up: on stderr, and in a file for `candor logs`."""
+    from core.log import LOG_FOLDER, configure_logging
 
     settings = settings_of(data)
-    configure_logging(json=settings.log_json, level=settings.log_level)
+    file = settings.data_dir / LOG_FOLDER / f"{Path(name).name}.log"
+    configure_logging(json=settings.log_json, level=settings.log_level, file=file)
     return settings

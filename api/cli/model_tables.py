@@ -13,6 +13,7 @@ from api.cli.tables.fitting import print_table
 from core.wording import with_interval
 
 if TYPE_CHECKING:
+    from core.domain.model import OperatingPoint
     from core.domain.registration import Registration
     from core.statistics.estimate import Rounded
     from models.package.format import ModelPackage
@@ -93,12 +94,16 @@ def _print_findings(package: ModelPackage, console: Console) -> None:
     for finding in package.model.findings:
         point = finding.operating_point
         area = tested[finding.name].test_512["all"].auroc if finding.name in tested else None
-        rates = (
-            with_interval(point.sensitivity, *(point.sensitivity_interval or ())),
-            with_interval(point.specificity, *(point.specificity_interval or ())),
-        )
-        rows.append([finding.name, f"{point.threshold:.3f}", *rates, _words(area)])
+        rows.append([finding.name, f"{point.threshold:.3f}", *_rates(point), _words(area)])
     print_table(console, columns, rows)
+
+
+def _rates(point: OperatingPoint) -> tuple[str, str]:
+    """Sensitivity and specificity; without counts they are a claim, and not shown."""
+    if not point.is_measured:
+        return "not measured", "not measured"
+    sensitivity = with_interval(point.sensitivity, *(point.sensitivity_interval or ()))
+    return sensitivity, with_interval(point.specificity, *(point.specificity_interval or ()))
 
 
 def _print_truth(entries: Sequence[ComparedFinding], console: Console) -> None:

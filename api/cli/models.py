@@ -89,7 +89,7 @@ def register(
     state: Annotated[
         ModelState | None,
         typer.Option(
-            "--state", help="live or shadow; default: live, but shadow where one of its name is live.", metavar="STATE"
+            "--state", help="shadow (the default), or live where no live model takes the same images.", metavar="STATE"
         ),
     ] = None,
     images: Annotated[
@@ -110,12 +110,30 @@ def register(
     print_json(json.loads(text_of_registration(registration))) if as_json else print_registration(registration)
 
 
-def _change(name: str, version: str, state: ModelState, data: Path, second_reader: SecondReader | None = None) -> None:
+By = Annotated[str, typer.Option("--as", help="Who decides it.", metavar="NAME")]
+Because = Annotated[str, typer.Option("--because", help="Why; both are kept in the trail.", metavar="TEXT")]
+
+
+def _change(
+    name: str,
+    version: str,
+    state: ModelState,
+    data: Path,
+    second_reader: SecondReader | None = None,
+    *,
+    by: str = "",
+    because: str = "",
+) -> None:
+    if bool(by) != bool(because):
+        raise ConfigurationError("a signature is --as and --because together; give both or neither")
     settings, store = opened(data)
+    from pipeline.installed_models import model_warnings
     from pipeline.registration.registration import change_state
 
-    changed = change_state(name, version, state, settings, store, second_reader=second_reader)
+    changed = change_state(name, version, state, settings, store, second_reader=second_reader, by=by, because=because)
     typer.echo(f"{changed.title} is {changed.state} now; a running worker takes it up when it is started again")
+    for warning in model_warnings(settings, store):
+        typer.echo(f"Attention: {warning}", err=True)
 
 
 @models.command()
@@ -129,21 +147,20 @@ def live(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Let a registered version read for people; the version of that name that did is retired."""
-    if bool(by) != bool(because):
-        raise ConfigurationError("a signature is --as and --because together; give both or neither")
-    _change(name, version, ModelState.LIVE, data, SecondReader(by=by, because=because) if by else None)
+    second_reader = SecondReader(by=by, because=because) if by and because else None
+    _change(name, version, ModelState.LIVE, data, second_reader, by=by, because=because)
 
 
 @models.command()
-def shadow(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
+def shadow(name: Name, version: Version, by: By = "", because: Because = "", data: Data = DEFAULT_DATA) -> None:
     """Let a version read what the live one reads: recorded for comparison, never reported."""
-    _change(name, version, ModelState.SHADOW, data)
+    _change(name, version, ModelState.SHADOW, data, by=by, because=because)
 
 
 @models.command()
-def retire(name: Name, version: Version, data: Data = DEFAULT_DATA) -> None:
-    """Let a version never run again; its record stays."""
-    _change(name, version, ModelState.RETIRED, data)
+def retire(name: Name, version: Version, by: By = "", because: Because = "", data: Data = DEFAULT_DATA) -> None:
+    """Let a version not run any more, for a reason that a person gives; its record stays, and live brings it back."""
+    _change(name, version, ModelState.RETIRED, data, by=by, because=because)
 
 
 @models.command()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from core.settings import Settings
     from core.store.store import Store
 
@@ -38,6 +40,16 @@ def opened(data: Path) -> tuple[Settings, Store]:
         if isinstance(error, DiskFull) or not settings.database_url:
             raise
         raise ConfigurationError(str(error)) from error  # no command waits for a server: a person must look
+
+
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table whose cells are folded and never cut."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
 
 
 def print_json(document: Any) -> None:

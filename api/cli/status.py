@@ -10,13 +10,22 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of, table_of
 from core.wording import cohort_in_words, number
 
 if TYPE_CHECKING:
     from core.settings import Settings
     from core.store.store import Store
-    from pipeline.watch.status import AlarmEntry, DestinationEntry, DiskEntry, FailedEntry, InstalledModel, Status
+    from core.store.studies.outbox import DestinationState
+    from pipeline.watch.status import (
+        AlarmEntry,
+        DestinationEntry,
+        DiskEntry,
+        FailedEntry,
+        InstalledModel,
+        ReasonEntry,
+        Status,
+    )
 
 GIB = 1024**3
 
@@ -56,15 +65,26 @@ def echo_destination(settings: Settings, name: str) -> str:
 
 
 def retry_all(store: Store, settings: Settings) -> str:
-    """Put failed studies and refused objects back in line and end every pause; says how many."""
+    """Put failed studies and refused objects back in line and end every pause; says what that wakes."""
     studies = store.studies.retry_failed()
-    objects = 0
-    for destination in settings.destinations:
-        objects += store.outbox.redeliver_refused(destination.name)
-        store.outbox.wake(destination.name)
-    return (
-        f"{_many(studies, 'failed study', 'failed studies')} and {_many(objects, 'refused object')} will be tried again"
-    )
+    lines, objects = [], 0
+    for state in store.outbox.states([destination.name for destination in settings.destinations]):
+        objects += store.outbox.redeliver_refused(state.destination)
+        lines += _woken(state, store.now(), store.commitments.ask_now(state.destination))
+        store.outbox.wake(state.destination)
+    failed = _many(studies, "failed study", "failed studies")
+    return "\n".join([*lines, f"{failed} and {_many(objects, 'refused object')} will be tried again"])
+
+
+def _woken(state: DestinationState, now: float, uncommitted: int) -> list[str]:
+    """What a retry does for one destination, as far as there is something to do."""
+    lines, pause = [], state.next_attempt_at - now
+    if state.pending and pause > 0:
+        objects = f"its {_many(state.pending, 'object')} {'is' if state.pending == 1 else 'are'} tried now"
+        lines.append(f"destination {state.destination} was waiting {pause:.0f} s more: {objects}")
+    if uncommitted:
+        lines.append(f"destination {state.destination} is asked again to commit to {_many(uncommitted, 'object')}")
+    return lines
 
 
 def print_status(found: Status) -> None:
@@ -75,8 +95,15 @@ def print_status(found: Status) -> None:
     console.print(_disk_line(found.disk))
     console.print(_studies_table(found))
     if found.quarantined:
-        console.print(f"[red]{found.quarantined} objects came under a UID that other bytes had before[/]")
+        held = _many(found.quarantined, "object is", "objects are")
+        console.print(f"[red]{held} kept apart until a person decides: candor quarantine list[/]")
+    if found.reasons:
+        console.print(_reasons_table(found.reasons))
+        hint = "Which ones: candor studies --state refused. Once a model takes them: candor read --refused"
+        console.print(hint, soft_wrap=True)
     console.print(_destinations_table(found.destinations))
+    for warning in found.warnings:
+        console.print(f"[yellow]Warning: {escape(warning)}[/]", soft_wrap=True)
     if found.failed:
         console.print(_failed_table(found.failed))
         console.print("Once the cause is mended: candor retry")
@@ -102,30 +129,38 @@ def _disk_line(disk: DiskEntry) -> str:
 def _studies_table(found: Status) -> Table:
     from core.domain.study import StudyState
 
-    table = _table("Studies", "state", "studies")
+    table = table_of("Studies", "state", "studies")
     for state, count in found.studies.items():
         table.add_row(state.replace("_", " "), _count(count, alarm=state == StudyState.FAILED))
     return table
 
 
 def _destinations_table(destinations: Sequence[DestinationEntry]) -> Table:
-    table = _table("Destinations", "name", "pending", "sent", "committed", "refused", "next attempt", "last error")
+    table = table_of("Destinations", "name", "pending", "sent", "committed", "refused", "next attempt", "last error")
     for row in destinations:
         pause = f"in {row.next_attempt_seconds:.0f} s" if row.next_attempt_seconds else ""
         counts = map(str, (row.pending, row.sent, row.committed))
-        table.add_row(row.name, *counts, _count(row.refused, alarm=True), pause, escape(row.last_error))
+        error = "; ".join(filter(None, (row.last_error, row.commitment_error)))
+        table.add_row(row.name, *counts, _count(row.refused, alarm=True), pause, escape(error))
+    return table
+
+
+def _reasons_table(reasons: Sequence[ReasonEntry]) -> Table:
+    table = table_of("Why there is no result", "state", "studies", "reason")
+    for row in reasons:
+        table.add_row(row.state.replace("_", " "), str(row.studies), escape(row.reason))
     return table
 
 
 def _failed_table(failed: Sequence[FailedEntry]) -> Table:
-    table = _table("Last failed studies", "study", "reason")
+    table = table_of("Last failed studies", "study", "reason")
     for row in failed:
         table.add_row(row.study_id, escape(row.reason))
     return table
 
 
 def _models_table(models: Sequence[InstalledModel]) -> Table:
-    table = _table("Models", "name", "version", "state", "sha256", "runs on")
+    table = table_of("Models", "name", "version", "state", "sha256", "runs on")
     for row in models:
         runs_on = f"[red]{escape(row.error)}[/]" if row.error else row.provider
         table.add_row(row.name, row.version, row.state, row.sha256[:12], runs_on)
@@ -133,18 +168,11 @@ def _models_table(models: Sequence[InstalledModel]) -> Table:
 
 
 def _alarms_table(alarms: Sequence[AlarmEntry]) -> Table:
-    table = _table("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
+    table = table_of("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
     for row in alarms:
         level = f"[bold red]{row.level}[/]" if row.level == "alarm" else row.level
         cohort, figures = escape(cohort_in_words(row.cohort)), (number(row.value), number(row.bound))
         table.add_row(row.month, level, row.finding, cohort, row.figure, *figures)
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
     return table
 
 

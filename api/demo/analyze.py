@@ -32,9 +32,10 @@ from core.log import configure_logging
 from core.settings import Settings
 from core.settings.destinations import FolderDestination
 from core.settings.environment import only_these_variables
+from core.settings.kinds import A_DAY_SECONDS
 from core.store.keys import SiteKey
 from core.store.store import Store, open_store
-from core.store.studies.intake import Kept
+from core.store.studies.arrivals import Kept
 from core.store.studies.overview import Overview, SentObject, StudyTimes
 from core.wording import on_a_terminal
 from datasets.pictures import is_picture, wrap_picture
@@ -56,7 +57,7 @@ _FROM_ENVIRONMENT = ("model_threads", "reading_threads", "log_level")
 _UNDER_WAY = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
 _FREE_BYTES = 256 * 1024**2
 _LOOK_SECONDS = 0.1
-_NEVER_SECONDS = 86_400.0  # the longest that the settings allow
+_NEVER_SECONDS = A_DAY_SECONDS
 _STALLED_SECONDS = 600.0
 
 
@@ -193,6 +194,7 @@ def _working(settings: Settings, packages: Sequence[Path], *, is_alone: bool) ->
                 store,
                 state=ModelState.LIVE,
                 may_run_checks=False,
+                instead_of_shipped=True,
                 second_reader=SecondReader(by=account(), because=f"{MODELS} names it") if number else None,
             )
         worker.start()

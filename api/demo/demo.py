@@ -23,6 +23,7 @@ from api.demo.outcome import Outcome, outcomes_of, problems_of
 from api.demo.printing import Waiting, print_outcomes
 from api.processes.heartbeat import living
 from api.processes.supervisor import Supervisor, commands_of
+from core.domain.registration import ModelState
 from core.domain.report import ObjectKind
 from core.errors import CandorError, ConfigurationError, Unavailable
 from core.log import configure_logging
@@ -118,7 +119,8 @@ def _set_stage(output: Path, keep: bool, packages: Sequence[Path], exit_stack: E
     store = open_store(settings)
     exit_stack.callback(store.close)
     for folder in packages:
-        register(folder, settings, store, may_run_checks=False)  # as in `candor analyze`: a person chose it
+        # as in `candor analyze`: a person chose it
+        register(folder, settings, store, state=ModelState.LIVE, may_run_checks=False, instead_of_shipped=True)
     supervisor = Supervisor(commands_of(settings.data_dir, "node", "worker"), stderr=log.fileno())
     exit_stack.callback(supervisor.stop)
     return _Stage(settings=settings, store=store, archive=archive, supervisor=supervisor, output=output)
@@ -129,7 +131,7 @@ def _settings(archive: Archive, port: int) -> dict[str, Any]:
         "name": "pacs",
         "ae_title": PACS,
         "port": archive.port,
-        "objects": [kind.value for kind in ObjectKind],
+        "objects": [kind.value for kind in ObjectKind if kind is not ObjectKind.SC_FINDINGS],
         "storage_commitment": True,
     }
     return {"port": port, "minimum_free_bytes": _FREE_BYTES, "destinations": [pacs]}

@@ -25,7 +25,7 @@ from dicom_node.pixels.frames import read_frame
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.results_json import CohortEntry, FindingEntry, StudyEntry
 
-SEG, _, GSPS, SC, SR = RESULT_SOP_CLASSES
+SEG, _, GSPS, SC, _, SR = RESULT_SOP_CLASSES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

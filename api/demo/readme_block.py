@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 from api.demo.analyze import RESULTS
@@ -25,22 +26,30 @@ from dicom_node.sop_classes import RESULT_SOP_CLASSES
 from pipeline.results_json import StudyEntry
 
 _SHOWN = "opacity"
-_FINDING = "lung_opacity"
+_FINDING = "Abnormal opacity"
 _GROUP = "Measurement Group"
 _MEASURED_IF_THERE_IS_TIME = ("Faithfulness:",)
 _TOO_LONG = ("Algorithm", "Tracking Unique Identifier")
 
 
 def readme_blocks() -> dict[str, str]:
-    """The blocks by name: `demo`, a table and a line for each study; `demo-report`, one finding of the SR as text."""
+    """The blocks by name: `demo`, a table and a line for each study; `demo-report`, the conclusion and one finding."""
+    named, reports = analyzed_demo()
+    report = render_text(reports[_SHOWN])
+    return {"demo": _table(named[_SHOWN]) + "\n" + _lines(named), "demo-report": _fence(report)}
+
+
+@cache
+def analyzed_demo() -> tuple[dict[str, StudyEntry], dict[str, bytes]]:
+    """What `candor analyze` makes of the demo studies, by their names: entries of results.json, and SRs."""
     with tempfile.TemporaryDirectory(prefix="candor-readme-") as folder:
         out = Path(folder)
         _analyze(out)
         entries = json.loads((out / RESULTS).read_text(encoding="utf-8"))["studies"]
         by_uid = {entry["study_instance_uid"]: StudyEntry.model_validate(entry) for entry in entries}
         named = {study.path.stem: by_uid[study.study_instance_uid] for study in demo_studies()}
-        report = render_text((out / _path_of_sr(named[_SHOWN])).read_bytes())
-    return {"demo": _table(named[_SHOWN]) + "\n" + _lines(named), "demo-report": _groups(report)}
+        found = {name: (out / path).read_bytes() for name, entry in named.items() if (path := _path_of_sr(entry))}
+    return named, found
 
 
 def _analyze(out: Path) -> None:
@@ -54,7 +63,7 @@ def _analyze(out: Path) -> None:
 
 
 def _path_of_sr(entry: StudyEntry) -> str:
-    return next(found.path for found in entry.objects if found.sop_class == RESULT_SOP_CLASSES[-1])
+    return next((found.path for found in entry.objects if found.sop_class == RESULT_SOP_CLASSES[-1]), "")
 
 
 def _table(entry: StudyEntry) -> str:
@@ -78,10 +87,11 @@ def _end(entry: StudyEntry) -> str:
     return "reported; above the operating point: " + (", ".join(above) or "none")
 
 
-def _groups(report: str) -> str:
-    """The measurement groups of one finding and of its performance, in a fence."""
-    lines = [line for group in _groups_in(report) for line in group if not _is_left_out(line)]
-    return "\n".join(("```text", *lines, "```")) + "\n"
+def _fence(report: str) -> str:
+    """The conclusion and the measurement group of one finding, in a fence."""
+    conclusion = [line.strip() for line in report.splitlines() if line.strip().startswith("Conclusion: ")]
+    group = [line for group in _groups_in(report) for line in group if not _is_left_out(line)]
+    return "\n".join(("```text", *conclusion, *group, "```")) + "\n"
 
 
 def _groups_in(report: str) -> Iterator[list[str]]:

@@ -19,6 +19,7 @@ from pipeline.loops import Loop
 HEARTBEAT_SECONDS = 3.0
 ALIVE_SECONDS = 10.0
 PREFIX = "process/"
+STARTING = "starting/"
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _LOOK_SECONDS = 0.2
 
@@ -55,9 +56,21 @@ def _watch(parent: int) -> None:
 @contextmanager
 def heartbeat(store: Store, process: str) -> Iterator[None]:
     """Keep a lease named after this process (`node`, `worker/NAME`) while the block runs."""
+    with _leased(store, PREFIX + process, process):
+        yield
 
+
+@contextmanager
+def start_of(store: Store, process: str) -> Iterator[None]:
+    """Say that this process is starting while the block runs: it loads models, which takes some seconds."""
+    with _leased(store, STARTING + process, process):
+        yield
+
+
+@contextmanager
+def _leased(store: Store, lease: str, process: str) -> Iterator[None]:
     def tick() -> bool:
-        store.leases.acquire(PREFIX + process, process, ALIVE_SECONDS)
+        store.leases.acquire(lease, process, ALIVE_SECONDS)
         return False
 
     loop = Loop(f"heartbeat-{process}", tick, rest_seconds=HEARTBEAT_SECONDS)
@@ -66,9 +79,14 @@ def heartbeat(store: Store, process: str) -> Iterator[None]:
         yield
     finally:
         loop.stop()
-        store.leases.release(PREFIX + process, process)
+        store.leases.release(lease, process)
 
 
 def living(store: Store) -> list[str]:
     """The processes that gave a heartbeat in the last ten seconds, on any machine of this installation."""
     return sorted(name.removeprefix(PREFIX) for name in store.leases.living(PREFIX))
+
+
+def starting(store: Store) -> list[str]:
+    """The processes that are starting."""
+    return sorted(name.removeprefix(STARTING) for name in store.leases.living(STARTING))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from api.processes.addresses import why_no_listener
 from api.processes.heartbeat import heartbeat, stop_signal
 from core.errors import ConfigurationError
 from core.settings import Settings
@@ -53,10 +54,12 @@ def _listen(node: Node, settings: Settings) -> None:
     try:
         node.start()
     except OSError as error:
-        ports = [settings.port] * settings.plain_listener + ([settings.tls.port] if settings.tls else [])
+        port, setting = settings.port, "port"
+        if settings.tls is not None and "tls" not in node.listening:  # it is opened first
+            port, setting = settings.tls.port, "port of [tls]"
         raise ConfigurationError(
-            f"the DICOM node cannot listen on {settings.host}, port {' or '.join(map(str, ports))} ({error.strerror}); "
-            "is another Candor running, or is the port below 1024? Set another port in candor.toml"
+            f"the DICOM node cannot listen on {settings.host}, port {port}: "
+            f"{why_no_listener(error, settings.host, port, setting)}"
         ) from error
     for kind, port in node.listening.items():
         _log.info("node.listening", host=settings.host, port=port, kind=kind, called_ae_title=settings.ae_title)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from api.processes.heartbeat import heartbeat, stop_signal
+import structlog
+
+from api.processes.heartbeat import heartbeat, start_of, stop_signal
 from core.settings import Settings
 from core.store.store import open_store
+from pipeline.watch.warnings import warnings_of
 from pipeline.worker import Worker
+
+_log = structlog.get_logger()
 
 
 def serve_worker(settings: Settings, *, name: str) -> None:
@@ -14,7 +19,10 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     worker = Worker(settings, name=name)
     store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
     try:
-        worker.start()
+        for warning in warnings_of(store, settings):
+            _log.warning("delivery.warning", reason=warning)
+        with start_of(store, f"worker/{name}"):
+            worker.start()
         with heartbeat(store, f"worker/{name}"):
             stop.wait()
     finally:

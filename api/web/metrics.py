@@ -80,6 +80,23 @@ class StoreCollector(Collector):
             failures.add_metric([state.destination], state.failures)
         yield family
         yield failures
+        yield self._uncommitted()
+        yield _gauge(
+            "candor_reports_without_destination",
+            "Reports that no destination gets.",
+            self._store.lookup.without_destination(),
+        )
+
+    def _uncommitted(self) -> Metric:
+        family = GaugeMetricFamily(
+            "candor_uncommitted_objects",
+            "Objects taken more than an hour ago without the storage commitment that was asked for.",
+            labels=["destination"],
+        )
+        overdue = self._store.commitments.overdue()
+        for destination in self._settings.destinations:
+            family.add_metric([destination.name], overdue.get(destination.name, 0))
+        return family
 
 
 def exposition(store: Store, settings: Settings) -> bytes:

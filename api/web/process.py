@@ -7,7 +7,9 @@ import socket
 import structlog
 import uvicorn
 
+from api.processes.addresses import why_no_listener
 from api.web.app import create_app
+from api.web.bounds import BoundedConnection
 from core.errors import ConfigurationError
 from core.settings import Settings
 from core.store.store import open_store
@@ -23,7 +25,14 @@ def serve_web(settings: Settings) -> None:
         with _listening(settings) as listener:
             _log.info("web.listening", host=settings.web_host, port=listener.getsockname()[1])
             config = uvicorn.Config(
-                app, log_config=None, log_level="warning", access_log=False, server_header=False, proxy_headers=False
+                app,
+                http=BoundedConnection,
+                ws="none",
+                log_config=None,
+                log_level="warning",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
             )
             uvicorn.Server(config).run(sockets=[listener])
     finally:
@@ -39,8 +48,8 @@ def _listening(settings: Settings) -> socket.socket:
     except OSError as error:
         listener.close()
         raise ConfigurationError(
-            f"the web process cannot listen on {settings.web_host}:{settings.web_port} ({error.strerror}); "
-            "set another web_port in candor.toml"
+            f"the web process cannot listen on {settings.web_host}, port {settings.web_port}: "
+            f"{why_no_listener(error, settings.web_host, settings.web_port, 'web_port')}"
         ) from error
     listener.listen(128)
     return listener

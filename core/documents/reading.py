@@ -15,6 +15,7 @@ from types import NoneType, UnionType
 from typing import Annotated, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from core.documents.model import Document
 from core.errors import ConfigurationError
@@ -71,19 +72,35 @@ def schema_of(model: type[Document]) -> str:
     return json.dumps(model.model_json_schema(), indent=1) + "\n"
 
 
+MOST_FAULTS = 30
+"""Faults that one message names; a file that has more is another kind of file."""
+
+
 def _sentence(model: type[Document], error: ValidationError, what: str) -> str:
-    fault = error.errors(include_url=False, include_input=False)[0]
+    """Every fault of a document in one message, the first one with what the document is."""
+    first, *others = list(error.errors(include_url=False, include_input=False))
+    more = list(dict.fromkeys(": ".join(filter(None, _fault(model, fault))) for fault in others))
+    hidden = f"; and {len(more) - MOST_FAULTS} more" if len(more) > MOST_FAULTS else ""
+    return "; ".join((_first(model, first, what), *more[:MOST_FAULTS])) + hidden
+
+
+def _first(model: type[Document], fault: ErrorDetails, what: str) -> str:
+    place, words = _fault(model, fault)
+    if fault["type"] in ("value_error", "extra_forbidden"):  # a sentence of its own
+        return f"{what} is not {model.noun}: {place + ': ' if place else ''}{words}"
+    return f"{what} is not {model.noun}: {place} {words}" if place else f"{what} cannot be read: it {words}"
+
+
+def _fault(model: type[Document], fault: ErrorDetails) -> tuple[str, str]:
+    """Where, and what is wrong there."""
     kind, location = fault["type"], list(fault["loc"])
     if kind == "extra_forbidden":
         key = location.pop()
         names = ", ".join(_fields_at(model, location)) or "none"
-        kind, words = "value_error", f"there is no {key}; there are {names}"
+        words = f"there is no {key}; there are {names}"
     else:
         words = _words(kind, fault["msg"])
-    place = _place(location[:-2] if location and location[-1] == "[key]" else location)
-    if kind == "value_error":  # a sentence of its own
-        return f"{what} is not {model.noun}: {place + ': ' if place else ''}{words}"
-    return f"{what} is not {model.noun}: {place} {words}" if place else f"{what} cannot be read: it {words}"
+    return _place(location[:-2] if location and location[-1] == "[key]" else location), words
 
 
 def _words(kind: str, message: str) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from core.documents.model import KNOWN_KEYS_ONLY
 
@@ -13,6 +16,6 @@ class Code:
 
     __pydantic_config__ = KNOWN_KEYS_ONLY
 
-    value: str
-    scheme: str
-    meaning: str
+    value: Annotated[str, Field(min_length=1, max_length=64)]  # SH, else LO or UR: PS3.3 table 8.8-1a
+    scheme: Annotated[str, Field(min_length=1, max_length=16)]
+    meaning: Annotated[str, Field(min_length=1, max_length=64)]

@@ -15,6 +15,7 @@ class DeliveryStatus(StrEnum):
     SENT = "sent"
     COMMITTED = "committed"  # the destination confirmed that it keeps the payload
     REFUSED = "refused"  # the destination answered what no retry will change
+    WITHDRAWN = "withdrawn"  # not sent any more: it names a patient that the study was corrected from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

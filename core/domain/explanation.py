@@ -16,7 +16,8 @@ class Region:
     """A closed outline in source pixel space.
 
     `points`: float array, shape (n, 2), (column, row) with the DICOM convention that (0.0, 0.0) is the top left
-    corner of the top left pixel (PS3.3 C.10.5.1.2); the first point equals the last.
+    corner of the top left pixel (PS3.3 C.10.5.1.2); the first point equals the last. A region with a hole is one line
+    that goes into the hole and comes back by the same way: what it encloses is the region without its holes.
     """
 
     points: NDArray[np.float32] = field(repr=False, compare=False)
@@ -47,8 +48,9 @@ class Faithfulness:
 class Saliency:
     """The region that influenced the model for one finding, in the source's rows and columns.
 
-    `values`: float32, shape (rows, columns), 0..1. `mask`: bool, same shape, the thresholded map (what SEG
-    and outlines show). `faithfulness`: None when not measured.
+    `values`: float32, shape (rows, columns), 0..1. `mask`: bool, same shape, the part that counted most (what SEG
+    and outlines show); empty where the map has no region, and `no_region` then says why ("diffuse: ...").
+    `faithfulness`: None when not measured.
     `shown` is False when the map failed its gate: then no carrier shows it and the SR gives `withheld_reason`.
     """
 
@@ -62,3 +64,4 @@ class Saliency:
     faithfulness: Faithfulness | None = None
     shown: bool = True
     withheld_reason: str = ""
+    no_region: str = ""

@@ -57,7 +57,7 @@ class ModelInput:
     def key(self) -> str:
         """The identity of the input: SHA-256 of what decides its array. Two different inputs never share it."""
         roles = sorted((name, part.start, part.stop, part.step) for name, part in self.roles.items())
-        return input_key([instance.sop_instance_uid for instance in self.instances], roles, self.prepared_as)
+        return input_key(list(map(_picture_of, self.instances)), roles, self.prepared_as)
 
     @property
     def sop_instance_uids(self) -> tuple[str, ...]:
@@ -68,6 +68,10 @@ class ModelInput:
     def is_volume(self) -> bool:
         """Whether the array has a slice axis."""
         return len(self.instances) > 1
+
+
+def _picture_of(instance: Instance) -> str:
+    return f"{instance.sop_instance_uid}#{instance.edition}" if instance.edition else instance.sop_instance_uid
 
 
 def input_key(sop_instance_uids: list[str], roles: list[tuple[str, int, int, int]], prepared_as: str) -> str:

@@ -29,6 +29,11 @@ class OperatingPoint:
     cohort: str = ""  # "view=AP"; "": chosen for all patients
     policy: str = ""  # "operating policy 3, signed off 2026-11-02"
 
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is known on how many patients its figures were measured; else they are a claim, and not shown."""
+        return bool(self.positives and self.negatives)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindingDefinition:

@@ -74,6 +74,15 @@ class CohortMetric:
         return right / flagged if flagged else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedObject:
+    """A result that is taken back, because it was filed under another patient than the study is of."""
+
+    sop_class_uid: str
+    sop_instance_uid: str = field(repr=False)
+    series_instance_uid: str = field(repr=False)
+
+
 class ReportStatus(StrEnum):
     REPORTED = "reported"
     NOT_ANALYSED = "not_analysed"
@@ -121,10 +130,23 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageUse:
+    """An image of the study, and why it was not read; `reason` is "" where a model read it."""
+
+    instance: Instance
+    reason: str = ""
+
+    @property
+    def is_read(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What goes back to the PACS. Always UNVERIFIED until a person signs.
 
     `readings` are in the order in which the models and their images are preferred; none when no model takes the study.
+    `images`: every image of the study, as read or not read.
     `predecessor_...` are of the SR of the revision that this one supersedes (PredecessorDocumentsSequence).
     """
 
@@ -133,10 +155,12 @@ class Report:
     created_at: datetime
     reason: str = ""
     readings: tuple[Reading, ...] = ()
+    images: tuple[ImageUse, ...] = ()
     limitations: tuple[str, ...] = ()  # of the study: "PatientID is empty: not linked with any other study", ...
     predecessor_sop_instance_uid: str = field(default="", repr=False)
     predecessor_series_instance_uid: str = field(default="", repr=False)
     predecessor_created_at: datetime | None = None
+    rejected: tuple[RejectedObject, ...] = ()  # what the rejection note of this revision takes back
     explanation: str = ""  # the method of a map that somebody asked for afterwards; "" for the report itself
 
     @property
@@ -181,7 +205,10 @@ class Report:
 
 
 class ObjectKind(StrEnum):
-    """The DICOM objects a report is carried in; destinations choose among them."""
+    """The DICOM objects a report is carried in; destinations choose among them.
+
+    `SC` is one summary picture for each image with a finding, `SC_FINDINGS` a picture for each of its findings.
+    """
 
     SR = "sr"
     SC = "sc"
@@ -189,6 +216,8 @@ class ObjectKind(StrEnum):
     SEG = "seg"
     SEG_FRACTIONAL = "seg-fractional"
     PMAP = "pmap"
+    SC_FINDINGS = "sc-findings"
+    REJECTION_NOTE = "rejection-note"  # only of a study whose patient was corrected (IHE IOCM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The states of a study as a table: what may follow what.
 
-A study is reopened (back to RECEIVING) whenever an image arrives after it was complete; the next report
-supersedes the last one. Every other move is forward.
+A study is reopened (back to RECEIVING) whenever an image arrives after it was complete, and it is complete once more
+when a person wants it read again; the next report supersedes the last one. Every other move is forward.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ TRANSITIONS: dict[StudyState, frozenset[StudyState]] = {
     StudyState.RECEIVING: frozenset({StudyState.COMPLETE}),
     StudyState.COMPLETE: _OUTCOMES | {StudyState.READING, StudyState.RECEIVING},
     StudyState.READING: _OUTCOMES | {StudyState.RECEIVING},
-    StudyState.REPORTED: frozenset({StudyState.RECEIVING}),
-    StudyState.NOT_ANALYSED: frozenset({StudyState.RECEIVING}),
-    StudyState.REFUSED: frozenset({StudyState.RECEIVING}),
+    StudyState.REPORTED: frozenset({StudyState.RECEIVING, StudyState.COMPLETE}),
+    StudyState.NOT_ANALYSED: frozenset({StudyState.RECEIVING, StudyState.COMPLETE}),
+    StudyState.REFUSED: frozenset({StudyState.RECEIVING, StudyState.COMPLETE}),
     StudyState.FAILED: frozenset({StudyState.RECEIVING, StudyState.COMPLETE}),
 }
 

@@ -26,9 +26,13 @@ class Patient:
 class Instance:
     """One received SOP instance: what the header says, and where its bytes lie.
 
-    `patient_age_years` is read from PatientAge, else from birth and study date, else None.
+    `patient_age_years` is read from PatientAge, else from birth and study date, else None; the lower of both where they
+    disagree. `is_age_unreadable`: an age or a birth date is there, and it gives no age.
+    `body_part_examined` and `view_position` are the words, or the term of the code where there is no word;
+    `anatomic_region` and `view_code` the terms of the codes alone ("CHEST", "LL"), "" without a code that is known.
     `header_flags` name what was malformed yet tolerated ("PatientAge is not a valid AS", ...), without values.
     `arrival`: its place in the order in which this node received its objects, 0 where it was not received.
+    `edition`: how often a person accepted another picture under its UID, so that no result of an earlier one is reused.
     Where the image is in the patient: empty unless the header says it (PS3.3 C.7.6.2.1.1), in mm; rows before columns.
     """
 
@@ -60,6 +64,9 @@ class Instance:
     software_versions: str = ""
     kvp: float | None = None
     patient_age_years: float | None = None
+    is_age_unreadable: bool = False
+    anatomic_region: str = ""
+    view_code: str = ""
     frame_of_reference_uid: str = ""
     image_position_patient: tuple[float, ...] = ()
     image_orientation_patient: tuple[float, ...] = ()
@@ -68,6 +75,7 @@ class Instance:
     object_key: str = ""
     size_bytes: int = 0
     arrival: int = 0
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +89,11 @@ class Series:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One study as assembled: a snapshot that a revision of the report is made from."""
+    """One study as assembled: a snapshot that a revision of the report is made from.
+
+    `patient` is whom the image `identity_from` (a SOP Instance UID) names; every result is filed under its header.
+    `identity_conflict`: why the images cannot be of one patient; `identity_doubts`: in what else they do not agree.
+    """
 
     study_id: str  # ours: a keyed hash of the StudyInstanceUID, safe to log
     study_instance_uid: str = field(repr=False)
@@ -91,6 +103,9 @@ class Study:
     study_date: date | None = None
     series: tuple[Series, ...]
     calling_ae_title: str = ""
+    identity_from: str = field(default="", repr=False)
+    identity_conflict: str = ""
+    identity_doubts: tuple[str, ...] = ()
 
     @property
     def instances(self) -> tuple[Instance, ...]:

@@ -73,6 +73,12 @@ class Settings(BaseSettings):
     require_model_signature: Switch = Field(
         default=False, description="true: take only packages that a trusted maker has signed"
     )
+    body_part_words: dict[str, tuple[str, ...]] = Field(
+        default={}, description='a table: what this site writes as Body Part Examined, `CHEST = ["RTG KLP"]`'
+    )
+    maximum_image_pixels: Count = Field(
+        default=64_000_000, ge=1, description="an image with more rows x columns is not analysed, and not decoded"
+    )
     model_threads: Count = Field(default=0, ge=0, le=1024, description="0: as many as there are cores")
     cohorts_file: Path | None = Field(
         default=None, description="cohorts that the site defines; default: `cohorts.toml` in the data folder, if there"

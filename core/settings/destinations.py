@@ -14,6 +14,7 @@ from core.domain.report import ObjectKind
 from core.settings.kinds import AeTitle, Count, Host, Switch
 
 LOOPBACK = "127.0.0.1"
+DEFAULT_OBJECTS = (ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG)
 
 
 class TlsSettings(BaseModel):
@@ -41,8 +42,10 @@ class Destination(BaseModel):
         description="what commands, logs and metrics call it: letters, digits, _ and -",
     )
     objects: tuple[ObjectKind, ...] = Field(
-        default=(ObjectKind.SR, ObjectKind.SC, ObjectKind.GSPS, ObjectKind.SEG),
-        description="which results it gets: sr, sc, gsps, seg, seg-fractional, pmap (CT and MR only)",
+        default=DEFAULT_OBJECTS,
+        description="which results it gets: sr, sc (a summary picture), gsps, seg, seg-fractional, pmap (CT and "
+        "MR only), sc-findings (a picture of each finding), rejection-note (takes back what was filed under a patient "
+        "that was corrected since: IHE IOCM)",
     )
     refused_reports: Switch = Field(default=False, description="send an SR also for studies that no model takes")
 

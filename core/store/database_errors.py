@@ -100,12 +100,12 @@ _OF_SERVER: tuple[tuple[tuple[str, ...], type[CandorError], str], ...] = (
     (
         ("connection refused",),
         Unavailable,
-        "{place} does not answer (connection refused); check that it runs, and {url}",
+        "{place} does not answer (connection refused); check it and {url}",
     ),
     (
         ("timeout", "timed out"),
         Unavailable,
-        "{place} does not answer (no answer in time); check that it runs, and {url}",
+        "{place} does not answer (no answer in time); check it and {url}",
     ),
     (("no route to host", "unreachable"), Unavailable, "{place} cannot be reached; check the network, and {url}"),
     (("starting up", "shutting down"), Unavailable, "{place} is starting or stopping"),

@@ -59,12 +59,18 @@ def open_workflow_engine(url: str, key: SiteKey) -> Engine:
     engine = _create_engine(_parsed(url), key)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _begin_at_first_write)
-    _open_once(url, key)
+    check_database(url, key)
     return engine
 
 
-def _open_once(url: str, key: SiteKey) -> None:
-    """Let a wrong key, name or password show here, not in DBOS's endless retries."""
+def check_database(url: str, key: SiteKey) -> None:
+    """Connect once, if the database is there: a wrong key, name or password shows here, not in DBOS's endless retries.
+
+    Raises as `open_engine` says.
+    """
+    parsed = _parsed(url)
+    if parsed.drivername == "sqlcipher" and not Path(parsed.database or "").exists():
+        return
     engine = open_engine(url, key)
     try:
         with read_only(engine).connect():

@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 from core.errors import DiskFull, IntegrityError, Unavailable
-from core.files import make_private_folder, publish, sync_file, sync_folders
+from core.files import free_bytes, make_private_folder, publish, sync_file, sync_folders
 from core.store.keys import SiteKey
 
 CHUNK_BYTES = 1 << 20
@@ -127,8 +127,7 @@ class ObjectStore:
 
     def free_bytes(self) -> int:
         """What the disk has left for this process."""
-        disk = os.statvfs(self._root)
-        return disk.f_bavail * disk.f_frsize
+        return free_bytes(self._root)
 
     def _make_folders(self) -> None:
         """All of them at once: making one for the first object in it would cost that object two more syncs."""

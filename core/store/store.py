@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from core.clock import Clock, system_clock
+from core.clock import Clock, steady_clock, system_clock
 from core.errors import ConfigurationError
 from core.pseudonym import pseudonym
 from core.settings import Settings
@@ -23,9 +23,13 @@ from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
 from core.store.objects import INCOMING, ObjectStore
 from core.store.studies.commitments import Commitments
+from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
+from core.store.studies.lookup import Lookup
 from core.store.studies.outbox import Outbox
+from core.store.studies.purge import Purge
+from core.store.studies.quarantine import QuarantineStore
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
 from core.store.trail import Trail
@@ -41,11 +45,15 @@ class Store:
     objects: ObjectStore
     trail: Trail
     intake: IntakeStore
+    quarantine: QuarantineStore
+    corrections: CorrectionStore
     studies: StudyStore
     predictions: PredictionStore
     reports: ReportStore
     outbox: Outbox
     commitments: Commitments
+    lookup: Lookup
+    purge: Purge
     leases: LeaseStore
     models: ModelStore
     shadows: ShadowStore
@@ -71,7 +79,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     Raises ConfigurationError when this account cannot write in it, and IntegrityError when the database of an
     installation that kept studies is empty or gone.
     """
-    _refuse_unwritable(settings)
+    refuse_unwritable(settings)
     key = SiteKey.load(settings.site_key_file)
     refuse_truncated_database(settings)
     engine = open_engine(settings.store_url, key)
@@ -82,6 +90,7 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     results = ObjectStore(settings.data_dir / "objects", key, minimum_free_bytes=0)
     trail = Trail(engine, key, now=now)
     outbox = Outbox(engine, trail, now=now)
+    quarantine = QuarantineStore(engine, objects, trail, now=now)
     return Store(
         engine=engine,
         key=key,
@@ -89,13 +98,22 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
         objects=objects,
         trail=trail,
         intake=IntakeStore(
-            engine, objects, trail, study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid), now=now
+            engine,
+            objects,
+            trail,
+            quarantine,
+            study_id_of=lambda uid: pseudonym(key.pseudonym_key, "study", uid),
+            now=now,
         ),
-        studies=StudyStore(engine, now=now),
+        quarantine=quarantine,
+        corrections=CorrectionStore(engine),
+        studies=StudyStore(engine, now=now, steady=steady_clock if now is system_clock else now),
         predictions=PredictionStore(engine, now=now),
         reports=ReportStore(engine, results, trail, now=now),
         outbox=outbox,
         commitments=Commitments(engine, outbox, now=now),
+        lookup=Lookup(engine),
+        purge=Purge(engine, objects, trail, now=now),
         leases=LeaseStore(engine, now=now),
         models=ModelStore(engine, key, trail, now=now),
         shadows=ShadowStore(engine, now=now),
@@ -108,8 +126,8 @@ def open_store(settings: Settings, *, now: Clock = system_clock) -> Store:
     )
 
 
-def _refuse_unwritable(settings: Settings) -> None:
-    """A folder that cannot be written does not heal by trying again: on a read-only disk, of another account."""
+def refuse_unwritable(settings: Settings) -> None:
+    """Raise ConfigurationError when this account cannot write the data folder: that heals by no second try."""
     folder = settings.data_dir
     files = () if settings.database_url else (folder / "candor.db", folder / "candor.db-wal", folder / "workflows.db")
     for path in (folder, *files, folder / "objects", folder / "objects" / INCOMING):

@@ -5,8 +5,8 @@ a UID, so encoding the same report twice gives the same bytes and sending it twi
 package loads highdicom (about a second): the process that receives images must not, and does not, import it.
 
 The pipeline asks twice: first for the SR alone, which is filed and sent as soon as it is written, then for the
-pictures (docs/decisions/0005). SEG, GSPS and SC are made for each finding above its operating point; SEG and GSPS
-only where a map may be shown.
+pictures (docs/decisions/0005): first a summary for each image with a flagged finding, then what is made for each
+flagged finding that has a place in the image (docs/decisions/0020); SEG and GSPS only where a region may be shown.
 """
 
 from __future__ import annotations
@@ -18,14 +18,25 @@ from core.domain.study import Image
 from core.errors import Unsupported
 from dicom_node.encode.gsps import encode_gsps
 from dicom_node.encode.pmap import encode_pmap, has_frame_of_reference
-from dicom_node.encode.sc import encode_sc
+from dicom_node.encode.sc import encode_sc, encode_summary
 from dicom_node.encode.seg import can_be_segmented, encode_seg
-from dicom_node.encode.sources import Located, Sources, Subject
+from dicom_node.encode.sources import Located, Sources, Subject, may_be_drawn
+from dicom_node.encode.sr.rejection import encode_rejection
 from dicom_node.encode.sr.report import encode_sr
+from dicom_node.encode.summaries import Summary, summaries_of
 
 __all__ = ["encode"]
 
-_ORDER = (ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL, ObjectKind.PMAP, ObjectKind.GSPS, ObjectKind.SC, ObjectKind.SR)
+_ORDER = (
+    ObjectKind.SC,
+    ObjectKind.SEG,
+    ObjectKind.SEG_FRACTIONAL,
+    ObjectKind.PMAP,
+    ObjectKind.GSPS,
+    ObjectKind.SC_FINDINGS,
+    ObjectKind.SR,
+    ObjectKind.REJECTION_NOTE,
+)
 
 
 def encode(
@@ -54,11 +65,23 @@ def encode(
 def _objects(report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:
     if kind is ObjectKind.SR:
         yield encode_sr(report, headers)
-        return
+    elif kind is ObjectKind.REJECTION_NOTE:
+        if report.rejected:
+            yield encode_rejection(report, headers)
+    elif kind is ObjectKind.SC and not report.explanation:
+        for summary in summaries_of(report, headers):
+            yield encode_summary(summary, _image(summary, images))
+    else:
+        yield from _of_findings(report, headers, images, kind)
+
+
+def _of_findings(
+    report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind
+) -> Iterator[ResultObject]:
     for subject in headers.subjects():
-        if kind is ObjectKind.SC:
-            if subject.finding.is_positive:
-                yield encode_sc(subject, _image(subject, images))
+        if kind in (ObjectKind.SC, ObjectKind.SC_FINDINGS):
+            if may_be_drawn(report, subject.finding):
+                yield encode_sc(subject, _image(subject, images), kind)
         elif subject.shown:
             for located in subject.shown:
                 _require_geometry(located)
@@ -77,11 +100,11 @@ def _of_map(subject: Subject, kind: ObjectKind) -> Iterator[ResultObject]:
         yield encode_seg(subject, kind)
 
 
-def _image(subject: Subject, images: Mapping[str, Image]) -> Image:
+def _image(subject: Subject | Summary, images: Mapping[str, Image]) -> Image:
     try:
         return images[subject.instance.sop_instance_uid]
     except KeyError:
-        raise Unsupported("The overlay cannot be made, because its image was not given decoded.") from None
+        raise Unsupported("The picture cannot be made, because its image was not given decoded.") from None
 
 
 def _require_geometry(located: Located) -> None:

@@ -8,11 +8,12 @@ with black and white exchanged (PS3.4 N.2). The label is placed relative to the 
 from __future__ import annotations
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from core.domain.report import Finding, ObjectKind, ResultObject
 from dicom_node.encode import concepts
+from dicom_node.encode.display import copy_display, copy_shutter
+from dicom_node.encode.picture.lines import lines_of
 from dicom_node.encode.shell import (
     REGION_WORDS,
     copy_body_part,
@@ -43,7 +44,8 @@ def encode_gsps(subject: Subject) -> ResultObject:
     state.ContentCreatorName = MANUFACTURER
     state.PresentationCreationDate, state.PresentationCreationTime = local_date_time(subject.report, source)
     state.ReferencedSeriesSequence = [_referenced_series([located.source for located in subject.in_order])]
-    _copy_display(source, state)
+    copy_display(source, state)
+    copy_shutter(source, state)
     state.DisplayedAreaSelectionSequence = [_displayed_area(source)]
     state.GraphicAnnotationSequence = [_annotation(finding, located) for located in subject.in_order]
     state.GraphicLayerSequence = [_layer()]
@@ -55,37 +57,6 @@ def _referenced_series(sources: list[Dataset]) -> Dataset:
     series.SeriesInstanceUID = sources[0].SeriesInstanceUID
     series.ReferencedImageSequence = [reference(source) for source in sources]
     return series
-
-
-def _copy_display(source: Dataset, state: Dataset) -> None:
-    """Repeat modality LUT, VOI LUT and polarity of the source (PS3.4 N.2)."""
-    if "ModalityLUTSequence" in source:
-        state.ModalityLUTSequence = source.ModalityLUTSequence
-    elif "RescaleSlope" in source and "RescaleIntercept" in source:
-        state.RescaleIntercept, state.RescaleSlope = source.RescaleIntercept, source.RescaleSlope
-        state.RescaleType = source.get("RescaleType", "US")
-    if voi := _softcopy_voi(source):
-        state.SoftcopyVOILUTSequence = [voi]
-    inverted = source.get("PhotometricInterpretation") == "MONOCHROME1"
-    state.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
-
-
-def _softcopy_voi(source: Dataset) -> Dataset | None:
-    """The first window or VOI LUT of the source; None when it has none and is shown over its full range."""
-    item = Dataset()
-    if "VOILUTSequence" in source:
-        item.VOILUTSequence = [source.VOILUTSequence[0]]
-    elif "WindowCenter" in source and "WindowWidth" in source:
-        item.WindowCenter, item.WindowWidth = _first(source.WindowCenter), _first(source.WindowWidth)
-        if "VOILUTFunction" in source:
-            item.VOILUTFunction = source.VOILUTFunction
-    else:
-        return None
-    return item
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, MultiValue) else value
 
 
 def _displayed_area(source: Dataset) -> Dataset:
@@ -106,8 +77,10 @@ def _annotation(finding: Finding, located: Located) -> Dataset:
     annotation.ReferencedImageSequence = [reference(located.source)]
     annotation.GraphicLayer = _LAYER
     annotation.TextObjectSequence = [_label(finding)]
-    if graphics := [_polyline(outline(region, located.source).ravel().tolist()) for region in located.saliency.regions]:
-        annotation.GraphicObjectSequence = graphics
+    outlines = [outline(region, located.source) for region in located.saliency.regions]
+    lines = [line for one in outlines for line in lines_of(one, located.source.Rows, located.source.Columns)]
+    if lines:
+        annotation.GraphicObjectSequence = [_polyline(line.ravel().tolist()) for line in lines]
     return annotation
 
 

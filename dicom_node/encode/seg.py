@@ -2,7 +2,7 @@
 
 highdicom packs the bits and builds the functional groups; our shell goes over its result, because highdicom takes
 times and the dimension UID from clock and chance, and leaves Patient Orientation out. A radiograph has no frame
-of reference, so the segmentation is in the pixel space of its source image (PS3.3 A.51).
+of reference, so its segmentation is in one of its own, the plane of its pixels (dicom_node.encode.space).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from dicom_node.encode.shell import (
 )
 from dicom_node.encode.source import without_identity
 from dicom_node.encode.sources import Located, Subject, tracking_identifier
+from dicom_node.encode.space import in_its_own_plane
 from dicom_node.encode.uids import dimension_uid, instance_uid, series_uid, tracking_uid
 from dicom_node.encode.writing import fix_dimension
 from dicom_node.sop_classes import PARAMETRIC_MAP_SOURCES
@@ -61,7 +62,7 @@ def encode_seg(subject: Subject, kind: ObjectKind) -> ResultObject:
 def _segmentation(subject: Subject, kind: ObjectKind) -> Segmentation:
     report, reading, finding = subject.report, subject.reading, subject.finding
     return Segmentation(
-        source_images=[without_identity(located.source) for located in subject.in_order],
+        source_images=[in_its_own_plane(without_identity(located.source)) for located in subject.in_order],
         pixel_array=_pixels(subject.in_order, kind),
         segmentation_type="FRACTIONAL" if kind is ObjectKind.SEG_FRACTIONAL else "BINARY",
         segment_descriptions=[_segment(report, reading, finding)],

@@ -34,11 +34,13 @@ except PackageNotFoundError:  # run from a checkout that was never installed
 _NEXT_REVISION = 10  # between the series numbers of two revisions
 _SERIES = {  # number, modality, description; numbers far from what a modality counts to
     ObjectKind.SR: (9001, "SR", "AI report (not verified)"),
-    ObjectKind.SC: (9002, "OT", "AI overlay (not verified)"),
+    ObjectKind.SC: (9002, "OT", "AI summary (not verified)"),
     ObjectKind.GSPS: (9003, "PR", "AI annotation (not verified)"),
     ObjectKind.SEG: (9004, "SEG", "AI region (not verified)"),
     ObjectKind.SEG_FRACTIONAL: (9005, "SEG", "AI saliency (not verified)"),
     ObjectKind.PMAP: (9006, "OT", "AI saliency values (not verified)"),
+    ObjectKind.REJECTION_NOTE: (9007, "KO", "AI results rejected: wrong patient"),
+    ObjectKind.SC_FINDINGS: (9008, "OT", "AI picture of a finding (not verified)"),
 }
 
 

@@ -28,6 +28,7 @@ from pydicom.tag import Tag
 from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
 
 from core.domain.study import Instance, Study
+from dicom_node.encode.display import SHUTTER
 from dicom_node.encode.space import GROUPS, space_of_single_frame
 from dicom_node.sop_classes import is_uid
 
@@ -68,6 +69,8 @@ _IMAGE = (
     "WindowCenter",
     "WindowWidth",
     "VOILUTFunction",
+    "PresentationLUTShape",
+    *SHUTTER,
 )
 _SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
 _COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
@@ -92,6 +95,7 @@ _ENUMERATED = {
     "ImageLaterality": {"R", "L", "U", "B"},
     "LossyImageCompression": {"00", "01"},
     "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
+    "PresentationLUTShape": {"IDENTITY", "INVERSE"},
 }
 _POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
 _PATTERNS = {"DA": "%Y%m%d", "TimezoneOffsetFromUTC": "%z"}
@@ -102,6 +106,7 @@ _NUMBER_OF_VALUES = {
     "PixelAspectRatio": 2,
     "ImagePositionPatient": 3,
     "ImageOrientationPatient": 6,
+    "CenterOfCircularShutter": 2,
 }
 _TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
 _AS_SENT = tuple(k for k in PATIENT_AND_STUDY if dictionary_VR(k) in _TEXT_VRS and k not in _PATTERNS)
@@ -217,6 +222,15 @@ def _put_bytes(clean: Dataset, keyword: str, value: bytes) -> None:
     """Give an element its encoded value: pydicom writes it as it is, unless somebody reads it first."""
     padded = value + b" " * (len(value) % 2)
     clean[keyword] = RawDataElement(Tag(keyword), dictionary_VR(keyword), len(padded), padded, 0, False, True)
+
+
+def with_identity(header: Dataset, identity: Dataset) -> Dataset:
+    """`header` with patient and study, and their character set, of `identity`."""
+    for keyword in ("SpecificCharacterSet", *PATIENT_AND_STUDY):
+        header.pop(keyword, None)
+        if keyword in identity:
+            header[keyword] = identity.get_item(keyword)
+    return header
 
 
 def keep(clean: Dataset, keyword: str, text: str) -> None:

@@ -11,9 +11,10 @@ from pydicom.errors import InvalidDicomError
 from core.domain.explanation import Saliency
 from core.domain.report import Finding, Reading, Report
 from core.domain.study import Instance
-from dicom_node.encode.source import describe_study, read_source
+from dicom_node.encode.source import describe_study, read_source, with_identity
 
 NOT_VERIFIED = "AI - NOT VERIFIED"
+_IDENTIFIERS = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID")
 _LONGEST_LABEL = 64  # characters of a Long String (PS3.5 6.2)
 _LONGEST_WHICH = 32  # of them; the words before it are the ones that must not get lost
 
@@ -31,7 +32,7 @@ class Subject:
     """One finding of one reading, as every carrier shows it.
 
     `number`: its place among the findings of the report, from 1. `source`: the header of `instance`, which it is in.
-    `shown`: the maps that may be shown, of a volume one for each slice that the region is in, the main one first.
+    `shown`: the maps with a region that may be shown, of a volume one for each slice that it is in, the main one first.
     """
 
     report: Report
@@ -79,6 +80,10 @@ class Sources:
         """The header that patient and study are copied from: of the first image read, else of any of the study."""
         if self._report.readings:
             return self.of(self._report.readings[0].what.instances[0])
+        whose = self._report.study.identity_from
+        instances = {instance.sop_instance_uid: instance for instance in self._report.study.instances}
+        if whose in self._sources and whose in instances:
+            return self.of(instances[whose])
         first = next(iter(self._report.study.instances), None)
         for part10 in self._sources.values():
             return _read(part10) or describe_study(self._report.study, first)
@@ -88,15 +93,36 @@ class Sources:
     def images(self) -> list[Dataset]:
         """The headers of all that the report speaks of; where nothing was read, of one image of the study."""
         read = [self.of(instance) for what in self._report.inputs for instance in what.instances]
-        return [image for image in read or [self.study] if "SOPInstanceUID" in image]
+        return [image for image in read or [self.study] if "SOPInstanceUID" in image and "SeriesInstanceUID" in image]
+
+    @property
+    def not_read(self) -> list[tuple[Dataset, str]]:
+        """The headers of the images that no model was to read, each with the reason."""
+        tried = {uid for what in self._report.inputs for uid in what.sop_instance_uids}
+        unread = [image for image in self._report.images if image.instance.sop_instance_uid not in tried]
+        return [(self.of(image.instance), image.reason) for image in unread if not image.is_read]
 
     def of(self, instance: Instance) -> Dataset:
         """The header of one image; a report may be about exactly this: an image that cannot be read."""
         uid = instance.sop_instance_uid
         if uid not in self._headers:
             part10 = self._sources.get(uid)
-            self._headers[uid] = (part10 and _read(part10)) or describe_study(self._report.study, instance)
+            described = describe_study(self._report.study, instance)
+            header = (part10 and _read(part10)) or described
+            for keyword in _IDENTIFIERS:  # a damaged header must not leave a reference without its UID
+                if keyword not in header and keyword in described:
+                    header[keyword] = described[keyword]
+            self._headers[uid] = self._of_the_patient(header, uid)
         return self._headers[uid]
+
+    def _of_the_patient(self, header: Dataset, uid: str) -> Dataset:
+        """A header with patient and study of the image that the study is filed under: one study, one patient."""
+        whose = self._report.study.identity_from
+        if not whose or uid == whose:
+            return header
+        part10 = self._sources.get(whose)
+        identity = (part10 and _read(part10)) or describe_study(self._report.study, None)
+        return with_identity(header, identity)
 
     def subjects(self) -> list[Subject]:
         """Every finding of the report on its images."""
@@ -109,7 +135,7 @@ class Sources:
     def _subject(self, reading: Reading, finding: Finding, number: int) -> Subject:
         instance = reading.drawn_on(finding.name)
         instances = {instance.sop_instance_uid: instance for instance in reading.what.instances}
-        saliencies = reading.saliencies_of(finding.name) if finding.is_positive else ()
+        saliencies = reading.saliencies_of(finding.name) if may_be_drawn(self._report, finding) else ()
         return Subject(
             report=self._report,
             reading=reading,
@@ -120,7 +146,7 @@ class Sources:
             shown=tuple(
                 Located(saliency=saliency, source=self.of(instances[saliency.sop_instance_uid]))
                 for saliency in saliencies
-                if saliency.shown
+                if saliency.shown and not saliency.no_region
             ),
         )
 
@@ -136,3 +162,8 @@ def _read(part10: bytes) -> Dataset | None:
         return read_source(part10)
     except (InvalidDicomError, EOFError, ValueError, NotImplementedError):
         return None
+
+
+def may_be_drawn(report: Report, finding: Finding) -> bool:
+    """Whether a finding gets pictures of its own: "abnormal" has no place, but a person may ask for its map."""
+    return finding.is_positive and (not finding.is_general or bool(report.explanation))

@@ -19,12 +19,18 @@ from pydicom.dataset import Dataset
 
 from core.domain.study import Instance, Patient
 from core.errors import InvalidStudy
+from dicom_node.header.age import patient_age
 from dicom_node.header.checks import check_structure
+from dicom_node.header.coded import body_part_of, view_of
 from dicom_node.header.elements import Buffer
 from dicom_node.header.part10 import layout_of
-from dicom_node.header.values import Values, whole_years
+from dicom_node.header.spacing import read_spacing
+from dicom_node.header.values import Values
 
 EMPTY_PATIENT_ID = "PatientID is empty"
+_VIEWS_IN_WORDS = frozenset(
+    {"PA", "AP", "LL", "RL", "LAO", "RAO", "LPO", "RPO"}
+)  # terms of ViewPosition (PS3.3 C.8.1.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,8 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
     """What the header says of the instance; malformed elements are empty and named in `header_flags`."""
     values = Values(header)
     meta = getattr(header, "file_meta", None) or Dataset()
-    age = _age_years(values)
+    age, is_age_unreadable = patient_age(values)
+    region, view = body_part_of(header), view_of(header)
     acquired_at = values.moment("AcquisitionDateTime") or values.date_and_time("Acquisition", "Content", "Study")
     return Instance(
         sop_instance_uid=values.text("SOPInstanceUID"),
@@ -80,8 +87,8 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         study_instance_uid=values.text("StudyInstanceUID"),
         transfer_syntax_uid=Values(meta).text("TransferSyntaxUID"),
         modality=values.text("Modality"),
-        body_part_examined=values.text("BodyPartExamined"),
-        view_position=values.text("ViewPosition"),
+        body_part_examined=values.text("BodyPartExamined") or region,
+        view_position=values.text("ViewPosition") or (view if view in _VIEWS_IN_WORDS else ""),
         image_laterality=values.text("ImageLaterality") or values.text("Laterality"),
         patient_orientation=values.texts("PatientOrientation"),
         photometric_interpretation=values.text("PhotometricInterpretation"),
@@ -102,6 +109,9 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         software_versions=", ".join(values.texts("SoftwareVersions")),
         kvp=values.number("KVP"),
         patient_age_years=age,
+        is_age_unreadable=is_age_unreadable,
+        anatomic_region=region,
+        view_code=view,
         frame_of_reference_uid=values.text("FrameOfReferenceUID"),
         image_position_patient=_numbers(header, "ImagePositionPatient", 3),
         image_orientation_patient=_numbers(header, "ImageOrientationPatient", 6),
@@ -136,13 +146,6 @@ def to_study_attributes(header: Dataset) -> StudyAttributes:
     )
 
 
-def _age_years(values: Values) -> float | None:
-    age = values.age_years("PatientAge")
-    if age is None:
-        age = whole_years(values.day("PatientBirthDate"), values.day("StudyDate"))
-    return age
-
-
 def _numbers(header: Dataset, keyword: str, count: int) -> tuple[float, ...]:
     """The values where there are as many as there must be, else none; what needs them says that they are missing."""
     found = tuple(Values(header).numbers(keyword))
@@ -167,6 +170,7 @@ def _flags(values: Values) -> tuple[str, ...]:
     values.day("PatientBirthDate")
     values.day("StudyDate")
     values.integer("NumberOfStudyRelatedInstances")
+    read_spacing([values])
     if not values.text("PatientID"):
         return (*values.flags, EMPTY_PATIENT_ID)
     return tuple(values.flags)

@@ -14,7 +14,9 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 
-_AGE = re.compile(r"(\d{3})([DWMY])")  # PS3.5 6.2, AS
+_AGE_PART = r"(\d{1,4}(?:\.\d+)?)\s*(D|DAYS?|W|WKS?|WEEKS?|M|MOS?|MTHS?|MONTHS?|Y|YRS?|YEARS?)"
+_AGE = re.compile(rf"P?(?:{_AGE_PART}[\s,.]*)+(?:OLD)?")  # PS3.5 6.2, AS, and what else can only be an age
+_OLDEST_YEARS = 150.0
 _YEARS = {"D": 1 / 365.25, "W": 7 / 365.25, "M": 1 / 12, "Y": 1.0}
 _TIME = re.compile(r"(\d{2})(\d{2})?(\d{2})?(?:\.\d{1,6})?")
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -42,7 +44,7 @@ class Values:
 
     def flag(self, keyword: str, vr: str) -> None:
         """Remember that an element is malformed, once, without its value."""
-        self._remember(f"{keyword} is not a valid {vr}")
+        self.note(f"{keyword} is not a valid {vr}")
 
     def texts(self, keyword: str) -> tuple[str, ...]:
         """The values of a text element, stripped of padding and cut to what can be stored; () when absent.
@@ -81,6 +83,12 @@ class Values:
         """The first value of an IS, US, SS, UL or SL."""
         return self._parsed(keyword, "IS", _to_integer)
 
+    def integers(self, keyword: str) -> tuple[int, ...]:
+        """All values of an IS, also many; () when absent or when one of them is malformed."""
+        texts = [text.strip(_PADDING) for text in self._text(keyword).split("\\")]
+        numbers = [number for text in texts if (number := _to_integer(text)) is not None]
+        return tuple(numbers) if len(numbers) == len(texts) else ()
+
     def day(self, keyword: str) -> date | None:
         """A DA, also in the form with dots of ACR-NEMA (PS3.5 6.2, note 2)."""
         return self._parsed(keyword, "DA", lambda text: _to_date(text.replace(".", "")))
@@ -98,7 +106,7 @@ class Values:
         return None
 
     def age_years(self, keyword: str) -> float | None:
-        """An AS in years."""
+        """An AS in years, in any writing that can only be meant so."""
         return self._parsed(keyword, "AS", _to_years)
 
     def _parsed(self, keyword: str, vr: str, parse: Callable[[str], T | None]) -> T | None:
@@ -117,7 +125,8 @@ class Values:
             self.flag(keyword, vr)
         return storable
 
-    def _remember(self, flag: str) -> None:
+    def note(self, flag: str) -> None:
+        """Remember what is to be said of this header, once; never with a value of it."""
         if flag not in self.flags:
             self.flags.append(flag)
 
@@ -140,7 +149,7 @@ class Values:
         encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
         text = decode_bytes(value[:_LONGEST_BYTES], encodings, _TEXT_DELIMITERS)
         if "\ufffd" in text:
-            self._remember(f"{keyword} does not fit its SpecificCharacterSet")
+            self.note(f"{keyword} does not fit its SpecificCharacterSet")
         return text.rstrip("\0 ")
 
     def _vr(self, item: RawDataElement) -> str:
@@ -164,7 +173,7 @@ class Values:
         terms = [term.strip() for term in self._text("SpecificCharacterSet").split("\\")]
         known = [term for term in terms if term in python_encoding]
         if len(known) < len(terms):
-            self._remember("SpecificCharacterSet names a character set that is not known")
+            self.note("SpecificCharacterSet names a character set that is not known")
         return list(convert_encodings(known)) if known else ["iso8859"]
 
 
@@ -194,8 +203,12 @@ def _to_integer(text: str) -> int | None:
 
 
 def _to_years(text: str) -> float | None:
-    match = _AGE.fullmatch(text)
-    return int(match[1]) * _YEARS[match[2]] if match else None
+    """Years of "007Y", "7Y", "18 months", "1Y6M": what has a unit. A number alone may be years or months."""
+    written = text.upper()
+    if not _AGE.fullmatch(written):
+        return None
+    years = sum(float(number) * _YEARS[unit[0]] for number, unit in re.findall(_AGE_PART, written))
+    return years if years <= _OLDEST_YEARS else None
 
 
 def _to_date(text: str) -> date | None:

@@ -28,6 +28,7 @@ from pynetdicom.transport import AddressInformation, AssociationSocket, RequestH
 
 from dicom_node.network.admission import Admission
 from dicom_node.network.in_flight import BytesInFlight, DataSetBuffer
+from dicom_node.network.unreachable import why_client_has_no_tls
 
 MAXIMUM_PDU_BYTES = 1024 * 1024
 """The longest PDU that is read at all; we ask peers for 256 KiB, some ignore what they are asked."""
@@ -218,7 +219,7 @@ class NodeServer(ThreadedAssociationServer):
                 request = self._secure(address, request)
         except OSError as error:
             admission.settle(address, request)
-            self.owner.turned_away(address, f"no TLS connection could be agreed ({type(error).__name__})")
+            self.owner.turned_away(address, why_client_has_no_tls(error))
             self.shutdown_request(request)
             return
         super().process_request_thread(request, client_address)

@@ -17,8 +17,9 @@ from core.errors import Unavailable
 from dicom_node.header.part10 import IMPLEMENTATION_CLASS_UID, IMPLEMENTATION_VERSION_NAME
 from dicom_node.network.associations import ANNOUNCED_PDU_BYTES, configure_pynetdicom
 from dicom_node.network.reactor_pause import pause_reactor
-from dicom_node.network.requestor import RequestorAssociation, prepare_association
+from dicom_node.network.requestor import RequestorAssociation, RequestorSocket, prepare_association
 from dicom_node.network.tls import TlsFiles, requestor_context
+from dicom_node.network.unreachable import why_no_dicom, why_not_connected
 
 _REASONS: dict[tuple[int | None, int | None], str] = {  # PS3.8 9.3.4: (source, reason) -> what to check
     (1, 1): "it gave no reason; ask its administrator whether our address is allowed",
@@ -89,13 +90,14 @@ def _request(
     ae.network_timeout = None  # we keep associations open and reuse them; each answer has its own timeout
     ae.implementation_class_uid = IMPLEMENTATION_CLASS_UID
     ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
-    context = requestor_context(destination.tls) if destination.tls else None
+    context = requestor_context(destination.tls, of=f"destination {destination.name}") if destination.tls else None
     try:
         association = prepare_association(
             ae, (destination.host, destination.port), tls_args=(context, destination.host) if context else None
         )
     except OSError as error:  # the name of the host has no address
-        raise Unavailable(_unreachable(destination)) from error
+        why = why_not_connected(error, host=destination.host, tls=destination.tls, reached=False)
+        raise Unavailable(_about(destination, why)) from error
     association.acceptor.ae_title = destination.ae_title
     association.requestor.maximum_length = ANNOUNCED_PDU_BYTES
     for sop_class in as_scp_of:
@@ -124,7 +126,7 @@ def _send_at_once(event: evt.Event) -> None:
         wrapped.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _why_not(destination: Destination, association: Association) -> str:
+def _why_not(destination: Destination, association: RequestorAssociation) -> str:
     answer = association.acceptor.primitive
     if association.is_rejected and answer is not None:
         reason = _REASONS.get((answer.result_source, answer.diagnostic), "for a reason that is not in the standard")
@@ -135,11 +137,18 @@ def _why_not(destination: Destination, association: Association) -> str:
             f"destination {destination.name} ({destination.place}) accepts none of the objects: "
             "check which SOP classes it stores"
         )
-    return _unreachable(destination)
+    return _unreachable(destination, association.connection)
 
 
-def _unreachable(destination: Destination) -> str:
-    tls = " and that both sides agree on TLS and its certificates" if destination.tls else ""
-    return (
-        f"destination {destination.name} ({destination.place}) does not answer: check that it runs, host and port{tls}"
-    )
+def _unreachable(destination: Destination, connection: RequestorSocket) -> str:
+    error, host, tls = connection.failure, destination.host, destination.tls
+    if not connection.was_open:
+        return _about(destination, why_not_connected(error, host=host, tls=tls, reached=connection.reached))
+    if not (connection.was_closed or connection.first_bytes or error):
+        error = TimeoutError()
+    seconds = destination.answer_timeout_seconds
+    return _about(destination, why_no_dicom(connection.first_bytes, error, host=host, tls=tls, seconds=seconds))
+
+
+def _about(destination: Destination, why: str) -> str:
+    return f"destination {destination.name} ({destination.place}){why if why.startswith(':') else ' ' + why}"

@@ -8,6 +8,7 @@ once an association is open, and an abort waits for that read. The subclasses he
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 import time
 from typing import cast
@@ -15,7 +16,7 @@ from typing import cast
 from pynetdicom._globals import MODE_REQUESTOR
 from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
-from pynetdicom.transport import AddressInformation, AssociationSocket
+from pynetdicom.transport import T_CONNECT, AddressInformation, AssociationSocket
 
 from dicom_node.network.associations import BoundedSocket
 from dicom_node.network.reactor_pause import Checkpoint
@@ -25,7 +26,41 @@ GRACE_SECONDS = 1.0
 
 
 class RequestorSocket(BoundedSocket):
-    """Reads each PDU and writes each one within the time that an answer may take."""
+    """Reads each PDU and writes each one within the time that an answer may take, and remembers what went wrong."""
+
+    failure: OSError | None = None
+    reached = was_open = was_closed = False
+    first_bytes = b""
+
+    def connect(self, primitive: T_CONNECT) -> None:
+        """As its parent."""
+        super().connect(primitive)
+        self.was_open = self._is_connected
+
+    def recv(self, nr_bytes: int) -> bytearray:
+        """As its parent; the first bytes and the last error stay known, to say why there is no association."""
+        try:
+            received = super().recv(nr_bytes)
+        except OSError as error:
+            self.failure = error
+            raise
+        self.first_bytes = self.first_bytes or bytes(received[:8])
+        self.was_closed = self.was_closed or not received
+        return received
+
+    def _shutdown_socket(self) -> None:
+        """Called by pynetdicom while it handles the error of a connection that failed."""
+        error = sys.exception()
+        if isinstance(error, OSError) and not self._is_connected and self.failure is None:
+            self.failure = error
+            self.reached = self._has_peer()
+        super()._shutdown_socket()
+
+    def _has_peer(self) -> bool:
+        try:
+            return self.socket is not None and bool(self.socket.getpeername())
+        except OSError:
+            return False
 
     def _patience(self) -> float:
         return float(self.assoc.dimse_timeout or GRACE_SECONDS)
@@ -44,13 +79,15 @@ class RequestorSocket(BoundedSocket):
 class RequestorAssociation(Association):
     """An association that we open."""
 
+    connection: RequestorSocket
+
     def __init__(self, ae: ApplicationEntity) -> None:
         self._checkpoint = Checkpoint()
         super().__init__(ae, MODE_REQUESTOR)
         self._reactor_checkpoint = self._checkpoint  # type: ignore[assignment]  # the part of an Event that is used
 
     @property
-    def _is_paused(self) -> bool:  # type: ignore[override]
+    def _is_paused(self) -> bool:
         """Whether the reactor takes no message now: it waits at the checkpoint, or it has ended."""
         return self._checkpoint.is_blocked or self._kill or not self.is_alive()
 
@@ -87,6 +124,7 @@ def prepare_association(
     association.name = f"RequestorThread@{address[0]}:{address[1]}"
     connection = RequestorSocket(association, address=local)
     connection.tls_args = tls_args
+    association.connection = connection
     association.dul.daemon = True  # an association that is still open must not keep a process alive
     association.set_socket(cast(AssociationSocket, connection))
     association.acceptor.address_info = remote

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import ConfigurationError
+from dicom_node.network.tls_files import faults_of_authority, faults_of_identity
 
 _SUITES = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM"
 
@@ -20,13 +21,16 @@ class TlsFiles:
     ca_file: Path | None = None
 
 
-def acceptor_context(files: TlsFiles) -> ssl.SSLContext:
-    """For a listener; with a `ca_file` the peer must show a certificate signed by it."""
+def acceptor_context(files: TlsFiles, *, of: str = "[tls]") -> ssl.SSLContext:
+    """For a listener; with a `ca_file` the peer must show a certificate signed by it.
+
+    `of`: whose files these are, for the message of a ConfigurationError.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    return _filled(context, files)
+    return _filled(context, files, of)
 
 
-def requestor_context(files: TlsFiles) -> ssl.SSLContext:
+def requestor_context(files: TlsFiles, *, of: str = "[destinations.tls]") -> ssl.SSLContext:
     """For a peer we call; it must show a certificate signed by `ca_file`, or by an authority the system knows.
 
     An authority of the system signs for anyone, so the certificate must bear the host name or address that is called
@@ -37,12 +41,21 @@ def requestor_context(files: TlsFiles) -> ssl.SSLContext:
     context.check_hostname = files.ca_file is None
     if files.ca_file is None:
         context.load_default_certs()
-    return _filled(context, files)
+    return _filled(context, files, of)
 
 
-def _filled(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
+def faults_of(files: TlsFiles) -> list[str]:
+    """A sentence for each file that cannot be used, with the name of its setting: missing, no PEM, not the key."""
+    faults = faults_of_identity(files.certificate_file, files.key_file)
+    return faults if files.ca_file is None else [*faults, *faults_of_authority(files.ca_file)]
+
+
+def _filled(context: ssl.SSLContext, files: TlsFiles, of: str) -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(_SUITES)
+    faults = faults_of(files)  # first: of an encrypted key OpenSSL would ask the terminal for its password
+    if faults:
+        raise ConfigurationError("; ".join(f"{of}: {fault}" for fault in faults))
     try:
         context.load_cert_chain(files.certificate_file, files.key_file)
         if files.ca_file is not None:
@@ -50,7 +63,14 @@ def _filled(context: ssl.SSLContext, files: TlsFiles) -> ssl.SSLContext:
             context.verify_mode = ssl.CERT_REQUIRED
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"the TLS files of the DICOM node cannot be used ({error.__class__.__name__}): "
-            f"check {files.certificate_file}, {files.key_file} and {files.ca_file or 'the system authorities'}"
+            f"{of}: OpenSSL does not take {files.certificate_file}, {files.key_file} and "
+            f"{files.ca_file or 'the authorities of the system'} ({reason_of(error)})"
         ) from error
     return context
+
+
+def reason_of(error: OSError) -> str:
+    """OpenSSL's own word for a failure, in small letters; the system's for what is none of TLS."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.replace("_", " ").lower()
+    return (error.strerror or type(error).__name__).lower()

@@ -9,11 +9,11 @@ from pydicom.pixels.processing import apply_color_lut
 from core.domain.study import Image
 from core.errors import InvalidStudy
 from dicom_node.header.read import read_header
+from dicom_node.header.spacing import read_spacing
 from dicom_node.header.values import Values
+from dicom_node.pixels.background import padding
 from dicom_node.pixels.frames import Frame, read_frame
 from dicom_node.pixels.grayscale import display
-
-_PALETTE_BITS = 16
 
 
 def decode(part10: bytes, *, frame: int = 0) -> Image:
@@ -26,8 +26,8 @@ def decode(part10: bytes, *, frame: int = 0) -> Image:
     if decoded.photometric_interpretation == "PALETTE COLOR":
         decoded = _looked_up(decoded, header)
     headers = (*_functional_groups(header, frame), header)
-    pixels, flags = display(decoded, headers)
-    row_spacing, column_spacing = _spacing(headers)
+    row_spacing, column_spacing = read_spacing([Values(part) for part in headers])
+    pixels, flags = display(decoded, headers, (row_spacing, column_spacing))
     return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing, header_flags=flags)
 
 
@@ -44,14 +44,15 @@ def decode_values(part10: bytes, window: tuple[float, float]) -> Image:
         if values.text("Modality") == "CT":
             raise InvalidStudy("a slice has no Rescale Slope or Intercept, so its values are no Hounsfield units")
         slope, intercept = slope or 1.0, intercept or 0.0
-    stored = read_frame(part10, 0).stored
+    frame = read_frame(part10, 0)
+    stored = frame.stored
     if stored.ndim != 2:
         raise InvalidStudy("a slice has more than one sample a pixel")
     low, high = window
     pixels = np.clip((stored * slope + intercept - low) / (high - low), 0.0, 1.0).astype(np.float32)
-    if (padding := values.integer("PixelPaddingValue")) is not None:
-        pixels[stored == padding] = 0.0
-    row_spacing, column_spacing = _spacing((header,))
+    if (padded := padding(frame, [values])) is not None:
+        pixels[padded] = 0.0
+    row_spacing, column_spacing = read_spacing([values])
     return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing)
 
 
@@ -73,13 +74,3 @@ def _functional_groups(header: Dataset, frame: int) -> tuple[Dataset, ...]:
     return tuple(
         element.value[0] for group in groups for element in group if element.VR == "SQ" and len(element.value) > 0
     )
-
-
-def _spacing(headers: tuple[Dataset, ...]) -> tuple[float, float]:
-    """Distance of rows and of columns in mm; from the aspect ratio only their relation is known."""
-    for keyword in ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing", "PixelAspectRatio"):
-        for header in headers:
-            spacing = Values(header).numbers(keyword)
-            if len(spacing) == 2 and all(np.isfinite(spacing)) and min(spacing) > 0:
-                return spacing[0], spacing[1]
-    return 1.0, 1.0

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 from pydicom import uid
-from pydicom.encaps import get_frame
+from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 from pydicom.uid import UID
 
 from core.errors import InvalidStudy
 from dicom_node.header.checks import check_header
-from dicom_node.header.elements import ITEM, PIXEL_DATA, SEQUENCE_END, UNDEFINED, Element, Encoding, top_level_elements
+from dicom_node.header.elements import PIXEL_DATA, UNDEFINED, Element, Encoding, top_level_elements
 from dicom_node.header.part10 import layout_of
 from dicom_node.header.read import read_header
 from dicom_node.header.values import Values
 from dicom_node.pixels import codecs
+from dicom_node.pixels.codestream import Codestream, describe
+from dicom_node.pixels.damage import refuse_damaged_blocks, refuse_damaged_samples
+from dicom_node.pixels.fragments import TRUNCATED, frame_of
 
-TRUNCATED = "the pixel data are truncated"
+UNDECODABLE = "the pixel data cannot be decoded"
 _INTEGER_PIXEL_DATA = 0x7FE00010
 _END_OF_IMAGE = b"\xff\xd9"  # EOI of JPEG and JPEG-LS, EOC of JPEG 2000
 _END_MARGIN_BYTES = 64
@@ -66,10 +68,17 @@ def read_frame(part10: bytes, index: int) -> Frame:
     options = _options(description)
     if element.vr:
         options["pixel_vr"] = element.vr.decode("ascii")
-    source = _encapsulated(part10, element) if syntax.is_encapsulated else _native(part10, element, description)
+    codestream: Codestream | None = None
+    if syntax.is_encapsulated:
+        source = frame_of(part10, element, index, description.number_of_frames, syntax)
+        codestream = None if syntax == uid.RLELossless else _check_codestream(source, description)
+    else:
+        source = _native(part10, element, description)
     stored, photometric = _decoded(syntax, source, index, options)
+    if codestream is not None:
+        refuse_damaged_samples(source, stored)
     return Frame(
-        stored=_used_bits(stored, description, coded=syntax.is_encapsulated and syntax != uid.RLELossless),
+        stored=_used_bits(stored, description, codestream),
         photometric_interpretation=photometric,
         bits_stored=description.bits_stored,
         is_signed=description.pixel_representation == 1,
@@ -134,33 +143,16 @@ def _native(part10: bytes, element: Element, description: _Description) -> bytes
     return part10[element.start : element.start + element.length]
 
 
-def _encapsulated(part10: bytes, element: Element) -> bytes:
-    """The items of encapsulated pixel data (PS3.5 A.4), after checking that they are all there."""
-    if element.length != UNDEFINED:
-        raise InvalidStudy("compressed pixel data are not encapsulated")
-    position = element.start
-    while True:
-        try:
-            group, number, length = struct.unpack_from("<HHL", part10, position)
-        except struct.error:
-            raise InvalidStudy(TRUNCATED) from None
-        tag, position = group << 16 | number, position + 8
-        if tag == SEQUENCE_END:
-            return part10[element.start : position]
-        if tag != ITEM or position + length > len(part10):
-            raise InvalidStudy(TRUNCATED)
-        position += length
-
-
 def _decoded(syntax: UID, source: bytes, index: int, options: dict[str, Any]) -> tuple[NDArray[Any], str]:
     """Decode with our codecs, else with what pydicom has; nothing that a library says reaches the report.
 
-    Never with gdcm: a frame of another size than announced makes it abort the whole process.
+    `source`: native pixel data, or the one compressed frame. Never with gdcm: a frame of another size than announced
+    makes it abort the whole process.
     """
     decoder = get_decoder(syntax)
     codecs.register()
     if syntax.is_encapsulated:
-        _check_complete(syntax, source, index, options["number_of_frames"])
+        source, index, options = encapsulate([source], has_bot=False), 0, options | {"number_of_frames": 1}
     others = [name for name in decoder.available_plugins if name not in (codecs.PLUGIN, "gdcm")]
     for plugin in [codecs.PLUGIN, *others] if syntax.is_encapsulated else [""]:
         try:
@@ -168,32 +160,50 @@ def _decoded(syntax: UID, source: bytes, index: int, options: dict[str, Any]) ->
         except Exception:  # noqa: BLE001, S112 boundary: hostile bytes may break a codec in any way
             continue
         return stored, str(properties["photometric_interpretation"])
-    raise InvalidStudy("the pixel data cannot be decoded")
+    raise InvalidStudy(UNDECODABLE)
 
 
-def _check_complete(syntax: UID, source: bytes, index: int, number_of_frames: int) -> None:
-    """A JPEG cut short decodes to a grey rest without complaint: ask for its end marker."""
-    if syntax == uid.RLELossless:
-        return
-    try:
-        frame = get_frame(source, index, number_of_frames=number_of_frames)
-    except Exception as error:  # boundary: as above
-        raise InvalidStudy(TRUNCATED) from error
-    if _END_OF_IMAGE not in frame[-_END_MARGIN_BYTES:]:
+def _check_codestream(frame: bytes, description: _Description) -> Codestream | None:
+    """What a compressed frame says of itself; raises InvalidStudy when it is not whole or not what the header says.
+
+    A JPEG cut short decodes to a grey rest without complaint: its end marker must be there, and its code end there.
+    """
+    codestream = describe(frame)
+    if codestream is None:
+        raise InvalidStudy(f"{UNDECODABLE}: they are not compressed as the transfer syntax says")
+    if (codestream.rows, codestream.columns) != (description.rows, description.columns):
+        raise InvalidStudy(f"{UNDECODABLE}: the compressed image has another size than Rows and Columns say")
+    if codestream.components != description.samples_per_pixel:
+        raise InvalidStudy(
+            f"{UNDECODABLE}: the compressed image has another number of samples than SamplesPerPixel says"
+        )
+    if _END_OF_IMAGE not in frame.rstrip(b"\0")[-_END_MARGIN_BYTES:]:
         raise InvalidStudy(TRUNCATED)
+    refuse_damaged_blocks(frame)
+    return codestream
 
 
-def _used_bits(stored: NDArray[Any], description: _Description, *, coded: bool) -> NDArray[Any]:
+def _used_bits(stored: NDArray[Any], description: _Description, codestream: Codestream | None) -> NDArray[Any]:
     """Shift out what is above HighBit (old overlays) and below the stored bits (PS3.5 8.1.1).
 
-    A codec (`coded`) gives whole samples, right-aligned. Lossy ones may overshoot the stored bits: cut at the top,
-    where masking would turn the brightest pixels black.
+    A codestream that is wide enough for HighBit holds whole words, as native pixels are; a narrower one holds the
+    stored bits alone, right-aligned. Lossy ones may overshoot the stored bits: cut off, where masking would turn the
+    brightest pixels black.
     """
-    width = 8 * stored.dtype.itemsize
-    if description.bits_allocated == 1 or description.bits_stored == width:
+    width, bits = 8 * stored.dtype.itemsize, description.bits_stored
+    if description.bits_allocated == 1:
         return stored
-    if coded and description.pixel_representation == 0:
-        return stored.clip(max=2**description.bits_stored - 1)
-    high_bit = description.bits_stored - 1 if coded else description.high_bit
-    used: NDArray[Any] = stored << (width - 1 - high_bit) >> (width - description.bits_stored)
+    precision = width if codestream is None else min(codestream.precision, width)
+    bits = min(bits, precision if description.pixel_representation == 1 else width)
+    high_bit = description.high_bit if precision > description.high_bit >= bits - 1 else bits - 1
+    if codestream is not None and not codestream.is_lossless:
+        return _cut_to_bits(stored << (width - precision) >> (width - precision + high_bit + 1 - bits), bits)
+    used: NDArray[Any] = stored << (width - 1 - high_bit) >> (width - bits)
     return used
+
+
+def _cut_to_bits(stored: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Values outside the stored bits as the nearest one inside."""
+    is_signed = stored.dtype.kind == "i"
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if is_signed else (0, 2**bits - 1)
+    return stored.clip(low, high)

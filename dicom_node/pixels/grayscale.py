@@ -6,24 +6,26 @@ images are shown over their full range and deeper ones between their 0.5 and 99.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 
 from core.geometry import FloatMap
 from dicom_node.header.values import Values
+from dicom_node.pixels.background import Mask, padding, shuttered
 from dicom_node.pixels.frames import Frame
+from dicom_node.pixels.tables import LookupTable, read_table
 
 _PERCENTILES = (0.5, 99.5)
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)
 
 Floats = NDArray[np.float64]
-ToModality = Callable[[NDArray[Any]], Floats]
+Stored = NDArray[Any]
+ToModality = Callable[[Stored], Floats]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,35 +37,51 @@ class Window:
     function: str
 
 
-def display(frame: Frame, headers: tuple[Dataset, ...]) -> tuple[FloatMap, tuple[str, ...]]:
+def display(
+    frame: Frame, headers: tuple[Dataset, ...], spacing: tuple[float, float] = (1.0, 1.0)
+) -> tuple[FloatMap, tuple[str, ...]]:
     """Pixels as displayed, float32 (rows, columns), 0.0 black .. 1.0 white, and flags for what was malformed.
 
-    `headers`: where the attributes may lie, the most specific first (functional groups, then the data set).
+    `headers`: where the attributes may be, the most specific first (functional groups, then the data set). What is
+    padding or behind a shutter is background: black, whatever the polarity.
     """
-    if frame.stored.ndim == 3:
-        return _luminance(frame), ()
     values = [Values(header) for header in headers]
-    to_modality = _modality(frame, values, headers)
-    shown = _voi(frame, to_modality, values, headers)
-    if frame.photometric_interpretation == "MONOCHROME1" or _first_text(values, "PresentationLUTShape") == "INVERSE":
-        shown = 1.0 - shown  # one polarity, said twice in a DX (PS3.3 C.8.11.3): never inverted twice
+    padded = padding(frame, values)
+    shown = _luminance(frame) if frame.stored.ndim == 3 else _shown(frame, headers, values, padded)
+    if padded is not None:
+        shown[padded] = 0.0
+    if (hidden := shuttered((shown.shape[0], shown.shape[1]), values, spacing)) is not None:
+        shown[hidden] = 0.0
     flags = tuple(dict.fromkeys(flag for part in values for flag in part.flags))
     return shown.astype(np.float32), flags
 
 
-def _luminance(frame: Frame) -> FloatMap:
+def _shown(frame: Frame, headers: tuple[Dataset, ...], values: list[Values], padded: Mask | None) -> Floats:
+    """Modality, then VOI, then polarity."""
+    picture = frame.stored if padded is None else frame.stored[~padded]
+    to_modality = _modality(picture, values, headers)
+    shown = _voi(frame, picture, to_modality, values, headers)
+    shape = _first_text(values, "PresentationLUTShape")
+    return 1.0 - shown if is_inverted(frame.photometric_interpretation, shape) else shown
+
+
+def is_inverted(photometric_interpretation: str, presentation_lut_shape: str) -> bool:
+    """Whether low values are white: one polarity, said twice in a DX (PS3.3 C.8.11.3), and never inverted twice."""
+    return photometric_interpretation == "MONOCHROME1" or presentation_lut_shape == "INVERSE"
+
+
+def _luminance(frame: Frame) -> Floats:
     top = 2.0**frame.bits_stored - 1
     if frame.photometric_interpretation.startswith("YBR"):
         gray = frame.stored[..., 0] / top
     else:
         gray = frame.stored @ _LUMINANCE / top
-    return np.clip(gray, 0.0, 1.0).astype(np.float32)
+    return np.clip(gray, 0.0, 1.0)
 
 
-def _modality(frame: Frame, values: list[Values], headers: tuple[Dataset, ...]) -> ToModality:
+def _modality(picture: Stored, values: list[Values], headers: tuple[Dataset, ...]) -> ToModality:
     """Modality LUT, else rescale (PS3.3 C.11.1)."""
-    item = _first_item(headers, "ModalityLUTSequence")
-    table = _lookup_table(item, signed=frame.is_signed) if item is not None else None
+    table = _table(headers, values, "ModalityLUTSequence", float(picture.min()), float(picture.max()))
     if table is not None:
         return table.apply
     slope = _first_number(values, "RescaleSlope") or 1.0
@@ -71,18 +89,35 @@ def _modality(frame: Frame, values: list[Values], headers: tuple[Dataset, ...]) 
     return lambda stored: stored * slope + intercept
 
 
-def _voi(frame: Frame, to_modality: ToModality, values: list[Values], headers: tuple[Dataset, ...]) -> Floats:
-    """VOI LUT, else the first window, else the range (PS3.3 C.11.2)."""
-    modality = to_modality(frame.stored)
-    item = _first_item(headers, "VOILUTSequence")
-    table = _lookup_table(item, signed=bool(modality.min() < 0)) if item is not None else None
+def _voi(
+    frame: Frame, picture: Stored, to_modality: ToModality, values: list[Values], headers: tuple[Dataset, ...]
+) -> Floats:
+    """VOI LUT, else the first window, else the range (PS3.3 C.11.2); `picture`: the stored values without padding."""
+    modality, seen = to_modality(frame.stored), to_modality(picture)
+    table = _table(headers, values, "VOILUTSequence", float(seen.min()), float(seen.max()))
     if table is not None:
         return table.apply(np.rint(modality).astype(np.int64)) / table.top
     window = _window(values)
     if window is not None:
-        return _windowed(modality, window)
-    low, high = _full_range(frame, to_modality) if frame.bits_stored <= 8 else _percentiles(frame, modality, values)
+        return windowed(modality, window)
+    low, high = _full_range(frame, to_modality) if frame.bits_stored <= 8 else _percentiles(seen)
     return np.clip((modality - low) / (high - low), 0.0, 1.0) if high > low else np.zeros_like(modality)
+
+
+def _table(
+    headers: tuple[Dataset, ...], values: list[Values], keyword: str, low: float, high: float
+) -> LookupTable | None:
+    """The first table of a sequence that gives a picture of inputs from `low` to `high`."""
+    for header, part in zip(headers, values, strict=True):
+        items = header.get(keyword) or ()
+        for item in items:
+            if (table := read_table(item, low, high)) is not None:
+                if table.disagrees:
+                    part.note(f"{keyword}: descriptor and contents disagree, the contents were used")
+                return table
+        if items:
+            part.note(f"{keyword} cannot be read, so it is not used")
+    return None
 
 
 def _window(values: list[Values]) -> Window | None:
@@ -98,7 +133,7 @@ def _window(values: list[Values]) -> Window | None:
     return None
 
 
-def _windowed(x: Floats, window: Window) -> Floats:
+def windowed(x: Floats, window: Window) -> Floats:
     """PS3.3 C.11.2.1.2.1 (LINEAR), C.11.2.1.3.1 (SIGMOID), C.11.2.1.3.2 (LINEAR_EXACT)."""
     if window.function == "SIGMOID":
         return 1.0 / (1.0 + np.exp(np.clip(-4.0 * (x - window.center) / window.width, -700.0, 700.0)))
@@ -116,65 +151,9 @@ def _full_range(frame: Frame, to_modality: ToModality) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _percentiles(frame: Frame, modality: Floats, values: list[Values]) -> tuple[float, float]:
-    padding = _first_integer(values, "PixelPaddingValue")
-    shown = modality if padding is None else modality[frame.stored != padding]
-    if shown.size == 0:
-        return 0.0, 0.0
-    low, high = np.percentile(shown, _PERCENTILES)
+def _percentiles(seen: Floats) -> tuple[float, float]:
+    low, high = np.percentile(seen, _PERCENTILES)
     return float(low), float(high)
-
-
-@dataclass(frozen=True, slots=True)
-class LookupTable:
-    """A LUT of PS3.3 C.11.1.1: `data[i]` is the output for the input `first + i`, clamped at both ends."""
-
-    first: int
-    data: Floats
-    top: float  # the largest output that the descriptor's bits allow
-
-    def apply(self, x: NDArray[Any]) -> Floats:
-        """The output for every input."""
-        outputs: Floats = self.data[np.clip(x - self.first, 0, len(self.data) - 1)]
-        return outputs
-
-
-def _lookup_table(item: Dataset, *, signed: bool) -> LookupTable | None:
-    """Read LUTDescriptor and LUTData; None when they are malformed."""
-    descriptor, data = _words(item, "LUTDescriptor"), _words(item, "LUTData")
-    if len(descriptor) != 3 or len(data) == 0:
-        return None
-    entries, first, bits = (int(word) for word in descriptor)
-    entries = entries or 65536
-    if signed and first >= 32768:
-        first -= 65536
-    if len(data) < entries:
-        data = data.view(np.uint8)  # 8-bit entries, packed (PS3.3 C.11.1.1.1)
-    if len(data) < entries or not 1 <= bits <= 16:
-        return None
-    outputs = data[:entries].astype(np.float64)
-    return LookupTable(first, outputs, max(2.0**bits - 1, float(outputs.max())))
-
-
-def _words(item: Dataset, keyword: str) -> NDArray[Any]:
-    """The 16-bit words of an element that may be US, SS or OW, raw or converted."""
-    if keyword not in item:
-        return np.empty(0, np.uint16)
-    element = item.get_item(keyword)
-    value = element.value
-    if isinstance(value, bytes):
-        little = not isinstance(element, RawDataElement) or element.is_little_endian
-        return np.frombuffer(value[: len(value) // 2 * 2], "<u2" if little else ">u2").astype(np.uint16)
-    words = value if isinstance(value, Iterable) else [value]
-    return (np.array([int(word) for word in words]) & 0xFFFF).astype(np.uint16)
-
-
-def _first_item(headers: tuple[Dataset, ...], keyword: str) -> Dataset | None:
-    for header in headers:
-        if sequence := header.get(keyword):
-            item: Dataset = sequence[0]
-            return item
-    return None
 
 
 def _first_text(values: list[Values], keyword: str) -> str:
@@ -183,7 +162,3 @@ def _first_text(values: list[Values], keyword: str) -> str:
 
 def _first_number(values: list[Values], keyword: str) -> float | None:
     return next((number for part in values if (number := part.number(keyword)) is not None), None)
-
-
-def _first_integer(values: list[Values], keyword: str) -> int | None:
-    return next((number for part in values if (number := part.integer(keyword)) is not None), None)

@@ -17,6 +17,7 @@ from core.domain.model import Prediction
 from core.geometry import FloatMap
 from explain.maps.methods import CLASS_ACTIVATION
 from explain.maps.outline import outline
+from explain.maps.region import region_of
 from explain.maps.scale import over_range
 from explain.perturbation import sized
 
@@ -59,15 +60,17 @@ def saliencies_of(
 
 
 def _saliency(scaled: FloatMap, finding_name: str, sop_instance_uid: str, method: Code) -> Saliency:
-    mask = scaled >= MASK_LEVEL
+    above = scaled >= MASK_LEVEL
+    mask, no_region = region_of(above)
     return Saliency(
         finding_name=finding_name,
         sop_instance_uid=sop_instance_uid,
         method=method,
         values=scaled,
         mask=mask,
-        regions=outline(scaled, MASK_LEVEL),
+        regions=outline(np.where(above & ~mask, np.float32(0.0), scaled), MASK_LEVEL) if mask.any() else (),
         parameters={"mask_level": MASK_LEVEL},
-        shown=bool(mask.any()),
-        withheld_reason="" if mask.any() else FLAT,
+        shown=bool(above.any()),
+        withheld_reason="" if above.any() else FLAT,
+        no_region=no_region,
     )

@@ -12,18 +12,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import pickletools
-import re
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from core.errors import ConfigurationError, IntegrityError
+from core.wording import on_a_terminal
+from models.package.configs import SUFFIXES, code_of_config
+from models.package.pickles import PICKLE_SUFFIXES, holds_pickle, is_pickle
 
 SIGNATURE = Path("signature.json")
-_PICKLE_SUFFIXES = frozenset({".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib"})
-_CONFIG_SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 _CONTAINERS = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bzip2",
@@ -33,10 +31,6 @@ _CONTAINERS = {
     b"\x04\x22\x4d\x18": "LZ4",
 }
 _TAR_MAGIC = (257, b"ustar")
-_IMPORTS = frozenset({"GLOBAL", "INST", "STACK_GLOBAL", "EXT1", "EXT2", "EXT4"})  # what a pickle gets its callables by
-_DOTTED_NAMES = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
-_LONGEST_PICKLE = 100_000  # opcodes; no file of ours looks like a pickle for so long
-_YAML_EXPRESSION = re.compile(r"""(?:^|[\s:\-\[{,])['"]?\$|_target_""")
 
 
 def files_of(folder: Path) -> dict[str, str]:
@@ -47,6 +41,10 @@ def files_of(folder: Path) -> dict[str, str]:
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
+        if not name.isprintable():
+            raise IntegrityError(
+                f"{on_a_terminal(name)} in {on_a_terminal(folder.name)} has a name that cannot be printed"
+            )
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
             raise IntegrityError(f"{name} in {folder.name} is not a plain file; a package holds nothing else")
         if path.is_file():
@@ -88,12 +86,12 @@ def refuse_code(folder: Path, called: str, *, signed: bool) -> None:
         if not path.is_file() or path.is_symlink():
             continue
         name = f"{path.relative_to(folder).as_posix()} in {called}"
-        if path.suffix.lower() in _PICKLE_SUFFIXES:
+        if path.suffix.lower() in PICKLE_SUFFIXES:
             raise IntegrityError(f"{name} is a pickle by its name, and a pickle can run any code")
         with path.open("rb") as file:
             if why := code_in(file):
                 raise IntegrityError(f"{name} {why}")
-        if not signed and path.suffix.lower() in _CONFIG_SUFFIXES and (why := _expression_in(path)):
+        if not signed and path.suffix.lower() in SUFFIXES and (why := code_of_config(path)):
             raise IntegrityError(f"{name} {why}; such a config is taken only from a trusted maker who signed it")
 
 
@@ -111,33 +109,10 @@ def code_in(file: IO[bytes]) -> str:
     if head.startswith(b"\x93NUMPY"):
         return "holds pickled Python objects (an array of dtype object)" if b"|O" in head or b"'O'" in head else ""
     file.seek(0)
-    return "is a pickle, which can run any code" if is_pickle(file) else ""
-
-
-def is_pickle(file: IO[bytes]) -> bool:
-    """Whether unpickling these bytes would do anything: import something, or end in an object.
-
-    Read opcode by opcode and never executed. Plain text can look like a few opcodes of protocol 0; it counts when it
-    imports by a name that Python could have, or when it is a whole pickle and nothing else.
-    """
-    head = file.read(2)
-    if len(head) == 2 and head[0] == 0x80 and head[1] <= 5:  # PROTO, by which every pickle since 2003 begins
-        return True
+    if is_pickle(file):
+        return "is a pickle, which can run any code"
     file.seek(0)
-    count = 0
-    try:
-        for count, (opcode, argument, _) in enumerate(pickletools.genops(file), 1):
-            if (opcode.name in _IMPORTS and _could_import(opcode.name, argument, count)) or count > _LONGEST_PICKLE:
-                return True
-    except Exception:  # noqa: BLE001 - a boundary: any bytes at all, and genops raises a dozen classes; no pickle then
-        return False
-    return count > 1 and not file.read(64).strip()
-
-
-def _could_import(opcode: str, argument: object, count: int) -> bool:
-    if opcode in ("GLOBAL", "INST"):
-        return _DOTTED_NAMES.fullmatch(str(argument)) is not None
-    return count > 2  # these take what was pushed before
+    return "has a pickle in it, which can run any code" if holds_pickle(file.read()) else ""
 
 
 def _zip(file: IO[bytes], head: bytes) -> str:
@@ -165,7 +140,7 @@ def _pickle_in(file: IO[bytes]) -> str:
     try:
         with zipfile.ZipFile(file) as archive:
             for name in archive.namelist():
-                if Path(name).suffix.lower() in _PICKLE_SUFFIXES or _member_is_pickle(archive, name):
+                if Path(name).suffix.lower() in PICKLE_SUFFIXES or _member_is_pickle(archive, name):
                     return Path(name).name
     except Exception:  # noqa: BLE001, S110 - a boundary: any bytes at all, and each packing method has its own errors
         pass
@@ -175,30 +150,3 @@ def _pickle_in(file: IO[bytes]) -> str:
 def _member_is_pickle(archive: zipfile.ZipFile, name: str) -> bool:
     with archive.open(name) as member:
         return is_pickle(io.BytesIO(member.read(1024 * 1024)))
-
-
-def _expression_in(path: Path) -> str:
-    """What MONAI would run of a config, in words, or ""."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
-        return "is not UTF-8 text, as a config must be"
-    if path.suffix.lower() == ".json":
-        try:
-            return next(_code_of(json.loads(text)), "")
-        except (ValueError, RecursionError):
-            pass  # not JSON for Python, but perhaps for a parser that is less strict: look at the text
-    return "holds an expression that MONAI would run" if _YAML_EXPRESSION.search(text) else ""
-
-
-def _code_of(value: Any) -> Iterator[str]:
-    if isinstance(value, str) and value.lstrip().startswith("$"):
-        yield "holds an expression ($...) that MONAI would run"
-    elif isinstance(value, dict):
-        if "_target_" in value:
-            yield "names code to call (_target_), which MONAI would run"
-        for item in value.values():
-            yield from _code_of(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _code_of(item)

@@ -16,6 +16,10 @@ from models.quality import QualitySection
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
 ABNORMAL = frozenset({("SCT", "408574004"), ("SCT", "263654008")})  # Imaging result abnormal, Abnormal
 VERSION = r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,31}$"
+FINDING = r"^[a-z][a-z0-9_]{0,63}$"  # part of file names, settings and DICOM texts
+Sentence = Annotated[str, Field(max_length=1024, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Word = Annotated[str, Field(max_length=64, pattern=r"^[^\x00-\x1f\x7f]*$")]  # LO of PS3.5 6.2
+MOST_FINDINGS = 256
 
 
 class AcceptsSection(KnowsAllKeys):
@@ -99,7 +103,7 @@ class PublishedPoint(KnowsAllKeys):
 class FindingSection(KeepsUnknownKeys):
     """One finding, in the order of the graph's outputs."""
 
-    name: str
+    name: Annotated[str, Field(pattern=FINDING)]
     code: Code
     calibration: CalibrationSection = CalibrationSection()
     operating_point: PublishedPoint
@@ -120,16 +124,23 @@ class Description(KeepsUnknownKeys):
     name: Annotated[str, Field(pattern=NAME)]
     version: Annotated[str, Field(pattern=VERSION)]
     sha256: str  # of the weights
-    manufacturer: str
-    intended_use: str
-    not_for: tuple[str, ...] | None = absent()
-    not_looked_for: tuple[str, ...] | None = absent()  # where it is missing, see models.package.scope
+    manufacturer: Word
+    intended_use: Sentence
+    not_for: tuple[Sentence, ...] | None = absent()
+    not_looked_for: tuple[Sentence, ...] | None = absent()  # where it is missing, see models.package.scope
     accepts: AcceptsSection
     input: InputSection
     outputs: OutputsSection
     completeness: str | None = absent()
-    findings: tuple[FindingSection, ...]
+    findings: Annotated[tuple[FindingSection, ...], Field(min_length=1, max_length=MOST_FINDINGS)]
     quality: QualitySection | None = absent()
+
+    @model_validator(mode="after")
+    def _check_that_each_finding_is_there_once(self) -> Description:
+        names = [finding.name for finding in self.findings]
+        if len(set(names)) < len(names):
+            raise ValueError("two findings have the same name")
+        return self
 
 
 class Prose(Document):

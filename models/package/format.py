@@ -16,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import math
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -53,6 +53,8 @@ class Accepts:
     minimum_rows: int
     minimum_columns: int
     maximum_age_years: float | None = None  # inclusive, in whole years of age; None: no limit
+    body_part_words: Mapping[str, str] = field(default_factory=dict)  # the site's own: upper case, to a defined term
+    maximum_pixels: int = 0  # the site's own limit of rows x columns; 0: none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

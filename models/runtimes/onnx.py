@@ -15,6 +15,7 @@ from models.package.format import ModelPackage
 from models.runtimes.devices import CPU, CUDA, why_not_offered
 from models.runtimes.protocol import Batch, Outputs
 
+onnxruntime.disable_telemetry_events()
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5
 _TRIAL_SLICES = 16

@@ -159,8 +159,8 @@ class _Counted:
 
 
 def _picture(image: Image, finding: Finding, package: ModelPackage, saliency: Saliency) -> bytes:
-    from dicom_node.encode.overlay import draw_overlay
+    from dicom_node.encode.picture.finding import draw_finding
 
     buffer = io.BytesIO()
-    draw_overlay(image, finding, package.model, saliency, None).save(buffer, "PNG")
+    draw_finding(image, finding, package.model, saliency, None).save(buffer, "PNG")
     return buffer.getvalue()

@@ -182,7 +182,7 @@ class ExplainJobs:
         ]:
             raise Unsupported("the version that reported is not live any more")
         selection = select(study, packages)
-        for choice in selection.choices:
+        for choice in (*selection.choices, *selection.reserves):
             if entry.number_of(choice.package.model, choice.what) == strongest.reading:
                 return strongest.reading, choice
         raise Unsupported(f"no model takes this study any more, because {selection.most_telling.reason}")

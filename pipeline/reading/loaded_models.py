@@ -7,10 +7,12 @@ decoders can crash and then take this process with them and no other.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+import structlog
 
 if TYPE_CHECKING:
     from explain.faithfulness import Budget
@@ -22,9 +24,9 @@ from core.domain.input import ModelInput
 from core.domain.model import ModelVersion, Prediction
 from core.domain.report import ObjectKind, Report, ResultObject
 from core.domain.study import Image
-from core.errors import CandorError
 from models.package.format import ModelPackage
 
+_log = structlog.get_logger()
 Files = tuple[bytes, ...]
 """The instances of an input as Part 10 files, in the order of its array."""
 
@@ -41,7 +43,7 @@ class LoadedModels:
         self._checks: dict[str, QualityModel] = {}
         self._providers: dict[str, tuple[str, str]] = {}
         for package in packages:
-            with suppress(CandorError):  # the worker sees which models are missing, and says so
+            with _setting_aside(package.model):
                 uid = package.model.device_uid
                 if package.quality:  # first: a model whose quality check does not load must not run without it
                     self._checks[uid] = QualityModel.load(package.quality)
@@ -88,7 +90,7 @@ class Encoders:
         from pipeline.reading.warm_up import warm_up_encoders
 
         for version in versions:
-            with suppress(CandorError):
+            with _setting_aside(version):
                 warm_up_encoders(version)
 
     def is_ready(self) -> bool:
@@ -101,9 +103,18 @@ class Encoders:
         from dicom_node.pixels.decode import decode
 
         images: dict[str, Image] = {}
-        if ObjectKind.SC in kinds:
+        if kinds & {ObjectKind.SC, ObjectKind.SC_FINDINGS}:
             images = {uid: decode(files[uid]) for uid in shown_in(report) if uid in files}
         return encode(report, sources=files, images=images, kinds=kinds)
+
+
+@contextmanager
+def _setting_aside(version: ModelVersion) -> Iterator[None]:
+    """What goes wrong with one model keeps no other from running; the worker sees which are missing, and says so."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - a boundary: a package that passed every check may still hold a surprise
+        _log.error("model.set_aside", model=f"{version.name} {version.version}", error=type(error).__name__)
 
 
 def shown_in(report: Report) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ from pipeline.reading.service import LocalModels
 from pipeline.reading.turns import Turns
 from pipeline.results_json import StudyEntry
 from pipeline.story import Reader
+from pipeline.trust import located
 
 MOST_DEATHS = 3
 """After so many deaths of the model runner on one input this reading has failed; the others of the study go on."""
@@ -141,8 +142,7 @@ class RememberingReader:
                 prediction = self._infer_once(choice)
             except CandorError:
                 continue  # the report will say why
-            positive = [finding.name for finding in to_findings(prediction, {}) if finding.is_positive]
-            self._maps.measure(choice, prediction, positive)
+            self._maps.measure(choice, prediction, located(to_findings(prediction, {})))
 
     def _choices_ahead(self, instance: Instance) -> tuple[Choice, ...]:
         of_images = [package for package in self.packages if not package.reads.is_volume]

@@ -113,7 +113,7 @@ def files_of(what: ModelInput, objects: ObjectStore) -> Files:
 def _referred_to(report: Report) -> tuple[Instance, ...]:
     """The images whose headers the results repeat: of an image itself, of a volume the slices with a region.
 
-    Of a study that no model reads its first image, which says whose study it is.
+    And the image that says whose study it is.
     """
     shown = {saliency.sop_instance_uid for reading in report.readings for saliency in reading.saliencies}
     found = [
@@ -122,7 +122,8 @@ def _referred_to(report: Report) -> tuple[Instance, ...]:
         for number, instance in enumerate(what.instances)
         if number == 0 or instance.sop_instance_uid in shown
     ]
-    return tuple(dict.fromkeys(found or report.study.instances[:1]))
+    whose = [i for i in report.study.instances if i.sop_instance_uid == report.study.identity_from]
+    return tuple(dict.fromkeys([*(found or whose or report.study.instances[:1]), *whose]))
 
 
 def _without_pixels(report: Report) -> Report:

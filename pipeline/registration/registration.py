@@ -9,7 +9,7 @@ from __future__ import annotations
 import getpass
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +24,8 @@ from fairness.policy import Level
 from inference.select import takes_the_same
 from models.package.contents import differences, files_of
 from models.package.format import ModelPackage, load_package
-from models.registry import load_registry
+from models.quality import QualityModel
+from models.registry import Entry, load_registry
 from models.runtimes.onnx import OnnxModel
 from pipeline.installed_models import site_registry
 from pipeline.registration.checks import Checks, reasons, run_checks, worst
@@ -39,13 +40,15 @@ def register(
     data: Path | None = None,
     may_run_checks: bool = True,
     second_reader: SecondReader | None = None,
+    instead_of_shipped: bool = False,
 ) -> Registration:
     """Take the package in `folder` into the registry of the site and return its record.
 
-    `state`: live or shadow; by default live unless a version of its name is live, or another model of the site that
-    takes the same images: then shadow, so that it never begins to read for people by itself. Live together with such a
-    model needs the signature of a `second_reader`. Registering the same bytes again changes nothing. `data`: a
-    labelled set to run the gates on; without `may_run_checks` only what the maker found is read, signed or not.
+    `state`: live or shadow; by default shadow, so that it never begins to read for people by itself. Live together with
+    another model that takes the same images needs the signature of a `second_reader`; `instead_of_shipped`: not when
+    that one ships with Candor, in a run for which a person named this package. Registering the same bytes again changes
+    nothing. `data`: a labelled set to run the gates on; without `may_run_checks` only what the maker found is read,
+    signed or not.
 
     Raises IntegrityError when the package does not verify, or its name and version have other bytes already;
     ConfigurationError when it is incomplete, does not run, the site's policy blocks it, or `data` comes too late.
@@ -56,10 +59,13 @@ def register(
         if settings.require_model_signature and not package.signed_by:
             raise IntegrityError(f"{folder.name} is not signed by its maker, and require_model_signature is true")
         OnnxModel.load(package, threads=1)
-        state = state or _first_state(package, settings, store)
+        if package.quality:
+            QualityModel.load(package.quality)
+        state = state or ModelState.SHADOW
+        first = _first_readers(package, settings, store, without_shipped=instead_of_shipped)
         if state is ModelState.LIVE:
-            _require_signature(package, settings, store, second_reader)
-        is_second = bool(_first_readers(package, settings, store))
+            _require_signature(package, first, second_reader)
+        is_second = bool(first)
         record = _signed(_record(package, state), second_reader if is_second else None)
         _refuse_other_bytes(record, store)
         if record.title in [kept.title for kept in store.models.records()]:  # the same bytes: judged before
@@ -83,23 +89,31 @@ def change_state(
     store: Store,
     *,
     second_reader: SecondReader | None = None,
+    by: str = "",
+    because: str = "",
 ) -> Registration:
     """Make a version live, shadow or retired; a shipped version gets its record now.
 
-    Raises ConfigurationError when there is no such version, or when another live model of the site takes the same
-    images and no `second_reader` signed; IntegrityError when it does not verify but is to run.
+    `by` and `because`: who retires a version, or leaves the site without a live model, and why; both go into the trail.
+
+    Raises ConfigurationError when there is no such version, when another live model takes the same images and no
+    `second_reader` signed, or when a name or reason is missing; IntegrityError when it does not verify but is to run.
     """
     if state is ModelState.LIVE:
         package = site_registry(settings, store).find(name, version)
-        _require_signature(package, settings, store, second_reader)
+        _require_signature(package, _first_readers(package, settings, store), second_reader)
     known = [record.title for record in store.models.records()]
-    if f"{name} {version}" not in known:
+    if is_new := f"{name} {version}" not in known:
         load_registry().find(name, version)  # raises when it does not ship
+    if state is not ModelState.LIVE and not (by.strip() and because.strip()):
+        _refuse_without_reason(f"{name} {version}", state, settings, store)
+    if is_new:
         entry = site_registry(settings, store).entry(name, version)
         store.models.add(_record(entry.package, entry.state, origin="shipped"))
     elif state is not ModelState.RETIRED:
         site_registry(settings, store).find(name, version)  # raises when it does not verify
-    return store.models.change_state(name, version, state, by=account(), second_reader=second_reader)
+    signed = f"signed by {by}, because {because}" if by and because else ""
+    return store.models.change_state(name, version, state, account(), second_reader, signed=signed)
 
 
 def account() -> str:
@@ -166,34 +180,53 @@ def _refuse_blocked(record: Registration, checks: Checks, store: Store) -> Regis
     return replace(record, gates=checks, verdict=verdict.value)
 
 
-def _first_state(package: ModelPackage, settings: Settings, store: Store) -> ModelState:
-    live = {other.model.name for other in site_registry(settings, store).packages}
-    is_second = package.model.name in live or _first_readers(package, settings, store)
-    return ModelState.SHADOW if is_second else ModelState.LIVE
-
-
-def _first_readers(package: ModelPackage, settings: Settings, store: Store) -> list[str]:
-    """The live models of the site, of other names, that take images that `package` takes; a shipped one gives way."""
+def _first_readers(
+    package: ModelPackage, settings: Settings, store: Store, *, without_shipped: bool = False
+) -> list[str]:
+    """The live models of other names that take what `package` takes; none for the next version of what reads now."""
+    live = [entry for entry in site_registry(settings, store).entries if entry.state is ModelState.LIVE]
+    if any(e.package.model.name == package.model.name and not e.package.is_second_reader for e in live):
+        return []
     return [
-        entry.registration.title
-        for entry in site_registry(settings, store).entries
-        if entry.registration is not None
-        and entry.registration.origin == "site"
-        and entry.state is ModelState.LIVE
-        and entry.package.model.name != package.model.name
+        _title(entry.package)
+        for entry in live
+        if entry.package.model.name != package.model.name
         and takes_the_same(entry.package.accepts, package.accepts)
+        and not (without_shipped and _is_shipped(entry))
     ]
 
 
-def _require_signature(
-    package: ModelPackage, settings: Settings, store: Store, second_reader: SecondReader | None
-) -> None:
-    if second_reader is None and (others := _first_readers(package, settings, store)):
-        title = f"{package.model.name} {package.model.version}"
+def _is_shipped(entry: Entry) -> bool:
+    return entry.registration is None or entry.registration.origin == "shipped"
+
+
+def _require_signature(package: ModelPackage, first: Sequence[str], second_reader: SecondReader | None) -> None:
+    if second_reader is None and first:
+        title = _title(package)
         raise ConfigurationError(
-            f"{title} takes images that {others[0]} reads; for both to read them, sign it: "
-            f'candor models live {title} --as NAME --because "..."'
+            f"{title} takes images that {first[0]} reads; for both to read them, sign it: "
+            f'candor models live {title} --as NAME --because "..."; for this one alone, retire the other first: '
+            f'candor models retire {first[0]} --as NAME --because "..."'
         )
+
+
+def _refuse_without_reason(title: str, state: ModelState, settings: Settings, store: Store) -> None:
+    """ConfigurationError where a person has to say why a version is retired, or why no model is live afterwards."""
+    is_last = [_title(package) for package in site_registry(settings, store).packages] == [title]
+    if is_last:
+        why = f"{title} is the only live model: without it every study is refused"
+    elif state is ModelState.RETIRED:
+        why = f"{title} would not run any more"
+    else:
+        return
+    command = "retire" if state is ModelState.RETIRED else "shadow"
+    raise ConfigurationError(
+        f'{why}; say who decides that and why: candor models {command} {title} --as NAME --because "..."'
+    )
+
+
+def _title(package: ModelPackage) -> str:
+    return f"{package.model.name} {package.model.version}"
 
 
 def _signed(record: Registration, second_reader: SecondReader | None) -> Registration:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from core.clock import month_of
 from core.documents.model import Document
 from core.domain.registration import ModelState
+from core.domain.study import StudyState
 from core.errors import CandorError
 from core.settings import Settings
 from core.store.fairness.site_audits import Alarm
@@ -15,12 +16,17 @@ from core.store.store import Store
 from core.store.studies.outbox import DestinationState
 from core.store.studies.overview import Overview
 from models.registry import Entry, Refused
+from pipeline.installed_models import model_warnings, site_registry
+from pipeline.watch.warnings import warnings_of
 
 A_MONTH_SECONDS = 31 * 24 * 3600
 
 
 class DestinationEntry(Document):
-    """One destination: how many objects are where, and when the next attempt is made."""
+    """One destination: how many objects are where, and when the next attempt is made.
+
+    `uncommitted`: taken more than an hour ago, and no storage commitment that was asked for has come.
+    """
 
     name: str
     pending: int
@@ -31,6 +37,16 @@ class DestinationEntry(Document):
     last_error: str
     next_attempt_seconds: float
     last_success_at: float | None
+    uncommitted: int = 0
+    commitment_error: str = ""
+
+
+class ReasonEntry(Document):
+    """Why studies have no result, and how many."""
+
+    state: str
+    reason: str
+    studies: int
 
 
 class FailedEntry(Document):
@@ -90,6 +106,8 @@ class Status(Document):
     quarantined: int
     destinations: tuple[DestinationEntry, ...]
     failed: tuple[FailedEntry, ...]
+    reasons: tuple[ReasonEntry, ...]
+    warnings: tuple[str, ...]
     alarms: tuple[AlarmEntry, ...]
     models: tuple[InstalledModel, ...]
     torch: TorchEntry
@@ -102,17 +120,24 @@ def status_of(store: Store, settings: Settings, processes: Sequence[str]) -> Sta
     """Everything `candor status` shows. `processes`: those that run now."""
     free, overview = store.objects.free_bytes(), Overview(store.engine)
     destinations = store.outbox.states([d.name for d in settings.destinations])
+    overdue, errors = store.commitments.overdue(), store.commitments.errors()
     return Status(
         processes=tuple(processes),
         studies={state.value: count for state, count in store.studies.counts().items()},
         quarantined=overview.quarantined(),
-        destinations=tuple(_destination(state, store.now()) for state in destinations),
+        destinations=tuple(_destination(state, store, overdue, errors) for state in destinations),
         failed=tuple(
             FailedEntry(study_id=times.study_id, reason=times.reason, completed_at=times.completed_at)
             for times in overview.failed()
         ),
+        reasons=tuple(
+            ReasonEntry(state=state.value, reason=reason, studies=count)
+            for state in (StudyState.REFUSED, StudyState.NOT_ANALYSED)
+            for reason, count in store.lookup.reasons(state)
+        ),
         alarms=tuple(AlarmEntry(**asdict(alarm)) for alarm in _alarms(store)),
         models=_models(settings, store),
+        warnings=(*model_warnings(settings, store), *warnings_of(store, settings)),
         torch=_torch(),
         disk=DiskEntry(
             free_bytes=free,
@@ -124,7 +149,9 @@ def status_of(store: Store, settings: Settings, processes: Sequence[str]) -> Sta
     )
 
 
-def _destination(state: DestinationState, now: float) -> DestinationEntry:
+def _destination(
+    state: DestinationState, store: Store, overdue: dict[str, int], errors: dict[str, str]
+) -> DestinationEntry:
     return DestinationEntry(
         name=state.destination,
         pending=state.pending,
@@ -133,15 +160,15 @@ def _destination(state: DestinationState, now: float) -> DestinationEntry:
         refused=state.refused,
         failures=state.failures,
         last_error=state.last_error,
-        next_attempt_seconds=round(max(0.0, state.next_attempt_at - now), 1),
+        next_attempt_seconds=round(max(0.0, state.next_attempt_at - store.now()), 1),
         last_success_at=state.last_success_at,
+        uncommitted=overdue.get(state.destination, 0),
+        commitment_error=errors.get(state.destination, ""),
     )
 
 
 def _models(settings: Settings, store: Store) -> tuple[InstalledModel, ...]:
     """Each installed model with what it is for and what it would run on here, or why it would not run."""
-    from pipeline.installed_models import site_registry
-
     registry = site_registry(settings, store)
     return (*map(_installed, registry.entries), *map(_refused, registry.refused))
 

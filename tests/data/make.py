@@ -118,7 +118,9 @@ def register_models(house: House) -> None:
     ):
         sign_package(package, house.folder / "maker.key")
         house.run("models", "register", str(package))
-    house.run("models", "live", MODEL, "1.0.0")  # the first one was; now it is retired
+    signed = ("--as", "Dr. Test", "--because", "the folder is to hold one of each")
+    for number in ("0.9.0", "1.0.0"):  # the second retires the first
+        house.run("models", "live", MODEL, number, *signed)
 
 
 def radiograph(number: int, name: str, *, bright: bool = False, study: str = "", **elements: str) -> Radiograph:

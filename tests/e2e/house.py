@@ -103,8 +103,8 @@ class House:
             )
         )
         (self.data / "candor.toml").write_text(text + "\n")
-        for package in self.packages:
-            self.register(package)
+        for number, package in enumerate(self.packages):
+            self.register(package, state=None if number else ModelState.LIVE, instead_of_shipped=not number)
 
     def trust(self, key: str) -> None:
         """Trust another maker too."""
@@ -112,7 +112,12 @@ class House:
         settings.write_text(settings.read_text().replace("trusted_model_keys = [", f'trusted_model_keys = ["{key}", '))
 
     def register(
-        self, package: Path, *, state: ModelState | None = None, second_reader: SecondReader | None = None
+        self,
+        package: Path,
+        *,
+        state: ModelState | None = None,
+        second_reader: SecondReader | None = None,
+        instead_of_shipped: bool = False,
     ) -> Registration:
         """Take a model package into the registry of this house, as `candor models register` does.
 
@@ -122,7 +127,14 @@ class House:
             copy = Path(shutil.copytree(package, Path(folder) / package.name))
             if not (copy / SIGNATURE).exists():
                 sign_package(copy, self._maker)
-            return register(copy, self.settings, store, state=state, second_reader=second_reader)
+            return register(
+                copy,
+                self.settings,
+                store,
+                state=state,
+                second_reader=second_reader,
+                instead_of_shipped=instead_of_shipped,
+            )
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run one `candor` command on this data folder; it must succeed."""

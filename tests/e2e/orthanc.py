@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from tests.e2e.house import is_listening, wait_until
 from tests.ports import free_port
 
 BINARY = Path("/usr/sbin/Orthanc")
+DICOMWEB = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
 
 
 @dataclass(frozen=True)
@@ -48,8 +49,13 @@ class Orthanc:
 
 
 @contextmanager
-def running_orthanc(folder: Path, *, candor_port: int) -> Iterator[Orthanc]:
-    """Start Orthanc with Candor as the modality it knows; stop it at the end."""
+def running_orthanc(
+    folder: Path, *, candor_port: int, plugins: tuple[Path, ...] = (), more: Mapping[str, Any] | None = None
+) -> Iterator[Orthanc]:
+    """Start Orthanc with Candor as the modality it knows and `more` settings; stop it at the end.
+
+    `plugins`: files, DICOMWEB for one.
+    """
     orthanc = Orthanc(dicom_port=free_port(), http_port=free_port())
     configuration = {
         "Name": "PACS",
@@ -63,7 +69,8 @@ def running_orthanc(folder: Path, *, candor_port: int) -> Iterator[Orthanc]:
         "DicomCheckCalledAet": True,
         "DicomModalities": {"candor": ["CANDOR", "127.0.0.1", candor_port]},
         "HttpBindAddresses": ["127.0.0.1"],
-        "Plugins": [],
+        "Plugins": [str(plugin) for plugin in plugins],
+        **(more or {}),
     }
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "orthanc.json").write_text(json.dumps(configuration))

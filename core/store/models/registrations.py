@@ -74,17 +74,25 @@ class ModelStore:
         return new
 
     def change_state(
-        self, name: str, version: str, state: ModelState, by: str, second_reader: SecondReader | None = None
+        self,
+        name: str,
+        version: str,
+        state: ModelState,
+        by: str,
+        second_reader: SecondReader | None = None,
+        *,
+        signed: str = "",
     ) -> Registration:
         """Make a version live, shadow or retired; the version of that name that was live is retired when another is.
 
         `second_reader`: who signed that it reads what another live model reads too; it holds until the next change.
+        `signed`: who decided the change and why, as words for the trail.
 
         ConfigurationError when it is not registered, IntegrityError when its record was changed outside Candor.
         """
         with self._engine.begin() as connection:
             before = self._find(connection, name, version)
-            return self._change(connection, before, state, by, second_reader)
+            return self._change(connection, before, state, by, second_reader, signed)
 
     def _change(
         self,
@@ -93,6 +101,7 @@ class ModelStore:
         state: ModelState,
         by: str,
         second_reader: SecondReader | None = None,
+        signed: str = "",
     ) -> Registration:
         after = replace(
             before,
@@ -109,7 +118,8 @@ class ModelStore:
         )
         if state is ModelState.LIVE:
             self._retire_others(connection, after)
-        self._trail.record_in(connection, _event(f"model.{state}", after, f"was {before.state}"))
+        reason = "; ".join(filter(None, (f"was {before.state}", signed)))
+        self._trail.record_in(connection, _event(f"model.{state}", after, reason))
         return after
 
     def _retire_others(self, connection: Connection, live: Registration) -> None:

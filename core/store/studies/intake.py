@@ -7,57 +7,51 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import date
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from core.clock import Clock
-from core.domain.study import Instance, Patient, StudyState
+from core.domain.identity import Correction, is_another
+from core.domain.study import Patient, StudyState
 from core.domain.trail import TrailEvent
+from core.errors import IntegrityError
 from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
-from core.store.studies.records import instance_to_json, patient_from_json, patient_to_json
+from core.store.studies.arrivals import Arrival, InstanceRole, Kept
+from core.store.studies.corrections import (
+    first_image,
+    is_outdated,
+    keep_replaced,
+    patient_of,
+    take_over_identity,
+)
+from core.store.studies.outbox import withdraw
+from core.store.studies.quarantine import (
+    Decision,
+    Quarantined,
+    QuarantineKind,
+    QuarantineState,
+    QuarantineStore,
+)
+from core.store.studies.records import instance_to_json, patient_to_json
 from core.store.tables.reports import payloads
-from core.store.tables.studies import associations, instances, quarantine, studies
+from core.store.tables.studies import associations, instances, purged_studies, quarantine, studies
 from core.store.trail import Trail
 
-OTHER_PATIENT = "PatientID is not that of the first object of this study: it may be of another patient"
+ACCEPTED_PICTURE = Correction(keywords=("the whole object",), names_patient=True)
+Compare = Callable[[bytes, bytes], Correction | None]
+"""What the second of two Part 10 files of one UID corrects in the first; None where they are not one picture."""
 
 
-class InstanceRole(StrEnum):
-    """What a kept instance is to us."""
-
-    SOURCE = "source"  # carries an image: part of what models read
-    FILED = "filed"  # no image (SR, PR, KO, ...): kept, opens nothing
-    OWN_RESULT = "own_result"  # one of our results came back: kept, opens nothing
+class OtherPatient(Exception):  # no error: a way out of a transaction
+    """The study was read before, and this image names another patient."""
 
 
-class Kept(StrEnum):
-    """What became of an object that arrived; all four are safe on disk, so all four are answered with success."""
-
-    KEPT = "kept"
-    ALREADY_KEPT = "already_kept"
-    CONFLICT = "conflict"  # same UID, other bytes: the first stays, this one is quarantined
-    OWN_RESULT = "own_result"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """An object as it arrived, and what its header says of study and patient."""
-
-    instance: Instance
-    patient: Patient
-    accession_number: str
-    study_date: date | None
-    expected_instances: int | None
-    association_id: str
-    calling_ae_title: str
-    role: InstanceRole
-    part10: bytes
+def _never(_before: bytes, _after: bytes) -> Correction | None:
+    return None
 
 
 class IntakeStore:
@@ -68,6 +62,7 @@ class IntakeStore:
         engine: Engine,
         objects: ObjectStore,
         trail: Trail,
+        quarantine_store: QuarantineStore,
         *,
         study_id_of: Callable[[str], str],
         now: Clock,
@@ -76,6 +71,7 @@ class IntakeStore:
         self._reader = read_only(engine)
         self._objects = objects
         self._trail = trail
+        self._quarantine_store = quarantine_store
         self._study_id_of = study_id_of
         self._now = now
 
@@ -99,23 +95,53 @@ class IntakeStore:
         """A node that starts has no open associations: those of its last life were cut."""
         self._close(associations.c.node == node)
 
-    def keep(self, arrival: Arrival) -> Kept:
+    def keep(self, arrival: Arrival, *, compare: Compare = _never) -> Kept:
         """Make the object safe and known; returns only after fsync and commit.
 
-        Raises DiskFull before a byte is written when too little disk is left.
+        `compare` is asked about an object that comes under a known UID with other bytes. Raises DiskFull before a byte
+        is written when too little disk is left.
         """
         digest = hashlib.sha256(arrival.part10).hexdigest()
-        known = self._digest_of(arrival.instance.sop_instance_uid)
+        known = self._known(arrival)
         if known is None:
             stored = self._objects.put(arrival.part10)
-            known = self._insert_or_discard(arrival, stored, digest)
-            if known is None:
-                return Kept.OWN_RESULT if arrival.role is InstanceRole.OWN_RESULT else Kept.KEPT
+            outcome = self._insert_or_discard(arrival, stored, digest)
+            if outcome is not None:
+                return outcome
             self._objects.delete(stored.object_key)  # another association was faster
-        if known == digest:
-            return Kept.ALREADY_KEPT
-        self._quarantine(arrival, digest)
-        return Kept.CONFLICT
+            known = self._known(arrival)
+        if known is None or known.sha256 == digest:
+            return self._restore_if_damaged(arrival, known)
+        if known.role == InstanceRole.OWN_RESULT:
+            return Kept.OWN_RESULT  # as another system files it; what we sent is kept with the report
+        return self._keep_other_bytes(arrival, known, digest, compare)
+
+    def accept(self, item: Quarantined, arrival: Arrival, decision: Decision) -> None:
+        """Take in an object that was kept apart, because a person says so: the study is read again.
+
+        A late image of another patient counts as one of the study's patient; another picture takes the place of the
+        first one under its UID.
+        """
+        digest = hashlib.sha256(arrival.part10).hexdigest()
+        stored = self._objects.put(arrival.part10)
+        known = self._known(arrival)
+        try:
+            with self._engine.begin() as connection:
+                if known is None:
+                    self._insert(connection, arrival, stored, digest, vouched=True)
+                else:
+                    self._replace(connection, arrival, stored, digest, ACCEPTED_PICTURE, edition=1)
+                self._quarantine_store.decide(connection, item, QuarantineState.ACCEPTED, decision)
+        except Exception:  # boundary to the database, as in `_insert_or_discard`
+            self._objects.delete(stored.object_key)
+            raise
+        self._objects.delete(item.object_key)
+
+    def patient_of(self, study_id: str) -> Patient:
+        """Whom a study is filed under now; a patient without any attribute where there is no such study."""
+        with self._reader.connect() as connection:
+            known = connection.execute(select(studies.c.study_id).where(studies.c.study_id == study_id)).first()
+            return patient_of(connection, study_id) if known else Patient()
 
     def is_own_result(self, sop_instance_uid: str) -> bool:
         """Whether this is the UID of a result that this installation made."""
@@ -126,7 +152,9 @@ class IntakeStore:
     def sop_class_of(self, sop_instance_uid: str) -> str | None:
         """The SOP class of an object that is safe here, None when it is not: what storage commitment asks."""
         query = select(instances.c.header).where(instances.c.sop_instance_uid == sop_instance_uid)
-        doubtful = select(quarantine.c.quarantine_id).where(quarantine.c.sop_instance_uid == sop_instance_uid)
+        doubtful = select(quarantine.c.quarantine_id).where(
+            quarantine.c.sop_instance_uid == sop_instance_uid, quarantine.c.state == QuarantineState.HELD
+        )
         with self._reader.connect() as connection:
             header = connection.execute(query).scalar_one_or_none()
             if header is None or connection.execute(doubtful).first() is not None:
@@ -146,48 +174,53 @@ class IntakeStore:
         with self._engine.begin() as connection:
             connection.execute(statement)
 
-    def _digest_of(self, sop_instance_uid: str) -> str | None:
-        query = select(instances.c.sha256).where(instances.c.sop_instance_uid == sop_instance_uid)
+    def _known(self, arrival: Arrival) -> Row[tuple[object, ...]] | None:
+        uid = arrival.instance.sop_instance_uid
         with self._reader.connect() as connection:
-            return connection.execute(query).scalar_one_or_none()
+            return connection.execute(select(instances).where(instances.c.sop_instance_uid == uid)).one_or_none()
 
-    def _insert_or_discard(self, arrival: Arrival, stored: StoredObject, digest: str) -> str | None:
-        """Index the stored object; what could not be indexed is not kept, or repeated sending would fill the disk."""
+    def _insert_or_discard(self, arrival: Arrival, stored: StoredObject, digest: str) -> Kept | None:
+        """Index the stored object; what could not be indexed is not kept, or repeated sending would fill the disk.
+
+        None when another object of this UID was there first.
+        """
         try:
-            return self._insert(arrival, stored, digest)
+            with self._engine.begin() as connection:
+                if not self._insert(connection, arrival, stored, digest):
+                    connection.rollback()
+                    return None
+        except OtherPatient:
+            self._quarantine(arrival, stored, digest, QuarantineKind.OTHER_PATIENT)
+            return Kept.OTHER_PATIENT
         except Exception:  # boundary to the database: whatever failed, the object goes and the error is passed on
             self._objects.delete(stored.object_key)
             raise
+        return Kept.OWN_RESULT if arrival.role is InstanceRole.OWN_RESULT else Kept.KEPT
 
-    def _insert(self, arrival: Arrival, stored: StoredObject, digest: str) -> str | None:
-        """Index the stored object; returns the digest of the one that was there first, else None."""
+    def _insert(
+        self, connection: Connection, arrival: Arrival, stored: StoredObject, digest: str, *, vouched: bool = False
+    ) -> bool:
+        """Index the stored object; False when one of its UID is there. `vouched`: a person said whose it is."""
         study_id = self._study_id_of(arrival.instance.study_instance_uid)
-        now = self._now()
-        with self._engine.begin() as connection:
-            instance = self._touch_study(connection, study_id, arrival, now)
-            row = {
-                "study_id": study_id,
-                "sop_instance_uid": arrival.instance.sop_instance_uid,
-                "header": instance_to_json(instance),
-                "role": arrival.role,
-                "association_id": arrival.association_id,
-                "object_key": stored.object_key,
-                "sha256": digest,
-                "size_bytes": len(arrival.part10),
-                "received_at": now,
-            }
-            if not insert_if_absent(connection, instances, row):
-                connection.rollback()
-                return self._digest_of(arrival.instance.sop_instance_uid)
-            self._trail.record_in(connection, _received(study_id, arrival))
-        return None
+        self._touch_study(connection, study_id, arrival, vouched=vouched)
+        patient = patient_of(connection, study_id) if vouched else arrival.patient
+        row = {
+            "study_id": study_id,
+            "sop_instance_uid": arrival.instance.sop_instance_uid,
+            "role": arrival.role,
+            **_content(arrival, stored, digest),
+            "patient": patient_to_json(patient),
+            "received_at": self._now(),
+        }
+        if not insert_if_absent(connection, instances, row):
+            return False
+        self._trail.record_in(connection, _received(study_id, arrival))
+        return True
 
-    def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, now: float) -> Instance:
-        """The study of an arrival: made, or reopened by an image that no revision holds yet.
-
-        Returns the instance, with a flag where it names another patient than the study does.
-        """
-        opens = arrival.role is InstanceRole.SOURCE
+    def _touch_study(self, connection: Connection, study_id: str, arrival: Arrival, *, vouched: bool) -> None:
+        """The study of an arrival: made, or reopened by an image that no revision holds yet."""
+        opens, now = arrival.role is InstanceRole.SOURCE, self._now()
+        before = _last_revision(connection, study_id)
         created = insert_if_absent(
             connection,
             studies,
@@ -201,70 +234,173 @@ class IntakeStore:
                 "state": StudyState.RECEIVING if opens else StudyState.REFUSED,
                 "reason": "" if opens else "no image has arrived",
                 "expected_instances": arrival.expected_instances,
+                "revision": before,
+                "settled_revision": before,
                 "first_received_at": now,
                 "last_received_at": now,
                 "waiting_since_at": now if opens else None,
             },
         )
         if opens and not created:
-            expected = arrival.expected_instances
-            change = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
-            promised = {} if expected is None else {"expected_instances": expected}
-            mine = studies.c.study_id == study_id
-            connection.execute(update(studies).where(mine).values({**change, **promised}))
-            connection.execute(
-                update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
-            )
+            if not vouched and _is_late_and_of_another(connection, study_id, arrival):
+                raise OtherPatient
+            if first_image(connection, study_id) is None:
+                take_over_identity(connection, study_id, arrival)
+            self._reopen(connection, study_id, arrival.expected_instances)
         connection.execute(
             update(associations)
             .where(associations.c.association_id == arrival.association_id)
             .values(current_study_id=study_id)
         )
-        if created or not _is_of_another(arrival.patient, connection, study_id):
-            return arrival.instance
-        return replace(arrival.instance, header_flags=(*arrival.instance.header_flags, OTHER_PATIENT))
 
-    def _quarantine(self, arrival: Arrival, digest: str) -> None:
-        """Keep the second object of a UID apart, once, for a person to look at."""
-        uid = arrival.instance.sop_instance_uid
-        study_id = self._study_id_of(arrival.instance.study_instance_uid)
-        known = select(quarantine.c.quarantine_id).where(
-            quarantine.c.sop_instance_uid == uid, quarantine.c.sha256 == digest
+    def _reopen(self, connection: Connection, study_id: str, expected: int | None) -> None:
+        """Let the next revision be assembled when the completion rule holds again."""
+        now, mine = self._now(), studies.c.study_id == study_id
+        change = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
+        promised = {} if expected is None else {"expected_instances": expected}
+        connection.execute(update(studies).where(mine).values({**change, **promised}))
+        connection.execute(
+            update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
         )
-        with self._reader.connect() as connection:
-            if connection.execute(known).first() is not None:
-                return
-        reason = "another object with the same SOP Instance UID was kept before"
+
+    def _restore_if_damaged(self, arrival: Arrival, known: Row[tuple[object, ...]] | None) -> Kept:
+        """Let the same bytes take the place of a file that is gone or damaged; a study that failed is read again."""
+        if known is None or self._is_intact(str(known.object_key)):
+            return Kept.ALREADY_KEPT
         stored = self._objects.put(arrival.part10)
-        row = {
-            "sop_instance_uid": uid,
-            "study_id": study_id,
-            "object_key": stored.object_key,
-            "sha256": digest,
-            "reason": reason,
-            "received_at": self._now(),
-        }
         with self._engine.begin() as connection:
-            connection.execute(insert(quarantine).values(row))
-            event = TrailEvent(
-                action="instance.quarantined",
-                actor=arrival.calling_ae_title,
-                outcome="refused",
-                subject=study_id,
-                reason=reason,
+            mine = (instances.c.instance_id == known.instance_id) & (instances.c.object_key == known.object_key)
+            is_ours = connection.execute(update(instances).where(mine).values(object_key=stored.object_key)).rowcount
+            if is_ours:
+                failed = (studies.c.study_id == known.study_id) & (studies.c.state == StudyState.FAILED)
+                again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
+                connection.execute(update(studies).where(failed).values(again))
+                event = TrailEvent(
+                    action="instance.restored",
+                    actor=arrival.calling_ae_title,
+                    outcome="success",
+                    subject=str(known.study_id),
+                    reason="the kept file was gone or damaged; the same bytes arrived again and take its place",
+                )
+                self._trail.record_in(connection, event)
+        self._objects.delete(str(known.object_key) if is_ours else stored.object_key)
+        return Kept.RESTORED
+
+    def _is_intact(self, object_key: str) -> bool:
+        try:
+            self._objects.get(object_key)
+        except IntegrityError:
+            return False
+        return True
+
+    def _keep_other_bytes(
+        self, arrival: Arrival, known: Row[tuple[object, ...]], digest: str, compare: Compare
+    ) -> Kept:
+        """Another object under a known UID: the same picture with a corrected header counts, all else waits."""
+        correction = self._correction(arrival, known, compare)
+        if correction is None:
+            if not self._quarantine_store.is_known(arrival.instance.sop_instance_uid, digest):
+                self._quarantine(arrival, self._objects.put(arrival.part10), digest, QuarantineKind.OTHER_BYTES)
+            return Kept.CONFLICT
+        stored = self._objects.put(arrival.part10)
+        try:
+            with self._engine.begin() as connection:
+                is_outdated_copy = is_outdated(connection, arrival, digest)
+                if not is_outdated_copy:
+                    self._replace(connection, arrival, stored, digest, correction)
+        except Exception:  # boundary to the database, as in `_insert_or_discard`
+            self._objects.delete(stored.object_key)
+            raise
+        if is_outdated_copy:
+            self._objects.delete(stored.object_key)
+            return Kept.ALREADY_KEPT
+        return Kept.CORRECTED if correction.keywords else Kept.ALREADY_KEPT
+
+    def _correction(self, arrival: Arrival, known: Row[tuple[object, ...]], compare: Compare) -> Correction | None:
+        """What an image corrects; None for what is no image, is of another study, or cannot be compared."""
+        study_id = self._study_id_of(arrival.instance.study_instance_uid)
+        if known.role != InstanceRole.SOURCE or known.study_id != study_id:
+            return None
+        try:
+            before = self._objects.get(str(known.object_key))
+        except IntegrityError:
+            return None
+        return compare(before, arrival.part10)
+
+    def _replace(
+        self,
+        connection: Connection,
+        arrival: Arrival,
+        stored: StoredObject,
+        digest: str,
+        correction: Correction,
+        *,
+        edition: int = 0,
+    ) -> None:
+        """Let an object take the place of the one under its UID. `edition`: 1 where the picture is another one."""
+        uid, now = arrival.instance.sop_instance_uid, self._now()
+        mine = instances.c.sop_instance_uid == uid
+        before = connection.execute(select(instances).where(mine).with_for_update()).one()
+        keep_replaced(connection, before, arrival, correction, at=now)
+        edition += int(before.header.get("edition", 0))
+        arrival = replace(arrival, instance=replace(arrival.instance, edition=edition))
+        connection.execute(update(instances).where(mine).values(_content(arrival, stored, digest)))
+        if correction.keywords:
+            first = first_image(connection, before.study_id)
+            if first is not None and first.sop_instance_uid == uid:
+                take_over_identity(connection, before.study_id, arrival)
+            self._reopen(connection, before.study_id, arrival.expected_instances)
+            connection.execute(
+                update(associations)
+                .where(associations.c.association_id == arrival.association_id)
+                .values(current_study_id=before.study_id)
             )
-            self._trail.record_in(connection, event)
+            if correction.names_patient:
+                withdraw(connection, before.study_id)
+        event = TrailEvent(
+            action="instance.corrected",
+            actor=arrival.calling_ae_title,
+            outcome="success",
+            subject=before.study_id,
+            reason=f"changed: {', '.join(correction.keywords) or 'nothing that a report is made of'}",
+        )
+        self._trail.record_in(connection, event)
+
+    def _quarantine(self, arrival: Arrival, stored: StoredObject, digest: str, kind: QuarantineKind) -> None:
+        """Keep an object apart, once, for a person to look at."""
+        if self._quarantine_store.is_known(arrival.instance.sop_instance_uid, digest):
+            self._objects.delete(stored.object_key)
+            return
+        study_id = self._study_id_of(arrival.instance.study_instance_uid)
+        with self._engine.begin() as connection:
+            self._quarantine_store.add(
+                connection, arrival, kind, study_id=study_id, object_key=stored.object_key, sha256=digest
+            )
 
 
-def _is_of_another(patient: Patient, connection: Connection, study_id: str) -> bool:
-    """Whether a patient is not that of the study, as far as both give an ID, or both say who issued it."""
-    query = select(studies.c.patient).where(studies.c.study_id == study_id)
-    first = patient_from_json(connection.execute(query).scalar_one())
-    pairs = (
-        (patient.patient_id, first.patient_id),
-        (patient.issuer_of_patient_id, first.issuer_of_patient_id),
-    )
-    return any(one and other and one != other for one, other in pairs)
+def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, object]:
+    """The columns of an image that come with its bytes."""
+    return {
+        "header": instance_to_json(arrival.instance),
+        "association_id": arrival.association_id,
+        "object_key": stored.object_key,
+        "sha256": digest,
+        "size_bytes": len(arrival.part10),
+        "patient": patient_to_json(arrival.patient),
+    }
+
+
+def _is_late_and_of_another(connection: Connection, study_id: str, arrival: Arrival) -> bool:
+    """Whether the study was read before, and this image is not of its patient."""
+    query = select(studies.c.revision).where(studies.c.study_id == study_id).with_for_update()
+    was_assembled = connection.execute(query).scalar_one() > 0
+    return was_assembled and is_another(patient_of(connection, study_id), arrival.patient)
+
+
+def _last_revision(connection: Connection, study_id: str) -> int:
+    """The last revision of a study that was purged, 0 of one that is new: its reports must not share their UIDs."""
+    query = select(purged_studies.c.revision).where(purged_studies.c.study_id == study_id)
+    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def _received(study_id: str, arrival: Arrival) -> TrailEvent:

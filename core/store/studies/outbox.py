@@ -18,7 +18,8 @@ from core.domain.delivery import Delivery, DeliveryStatus
 from core.domain.report import ObjectKind
 from core.domain.trail import TrailEvent
 from core.store.engine import read_only
-from core.store.statements import upsert
+from core.store.statements import insert_if_absent, upsert
+from core.store.studies.revisions import Revision
 from core.store.tables.reports import deliveries, destinations, payloads
 from core.store.trail import Trail
 
@@ -142,6 +143,35 @@ class Outbox:
         with self._engine.begin() as connection:
             return connection.execute(statement).rowcount
 
+    def enqueue_again(
+        self, revision: Revision, destination: str, kinds: frozenset[ObjectKind], *, missing: bool = False
+    ) -> int:
+        """Put the objects of a report in line once more, or, if `missing`, those never taken; returns how many."""
+        query = select(payloads).where(payloads.c.report_id == revision.report_id, payloads.c.kind.in_(kinds))
+        with self._engine.begin() as connection:
+            found = connection.execute(query.order_by(payloads.c.kind != ObjectKind.SR, payloads.c.position)).all()
+            return sum(self._enqueue(connection, row.payload_id, revision, destination, missing) for row in found)
+
+    def _enqueue(
+        self, connection: Connection, payload_id: str, revision: Revision, destination: str, missing: bool
+    ) -> int:
+        row = {
+            "destination": destination,
+            "study_id": revision.study_id,
+            "payload_id": payload_id,
+            "status": DeliveryStatus.PENDING,
+            "enqueued_at": self._now(),
+        }
+        if insert_if_absent(connection, deliveries, row):
+            return 1
+        again = [DeliveryStatus.REFUSED] if missing else list(DeliveryStatus)
+        statement = update(deliveries).where(
+            deliveries.c.destination == destination,
+            deliveries.c.payload_id == payload_id,
+            deliveries.c.status.in_(again),
+        )
+        return connection.execute(statement.values(status=DeliveryStatus.PENDING, attempts=0)).rowcount
+
     def mark_committed(self, transaction_uid: str, payload_ids: Sequence[str]) -> int:
         """The destination confirmed that it keeps these payloads; returns how many."""
         statement = (
@@ -178,6 +208,12 @@ class Outbox:
             rows = {row.destination: row for row in connection.execute(select(destinations))}
         return [_state(name, found, rows.get(name)) for name in names]
 
+    def waiting(self) -> dict[str, int]:
+        """How many objects are in line, by destination, also for destinations that are not configured any more."""
+        query = select(deliveries.c.destination, func.count()).where(deliveries.c.status == DeliveryStatus.PENDING)
+        with self._reader.connect() as connection:
+            return {name: int(n) for name, n in connection.execute(query.group_by(deliveries.c.destination))}
+
     def _end_pause(self, connection: Connection, destination: str, now: float) -> None:
         upsert(
             connection,
@@ -195,6 +231,13 @@ def delivery_rows(*which: ColumnElement[bool]) -> Select[Any]:
         .where(*which)
         .order_by(deliveries.c.delivery_id)
     )
+
+
+def withdraw(connection: Connection, study_id: str) -> None:
+    """Send nothing more of what a study's reports say of the patient that it was corrected from."""
+    mine = (deliveries.c.study_id == study_id) & (deliveries.c.status == DeliveryStatus.PENDING)
+    error = "the patient was corrected before it was sent"
+    connection.execute(update(deliveries).where(mine).values(status=DeliveryStatus.WITHDRAWN, last_error=error))
 
 
 def delivery_of(row: Row[tuple[object, ...]]) -> Delivery:

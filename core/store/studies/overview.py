@@ -11,7 +11,8 @@ from core.domain.delivery import DeliveryStatus
 from core.domain.report import ObjectKind, ReportStatus
 from core.domain.study import StudyState
 from core.store.engine import read_only
-from core.store.studies.intake import InstanceRole
+from core.store.studies.arrivals import InstanceRole
+from core.store.studies.quarantine import QuarantineState
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.tables.studies import instances, quarantine, studies
 
@@ -138,9 +139,10 @@ class Overview:
             return {(name, DeliveryStatus(status)): int(n) for name, status, n in connection.execute(query)}
 
     def quarantined(self) -> int:
-        """How many objects came under a UID that other bytes had before."""
+        """How many objects are kept apart until a person decides."""
+        held = select(func.count()).where(quarantine.c.state == QuarantineState.HELD)
         with self._reader.connect() as connection:
-            return int(connection.execute(select(func.count()).select_from(quarantine)).scalar_one())
+            return int(connection.execute(held).scalar_one())
 
     def ping(self) -> None:
         """Ask the database for nothing; raises Unavailable when it does not answer."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Engine, Row, exists, insert, select
 
@@ -20,6 +20,7 @@ from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
+from core.store.studies.outbox import withdraw
 from core.store.studies.revisions import Revision, settle
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.trail import Trail
@@ -37,6 +38,14 @@ class FiledReport:
     completed_at: float
     created_at: float
     filed_at: float = 0.0  # set when it is filed
+
+
+class SentPayload(NamedTuple):
+    """A payload that a destination has: its id and type (`core.domain.delivery.Delivery`), and where it is kept."""
+
+    payload_id: str
+    payload_type: str
+    object_key: str
 
 
 class ReportStore:
@@ -111,8 +120,34 @@ class ReportStore:
         return self._first(
             reports.c.study_id == revision.study_id,
             reports.c.revision < revision.revision,
-            exists().where(deliveries.c.payload_id == reports.c.sr_sop_instance_uid),
+            exists().where(
+                deliveries.c.payload_id == reports.c.sr_sop_instance_uid,
+                deliveries.c.status != DeliveryStatus.WITHDRAWN,
+            ),
         )
+
+    def sent(self, study_id: str, destination: str, *, since: int, before: int) -> list[SentPayload]:
+        """What a destination has taken of the study's reports from revision `since` on and before revision `before`."""
+        query = (
+            select(payloads.c.payload_id, payloads.c.payload_type, payloads.c.object_key)
+            .join(reports, reports.c.report_id == payloads.c.report_id)
+            .join(deliveries, deliveries.c.payload_id == payloads.c.payload_id)
+            .where(reports.c.study_id == study_id, reports.c.revision >= since, reports.c.revision < before)
+            .where(deliveries.c.destination == destination, deliveries.c.sent_at.is_not(None))
+            .where(payloads.c.kind != ObjectKind.REJECTION_NOTE)
+            .order_by(deliveries.c.delivery_id)
+        )
+        with self._reader.connect() as connection:
+            return [SentPayload(*row) for row in connection.execute(query)]
+
+    def withdraw(self, study_id: str) -> None:
+        """Send nothing more of a study's reports: they name a patient that it was corrected from."""
+        with self._engine.begin() as connection:
+            withdraw(connection, study_id)
+
+    def previous(self, revision: Revision) -> FiledReport | None:
+        """The newest earlier report of the study, whether or not somebody gets it."""
+        return self._first(reports.c.study_id == revision.study_id, reports.c.revision < revision.revision)
 
     def current(self, study_id: str) -> FiledReport | None:
         """The newest report of a study."""

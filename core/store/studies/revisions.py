@@ -12,15 +12,18 @@ from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
 
-from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, or_, select, update
+from sqlalchemy import Connection, Engine, Row, and_, bindparam, exists, func, select, update
 
 from core.clock import Clock
 from core.domain.states import check_transition
 from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.store.engine import read_only
-from core.store.studies.intake import InstanceRole
-from core.store.studies.records import instance_from_json, patient_from_json
+from core.store.studies.arrivals import InstanceRole
+from core.store.studies.corrections import agreement, assemble_corrections, patient_of
+from core.store.studies.records import instance_from_json
+from core.store.studies.waiting import Stopwatch, WaitingStudy
+from core.store.tables.reports import reports
 from core.store.tables.studies import associations, instances, studies
 
 _PER_QUERY = 500
@@ -55,19 +58,32 @@ class StudyRow:
 class StudyStore:
     """Queries and changes on studies and their revisions."""
 
-    def __init__(self, engine: Engine, *, now: Clock) -> None:
+    def __init__(self, engine: Engine, *, now: Clock, steady: Clock | None = None) -> None:
+        """`steady`: seconds that never jump; `now` where a test moves that one clock alone."""
         self._engine = engine
         self._reader = read_only(engine)
         self._now = now
+        self._watch = Stopwatch(now=now, steady=steady or now)
 
     def due(self, *, quiet_seconds: float, maximum_wait_seconds: float) -> list[str]:
         """Studies whose images are complete: expected count reached, sender done and quiet, or the maximum wait.
 
         A sender is done with a study when its association closed or went on to another study. The expected count is
         believed once, when it is met exactly: a sender that counts wrong is left to the other rules. A study that is
-        being read is not due: revisions of one study follow each other.
+        being read is not due: revisions of one study follow each other. A wall clock that jumps changes nothing.
         """
-        now = self._now()
+        waiting = self._waiting()
+        self._watch.forget_all_but((w.study_id, at) for w in waiting for at in (w.last_received_at, w.waiting_since_at))
+        return [w.study_id for w in waiting if self._is_due(w, quiet_seconds, maximum_wait_seconds)]
+
+    def _is_due(self, study: WaitingStudy, quiet_seconds: float, maximum_wait_seconds: float) -> bool:
+        quiet = self._watch.seconds_since(study.study_id, study.last_received_at)
+        waited = self._watch.seconds_since(study.study_id, study.waiting_since_at)
+        is_quiet = quiet >= quiet_seconds and not study.is_sending
+        return study.has_expected_count or is_quiet or waited >= maximum_wait_seconds
+
+    def _waiting(self) -> list[WaitingStudy]:
+        """The studies that may be assembled, the longest waiting first."""
         held = (
             select(func.count())
             .where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE)
@@ -76,15 +92,22 @@ class StudyStore:
         sending = exists().where(
             associations.c.current_study_id == studies.c.study_id, associations.c.closed_at.is_(None)
         )
-        complete = or_(
-            and_(studies.c.revision == 0, held == studies.c.expected_instances),
-            and_(studies.c.last_received_at <= now - quiet_seconds, ~sending),
-            studies.c.waiting_since_at <= now - maximum_wait_seconds,
+        columns = (
+            studies.c.study_id,
+            studies.c.last_received_at,
+            studies.c.waiting_since_at,
+            sending.label("is_sending"),
+            and_(studies.c.revision == 0, held == func.coalesce(studies.c.expected_instances, -1)).label(
+                "has_expected_count"
+            ),
         )
         is_free = studies.c.revision == studies.c.settled_revision
-        query = select(studies.c.study_id).where(studies.c.waiting_since_at.is_not(None), is_free, complete)
+        query = select(*columns).where(studies.c.waiting_since_at.is_not(None), is_free)
         with self._reader.connect() as connection:
-            return list(connection.scalars(query.order_by(studies.c.waiting_since_at)))
+            return [
+                WaitingStudy(**dict(row))
+                for row in connection.execute(query.order_by(studies.c.waiting_since_at)).mappings()
+            ]
 
     def assemble(self, study_id: str) -> Revision | None:
         """Freeze what has arrived into the next revision; None when nothing new is there (another worker did it)."""
@@ -106,7 +129,8 @@ class StudyStore:
                 )
                 .values(revision=revision)
             )
-            if taken.rowcount == 0:
+            corrected = assemble_corrections(connection, study_id, revision)
+            if not taken.rowcount + corrected:
                 return None
             connection.execute(
                 update(studies)
@@ -154,16 +178,21 @@ class StudyStore:
                 )
                 .order_by(instances.c.instance_id)
             )
-            found = [_instance(i) for i in held]
+            rows = held.all()
+            patient = patient_of(connection, revision.study_id)
+        conflict, doubts = agreement(rows)
         return Study(
             study_id=row.study_id,
             study_instance_uid=row.study_instance_uid,
             revision=revision.revision,
-            patient=patient_from_json(row.patient),
+            patient=patient,
             accession_number=row.accession_number,
             study_date=date.fromisoformat(row.study_date) if row.study_date else None,
-            series=_by_series(found),
+            series=_by_series(map(_instance, rows)),
             calling_ae_title=row.calling_ae_title,
+            identity_from=rows[0].sop_instance_uid if rows else "",
+            identity_conflict=conflict,
+            identity_doubts=doubts,
         )
 
     def completed_at(self, revision: Revision) -> float:
@@ -230,6 +259,36 @@ class StudyStore:
         again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
         with self._engine.begin() as connection:
             return connection.execute(statement.values(again)).rowcount
+
+    def read_again(self, study_ids: Sequence[str]) -> list[str]:
+        """Let studies be read once more, as a new revision of the same images; returns those that will be.
+
+        A study without an image, and one that is being received or read, is left as it is.
+        """
+        again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
+        statement = (
+            update(studies)
+            .where(
+                studies.c.study_id.in_(bindparam("wanted", expanding=True)),
+                studies.c.revision == studies.c.settled_revision,
+                studies.c.waiting_since_at.is_(None),
+                exists().where(instances.c.study_id == studies.c.study_id, instances.c.role == InstanceRole.SOURCE),
+            )
+            .values({**again, "completed_at": self._now()})
+            .returning(studies.c.study_id)
+        )
+        taken: list[str] = []
+        with self._engine.begin() as connection:
+            for start in range(0, len(study_ids), _PER_QUERY):
+                taken += connection.scalars(statement, {"wanted": list(study_ids[start : start + _PER_QUERY])})
+        return taken
+
+    def is_read_again(self, revision: Revision) -> bool:
+        """Whether a revision holds no new image, although an earlier one of the study was reported."""
+        new = exists().where(instances.c.study_id == revision.study_id, instances.c.revision == revision.revision)
+        before = exists().where(reports.c.study_id == revision.study_id, reports.c.revision < revision.revision)
+        with self._reader.connect() as connection:
+            return bool(connection.execute(select(and_(~new, before))).scalar_one())
 
     def rows(self, *, limit: int = 100, offset: int = 0) -> list[StudyRow]:
         """The newest studies, without identity."""

@@ -7,7 +7,7 @@ history needs: a new revision is a new row.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, BigInteger, Column, Float, ForeignKey, Index, Integer, String, Table, Text, text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, String, Table, Text, text
 
 from core.store.tables.metadata import metadata
 
@@ -52,6 +52,7 @@ instances = Table(
     Column("sha256", String(64), nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("received_at", Float, nullable=False),
+    Column("patient", JSON, nullable=True),  # whom its header names; NULL: kept by a version before 0.2
 )
 
 _NOT_ASSEMBLED = text("revision IS NULL")
@@ -73,6 +74,34 @@ quarantine = Table(
     Column("sha256", String(64), nullable=False),
     Column("reason", Text, nullable=False),
     Column("received_at", Float, nullable=False),
+    Column("kind", String(16), nullable=False, server_default="other_bytes"),  # QuarantineKind
+    Column("calling_ae_title", String(16), nullable=False, server_default=""),
+    Column("state", String(16), nullable=False, server_default="held"),  # QuarantineState
+    Column("decided_at", Float, nullable=True),
+)
+
+corrections = Table(  # what an image was before it came again with another header: the row in `instances` is the newest
+    "corrections",
+    metadata,
+    Column("correction_id", Integer, primary_key=True, autoincrement=True),
+    Column("study_id", ForeignKey("studies.study_id"), nullable=False, index=True),
+    Column("sop_instance_uid", String(64), nullable=False, index=True),
+    Column("object_key", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("header", JSON, nullable=False),
+    Column("patient", JSON, nullable=True),
+    Column("calling_ae_title", String(16), nullable=False),  # of the sender of the correction
+    Column("identity", Boolean, nullable=False),  # whether the patient changed
+    Column("revision", Integer, nullable=True),  # the first that holds the correction; NULL: not assembled; 0: for none
+    Column("replaced_at", Float, nullable=False),
+)
+
+purged_studies = Table(
+    "purged_studies",
+    metadata,
+    Column("study_id", String(32), primary_key=True),
+    Column("revision", Integer, nullable=False),  # the last one: a study that comes again goes on from there
+    Column("purged_at", Float, nullable=False),
 )
 
 associations = Table(

@@ -39,6 +39,7 @@ from dicom_node.encode.sr.content import (
 from dicom_node.encode.uids import derive_uid, tracking_uid
 from dicom_node.encode.writing import encoded_items, put_children
 
+_PLANAR = "1410"  # the template of a group with a region
 Placed = tuple[Outline, Dataset]
 """An outline and the header of the image that it is on."""
 
@@ -66,9 +67,18 @@ def finding_group(subject: Subject, images: list[hd.ContentItem]) -> hd.ContentI
         encoded_items(explanation(saliency, has_region=bool(outlines)) if saliency else ()),
         encoded_items([number(concepts.SCORE, round(finding.score, DIGITS))]),
     )
-    group = container(concepts.MEASUREMENT_GROUP, (), template="1410" if outlines else "1501")
+    group = container(concepts.MEASUREMENT_GROUP, (), template=_PLANAR if outlines else "1501")
     put_children(group, b"".join(children))
     return group
+
+
+def has_region(group: hd.ContentItem) -> bool:
+    """Whether a group has coordinates of its own (TID 1410).
+
+    Only those are among the Imaging Measurements: OHIF 3.13.2 ends at the first one without, and shows no region at
+    all. The others are Qualitative Evaluations (docs/decisions/0020).
+    """
+    return str(group.ContentTemplateSequence[0].TemplateIdentifier) == _PLANAR
 
 
 def _tracking(subject: Subject) -> hd.TrackingIdentifier:
@@ -180,6 +190,8 @@ def explanation(saliency: Saliency, *, has_region: bool) -> list[hd.ContentItem]
     if not saliency.shown:
         why = saliency.withheld_reason or "it did not pass the map gate"
         items.append(text(concepts.MAP_WITHHELD, f"Map withheld because {why}"))
+    elif saliency.no_region:
+        items.append(text(concepts.REGION_MEANING, f"No region: {saliency.no_region}"))
     elif has_region:
         items.append(text(concepts.REGION_MEANING, REGION_WORDS.capitalize()))
     if saliency.faithfulness is not None:

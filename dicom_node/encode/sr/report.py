@@ -30,7 +30,7 @@ from dicom_node.encode.sr.content import (
     container,
     text,
 )
-from dicom_node.encode.sr.groups import finding_group, unread_group
+from dicom_node.encode.sr.groups import finding_group, has_region, unread_group
 from dicom_node.encode.uids import device_uid, sr_uid
 from dicom_node.encode.writing import settle
 from dicom_node.header.part10 import MANUFACTURER
@@ -42,14 +42,21 @@ _DEVICE = hd.CodedConcept("121007", "DCM", "Device")
 
 def encode_sr(report: Report, sources: Sources) -> ResultObject:
     """Write the report as a Comprehensive SR (PS3.3 A.35.3, PS3.16 TID 1500)."""
-    document = new_object(report, sources.study, ObjectKind.SR, ComprehensiveSRStorage, models=report.models)
+    document = new_object(
+        report,
+        sources.study,
+        ObjectKind.SR,
+        ComprehensiveSRStorage,
+        models=report.models,
+        number=max(1, report.study.revision),
+    )
     document.CodingSchemeIdentificationSequence = concepts.coding_schemes()
     document.CompletionFlag = "COMPLETE"
     document.PreliminaryFlag = "PRELIMINARY"
     document.VerificationFlag = "UNVERIFIED"
     document.PerformedProcedureCodeSequence = Sequence()
     document.ReferencedPerformedProcedureStepSequence = Sequence()
-    if images := sources.images:
+    if images := [*sources.images, *(image for image, _ in _unread(sources))]:
         by_series: dict[str, list[Dataset]] = {}
         for image in images:
             by_series.setdefault(image.SeriesInstanceUID, []).append(reference(image))
@@ -90,10 +97,12 @@ def _tree(report: Report, sources: Sources) -> hd.ContainerContentItem:
     children += _observer(report)
     children += procedure_of(sources.study, _first(report))
     if images := sources.images:
-        children.append(_image_library(report, images))
-    if groups := _groups(report, sources):
-        children.append(container(concepts.IMAGING_MEASUREMENTS, groups))
-    children.append(container(concepts.QUALITATIVE_EVALUATIONS, _overall(report)))
+        children.append(_image_library(report, images, _unread(sources)))
+    groups = _groups(report, sources)
+    if measured := [group for group in groups if has_region(group)]:
+        children.append(container(concepts.IMAGING_MEASUREMENTS, measured))
+    without_region = [group for group in groups if not has_region(group)]
+    children.append(container(concepts.QUALITATIVE_EVALUATIONS, [*without_region, *_overall(report)]))
     return container(concepts.IMAGING_MEASUREMENT_REPORT, children, relationship=None, template="1500")
 
 
@@ -114,13 +123,22 @@ def _observer(report: Report) -> list[hd.ContentItem]:
     return [code(_OBSERVER_TYPE, _DEVICE, HAS_OBS_CONTEXT), *identity]
 
 
-def _image_library(report: Report, images: list[Dataset]) -> hd.ContentItem:
-    """The images that the report speaks of (TID 1600)."""
+def _unread(sources: Sources) -> list[tuple[Dataset, str]]:
+    """The images that no model was to read, with the reason; not one that the report names anyway."""
+    named = {image.SOPInstanceUID for image in sources.images}
+    return [
+        (image, reason) for image, reason in sources.not_read if image.get("SOPInstanceUID", "") not in {"", *named}
+    ]
+
+
+def _image_library(report: Report, images: list[Dataset], unread: list[tuple[Dataset, str]]) -> hd.ContentItem:
+    """The images that the report speaks of (TID 1600), and those of the study that were not read, each with why."""
     children = [_library_entry(image, _first(report)) for image in images]
+    children += [_library_entry(image, None, f"Not read, because {reason}.") for image, reason in unread]
     return container(concepts.IMAGE_LIBRARY, [container(concepts.IMAGE_LIBRARY_GROUP, children)])
 
 
-def _library_entry(source: Dataset, reading: Reading | None) -> hd.ContentItem:
+def _library_entry(source: Dataset, reading: Reading | None, unread: str = "") -> hd.ContentItem:
     image = hd.ImageContentItem(
         name=hd.CodedConcept("260753009", "SCT", "Source"),
         referenced_sop_class_uid=source.SOPClassUID,
@@ -131,8 +149,11 @@ def _library_entry(source: Dataset, reading: Reading | None) -> hd.ContentItem:
         (concepts.MODALITY, concepts.MODALITIES.get(source.get("Modality", ""))),
         (concepts.TARGET_REGION, region_of(source, reading)),
     ]
-    if children := [code(name, value, HAS_ACQ_CONTEXT) for name, value in known if value]:
-        image.ContentSequence = Sequence(children)
+    properties: list[hd.ContentItem] = [code(name, value, HAS_ACQ_CONTEXT) for name, value in known if value]
+    if unread:
+        properties.append(text(concepts.REASON, unread, HAS_ACQ_CONTEXT))
+    if properties:
+        image.ContentSequence = Sequence(properties)
     return image
 
 

@@ -12,10 +12,11 @@ import pytest
 from pydicom.dataset import Dataset
 from pydicom.pixels.processing import apply_voi_lut
 
+from core.domain.explanation import Region
 from core.domain.report import ObjectKind, Report
 from core.domain.study import Image
 from dicom_node.encode import encode
-from dicom_node.encode.overlay import draw_overlay
+from dicom_node.encode.picture.finding import draw_finding
 from dicom_node.encode.uids import tracking_uid
 from tests.contract.encode.cases import (
     COHORT,
@@ -150,14 +151,14 @@ def test_the_overlay_keeps_the_true_shape_of_pixels_that_are_not_square(row_spac
     values = np.zeros((64, 48), np.float32)
     values[32:58, 12:40] = 1.0
     seen = image(row_spacing_mm=row_spacing_mm)
-    maps = [saliency(values=v, regions=()) for v in (values, values * 0)]
-    coloured, plain = (np.asarray(draw_overlay(seen, finding(), MODEL, shown, None)).astype(int) for shown in maps)
-    rows, columns = np.nonzero(np.abs(coloured - plain).max(axis=2) > 40)
+    maps = [saliency(values=v, mask=v > 0.5, regions=()) for v in (values, values * 0)]
+    coloured, plain = (np.asarray(draw_finding(seen, finding(), MODEL, shown, None)).astype(int) for shown in maps)
+    rows, columns = np.nonzero(np.abs(coloured - plain).max(axis=2) > 20)
     assert np.ptp(rows) / np.ptp(columns) == pytest.approx(26 * row_spacing_mm / 28, rel=0.06)
 
 
 def test_the_overlay_without_the_colour_is_the_image_as_displayed() -> None:
-    plain = np.asarray(draw_overlay(image(), finding(), MODEL, withheld(), COHORT))
+    plain = np.asarray(draw_finding(image(), finding(), MODEL, withheld(), COHORT))
     grey = plain[60:700]
     assert (grey.max(axis=2) == grey.min(axis=2)).all()
     assert plain[690, 320].mean() > plain[60, 320].mean() + 100  # the ramp of the source, dark above and bright below
@@ -168,7 +169,7 @@ def test_the_words_are_never_cut_off(shape: tuple[int, int]) -> None:
     """The last line, the disclaimer, is there in full: bright letters, then a dark margin below them."""
     wordy = dataclasses.replace(COHORT, cohort="a cohort with a name that goes on and on " * 12)
     for cohort in (None, COHORT, wordy):
-        pixels = np.asarray(draw_overlay(image(*shape), finding(), MODEL, None, cohort))
+        pixels = np.asarray(draw_finding(image(*shape), finding(), MODEL, None, cohort))
         assert pixels[-40:].max() > 150
         assert pixels[-8:].max() == 0
 
@@ -176,3 +177,63 @@ def test_the_words_are_never_cut_off(shape: tuple[int, int]) -> None:
 def test_a_lossy_source_makes_a_lossy_overlay() -> None:
     source = dx_source(LossyImageCompression="01", LossyImageCompressionRatio=12)
     assert encoded(ObjectKind.SC, source=source).LossyImageCompression == "01"
+
+
+# of a radiograph, by hand: what the header says of its pixels, and the spacing that its segmentation repeats
+SPACINGS = {
+    "at the detector": ({"ImagerPixelSpacing": [0.2, 0.3]}, [0.2, 0.3]),
+    "calibrated": ({"ImagerPixelSpacing": [0.2, 0.3], "PixelSpacing": [0.15, 0.25]}, [0.15, 0.25]),
+    "a shape only": ({"ImagerPixelSpacing": None, "PixelAspectRatio": [2, 1]}, [2.0, 1.0]),
+    "nothing": ({"ImagerPixelSpacing": None}, [1.0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("kind", [ObjectKind.SEG, ObjectKind.SEG_FRACTIONAL])
+@pytest.mark.parametrize("name", SPACINGS)
+def test_the_segmentation_of_a_radiograph_has_a_place_as_viewers_ask(name: str, kind: ObjectKind) -> None:
+    """OHIF 3.13.2 went blank without Pixel Measures."""
+    header, spacing = SPACINGS[name]
+    segmentation = encoded(kind, source=dx_source(**header))
+    (shared,), (frame,) = segmentation.SharedFunctionalGroupsSequence, segmentation.PerFrameFunctionalGroupsSequence
+    assert shared.PixelMeasuresSequence[0].PixelSpacing == spacing
+    assert shared.PlaneOrientationSequence[0].ImageOrientationPatient == [1, 0, 0, 0, 1, 0]
+    assert frame.PlanePositionSequence[0].ImagePositionPatient == [0, 0, 0]
+    derived = frame.DerivationImageSequence[0].SourceImageSequence[0]
+    assert derived.ReferencedSOPInstanceUID == IMAGE_UID
+
+
+def test_the_frame_of_reference_of_a_radiograph_is_the_same_in_every_result_and_of_no_other_image() -> None:
+    def frame(source: bytes, kind: ObjectKind = ObjectKind.SEG, **changes: object) -> str:
+        return str(encoded(kind, report(**changes), source).FrameOfReferenceUID)
+
+    plain = frame(dx_source())
+    assert plain == frame(dx_source(), ObjectKind.SEG_FRACTIONAL) == frame(dx_source(WindowCenter=1000))
+    assert plain.startswith("2.25.")
+    assert frame(dx_source(FrameOfReferenceUID="1.2.3", **_PLACED)) == "1.2.3"
+
+
+_PLACED = {
+    "ImagePositionPatient": [1, 2, 3],
+    "ImageOrientationPatient": [1, 0, 0, 0, 0, -1],
+    "PixelSpacing": [0.2, 0.2],
+    "SliceThickness": 1,
+}
+
+
+def test_a_line_of_the_presentation_state_does_not_follow_the_frame() -> None:
+    """A region in a corner: one open line from edge to edge, whose ends are at the frame."""
+    corner = np.asarray([(0, 0), (20, 0), (20, 30), (0, 30), (0, 0)], np.float32)
+    region = Region(points=corner, area_pixels=600.0)
+    state = encoded(ObjectKind.GSPS, report(saliencies=(saliency(regions=(region,)),)))
+    (graphic,) = state.GraphicAnnotationSequence[0].GraphicObjectSequence
+    assert np.reshape(graphic.GraphicData, (-1, 2)).tolist() == [[20, 0], [20, 30], [0, 30]]
+
+
+def test_a_region_with_a_hole_is_drawn_as_two_lines_without_the_way_between_them() -> None:
+    ring = [(5, 5), (5, 25), (25, 25), (25, 5), (5, 5)]
+    hole = [(10, 10), (20, 10), (20, 20), (10, 20), (10, 10)]
+    region = Region(points=np.asarray([*ring, *hole, (5, 5)], np.float32), area_pixels=300.0)
+    state = encoded(ObjectKind.GSPS, report(saliencies=(saliency(regions=(region,)),)))
+    graphics = state.GraphicAnnotationSequence[0].GraphicObjectSequence
+    lines = sorted(np.reshape(graphic.GraphicData, (-1, 2)).tolist() for graphic in graphics)
+    assert [sorted(map(tuple, line)) for line in lines] == [sorted(map(tuple, ring)), sorted(map(tuple, hole))]

@@ -44,18 +44,18 @@ def kinds_of(results: tuple[ResultObject, ...]) -> list[str]:
 
 
 def test_a_positive_finding_becomes_every_kind_and_the_sr_comes_last() -> None:
-    assert kinds_of(encode_all(report())) == ["seg", "seg-fractional", "gsps", "sc", "sr"]
+    assert kinds_of(encode_all(report())) == ["sc", "seg", "seg-fractional", "gsps", "sc-findings", "sr"]
 
 
 def test_an_image_with_a_frame_of_reference_has_a_parametric_map_too() -> None:
     results = encode(report(), {IMAGE_UID: dx_source(**CT)}, {IMAGE_UID: image()}, ALL)
-    assert kinds_of(results) == ["seg", "seg-fractional", "pmap", "gsps", "sc", "sr"]
+    assert kinds_of(results) == ["sc", "seg", "seg-fractional", "pmap", "gsps", "sc-findings", "sr"]
 
 
 @pytest.mark.parametrize("missing", [{"FrameOfReferenceUID": None}, {"ImageOrientationPatient": None}])
 def test_a_ct_that_does_not_say_where_it_is_has_none(missing: dict[str, None]) -> None:
     results = encode(report(), {IMAGE_UID: dx_source(**{**CT, **missing})}, {IMAGE_UID: image()}, ALL)
-    assert kinds_of(results) == ["gsps", "sc", "sr"]
+    assert kinds_of(results) == ["sc", "gsps", "sc-findings", "sr"]
 
 
 def test_the_frame_of_an_enhanced_ct_is_placed_by_its_functional_groups() -> None:
@@ -104,13 +104,13 @@ def test_a_study_without_findings_becomes_an_sr_alone(status: ReportStatus) -> N
     assert kinds_of(encode_all(silent)) == ["sr"]
 
 
-def test_a_withheld_map_is_in_no_object_but_the_plain_overlay_is_sent() -> None:
-    assert kinds_of(encode_all(report(saliencies=(withheld(),)))) == ["sc", "sr"]
+def test_a_withheld_map_is_in_no_object_but_the_plain_pictures_are_sent() -> None:
+    assert kinds_of(encode_all(report(saliencies=(withheld(),)))) == ["sc", "sc-findings", "sr"]
 
 
 def test_an_empty_mask_gives_no_segmentation() -> None:
     empty = saliency(mask=saliency().mask & False, regions=())
-    assert kinds_of(encode_all(report(saliencies=(empty,)))) == ["gsps", "sc", "sr"]
+    assert kinds_of(encode_all(report(saliencies=(empty,)))) == ["sc", "gsps", "sc-findings", "sr"]
 
 
 def test_the_sr_needs_neither_source_bytes_nor_pixels() -> None:

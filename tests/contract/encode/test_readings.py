@@ -107,7 +107,9 @@ def test_the_validators_find_no_error(name: str, tmp_path: Path) -> None:
 def test_no_two_objects_share_a_uid_and_the_first_reading_has_that_of_a_report_of_its_own() -> None:
     results = encoded(two_images_and_two_models())
     uids = [result.sop_instance_uid for result in results]
-    assert len(uids) == len(set(uids)) == 2 * 4 + 1, "SEG, SEG fractional, GSPS and SC of two findings, and the SR"
+    assert len(uids) == len(set(uids)) == 1 + 2 * 4 + 1, (
+        "the summary; SEG, SEG fractional, GSPS and picture of two findings; the SR"
+    )
     alone = report()
     one, other = alone.readings[0], reading(*instances(OTHER_UID), saliencies=())
     first = {r.sop_instance_uid for r in encoded(alone)}
@@ -128,7 +130,8 @@ def test_a_late_image_takes_no_tracking_uid_of_an_earlier_one_whatever_its_serie
 
 def test_each_picture_is_of_its_image_and_names_its_model() -> None:
     pictures = [r for r in encoded(two_images_and_two_models()) if r.kind is not ObjectKind.SR]
-    models = [read(picture).ContributingEquipmentSequence[0].ManufacturerModelName for picture in pictures]
+    of_findings = [picture for picture in pictures if picture.finding_name]
+    models = [read(picture).ContributingEquipmentSequence[0].ManufacturerModelName for picture in of_findings]
     assert sorted(set(models)) == ["chest_radiograph", "second_look"]
     for picture in pictures:
         assert OTHER_UID in str(read(picture))
@@ -142,7 +145,7 @@ def test_each_picture_of_a_finding_that_several_readings_have_is_listed_under_it
     )
     states = [read(r).ContentDescription for r in results if r.kind is ObjectKind.GSPS]
     assert sorted(states) == [f"AI - NOT VERIFIED: Lung opacity, image {number} of 2" for number in (1, 2)]
-    for kind, name in ((ObjectKind.GSPS, "ContentDescription"), (ObjectKind.SC, "ImageComments")):
+    for kind, name in ((ObjectKind.GSPS, "ContentDescription"), (ObjectKind.SC_FINDINGS, "ImageComments")):
         labels = [read(r)[name].value for r in encoded(two_images_and_two_models()) if r.kind is kind]
         assert len(set(labels)) == len(labels) == 2
         assert all(len(label) <= 64 for label in labels)

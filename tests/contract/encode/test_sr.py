@@ -56,8 +56,8 @@ def groups(of: Report) -> list[Dataset]:
     return [
         group
         for section in read(of).ContentSequence
-        if section.ConceptNameCodeSequence[0].CodeValue == "126010"
-        for group in section.ContentSequence
+        for group in section.get("ContentSequence", ())
+        if group.ConceptNameCodeSequence[0].CodeValue == "125007"
     ]
 
 
@@ -204,7 +204,7 @@ def test_a_withheld_map_is_not_shown_and_the_report_says_why() -> None:
 def test_an_operating_point_of_a_cohort_is_never_silent() -> None:
     group = groups(report(findings=(of_cohort(),)))[0]
     assert items(group, "COHORT_POINT")[0].TextValue == (
-        "Operating point of the cohort AP (operating policy 3, signed off 2026-11-02), not that of all patients"
+        "Operating point of the cohort view AP (operating policy 3, signed off 2026-11-02), not that of all patients"
     )
     assert not items(groups(report())[0], "COHORT_POINT")
 
@@ -278,3 +278,21 @@ def test_the_text_shows_every_value_of_the_tree() -> None:
         "  Conclusion: Flagged: Lung opacity.",
     ):
         assert line in text.splitlines()
+
+
+def test_only_groups_with_a_region_are_measurements_so_that_viewers_draw_them() -> None:
+    """OHIF 3.13.2 ends at the first measurement group without coordinates and draws none."""
+    by_section = {
+        str(section.ConceptNameCodeSequence[0].CodeValue): [
+            [str(item.ValueType) for item in group.ContentSequence]
+            for group in section.ContentSequence
+            if group.ConceptNameCodeSequence[0].CodeValue == "125007"
+        ]
+        for section in read(report()).ContentSequence
+        if "ContentSequence" in section
+    }
+    assert ["SCOORD" in group for group in by_section["126010"]] == [True]
+    assert ["SCOORD" in group for group in by_section["C0034375"]] == [False]
+    sections = [str(i.ConceptNameCodeSequence[0].CodeValue) for i in read(report(saliencies=())).ContentSequence]
+    assert "126010" not in sections
+    assert "C0034375" in sections

@@ -41,7 +41,7 @@ def test_the_limits_of_an_interval_are_coded_as_limits() -> None:
 def test_the_performance_is_one_line_with_its_patients_and_its_source() -> None:
     assert performance(groups(report())[0]) == (
         "Sensitivity 0.85 [0.79, 0.90], 144 patients with it; specificity 0.88 [0.84, 0.91], 380 without it; measured "
-        "in the model's validation data (women 60-79, AP); too little data on women 60-79, AP, portable yes."
+        "in the model's validation data (women 60-79, view AP); too little data on women 60-79, view AP, portable yes."
     )
 
 
@@ -68,7 +68,7 @@ def test_the_word_comes_before_the_number() -> None:
     assert names.index("Finding") < names.index("Result") < names.index("In words") < names.index("Probability")
     assert words(group) == (
         "Flagged. Of 100 flagged like this about 73 have it if 27 % of patients have it, as in the model's validation "
-        "data (women 60-79, AP) (144 of 524); fewer where it is rarer."
+        "data (women 60-79, view AP) (144 of 524); fewer where it is rarer."
     )
 
 

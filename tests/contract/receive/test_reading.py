@@ -21,6 +21,7 @@ from pydicom.uid import (
 )
 
 from core.errors import InvalidStudy
+from dicom_node.header.age import BORN_LATER, DISAGREE
 from dicom_node.header.checks import check_header
 from dicom_node.header.read import read_header, to_instance, to_patient, to_study_attributes
 from tests.contract.dicom_peers import dx_dataset, explicit, part10
@@ -197,3 +198,29 @@ def test_the_libraries_are_silent_once_the_package_is_imported() -> None:
     )
     assert (done.stdout, done.stderr) == ("", "")
     assert logging.getLogger("pynetdicom.association").getEffectiveLevel() > logging.CRITICAL
+
+
+@pytest.mark.parametrize(
+    ("age", "birth", "contradicts"),
+    [
+        ("070Y", "19500101", False),
+        ("069Y", "19500101", False),
+        ("044Y", "20130101", True),
+        ("007Y", "19500101", True),
+        ("006M", "20190701", False),
+        ("006M", "19990701", True),
+        (None, "20200102", True),  # born after the study
+        ("070Y", None, False),
+        (None, "19500101", False),
+    ],
+)
+def test_an_age_against_the_birth_date_is_said(age: str | None, birth: str | None, contradicts: bool) -> None:
+    changes = {"PatientAge": age, "PatientBirthDate": birth, "StudyDate": "20200101"}
+    ds = dx_dataset()
+    for keyword, value in changes.items():
+        if value is None:
+            ds.pop(keyword, None)
+        else:
+            setattr(ds, keyword, value)
+    flags = to_instance(read_header(part10(ds))).header_flags
+    assert bool({DISAGREE, BORN_LATER} & set(flags)) == contradicts

@@ -82,13 +82,18 @@ def test_a_publishers_package_from_the_key_to_the_registry_and_out_of_it(house, 
     verified = json.loads(house.run("models", "verify", "bright_patch", "--json").stdout)
     assert [row["error"] for row in verified] == ["", ""]
     assert all("runs on" in row["proof"] for row in verified)
-    assert "is retired now" in house.run("models", "retire", "bright_patch", "2.0.0").stdout
+    code, said = fails(house, "models", "retire", "bright_patch", "2.0.0")
+    assert code == 2
+    assert 'candor models retire bright_patch 2.0.0 --as NAME --because "..."' in said
+    signed = ("--as", "Dr. A", "--because", "it was a trial")
+    assert "is retired now" in house.run("models", "retire", "bright_patch", "2.0.0", *signed).stdout
     code, said = fails(house, "models", "compare", "bright_patch", "1.0.0", "2.0.0")
     assert code == 2
     assert "has read no study as a shadow" in said
     with house.store() as store:
         assert store.trail.verify() == []
         actions = [link.event.action for link in store.trail.events() if link.event.action.startswith("model.")]
+        assert "signed by Dr. A, because it was a trial" in str([*store.trail.events()][-1])
     assert actions == ["model.registered", "model.registered", "model.retired"]
 
 

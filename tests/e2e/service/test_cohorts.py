@@ -38,9 +38,9 @@ def report_of(house, archive, image):
 
 def cohort_groups(report):
     """The texts and numbers of each cohort group of an SR, by code value."""
-    (section,) = [i for i in report.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "126010"]
     groups = [
-        {i.ConceptNameCodeSequence[0].CodeValue: i for i in group.ContentSequence} for group in section.ContentSequence
+        {i.ConceptNameCodeSequence[0].CodeValue: i for i in group.ContentSequence}
+        for group in measurement_groups(report)
     ]
     return [
         {
@@ -142,8 +142,9 @@ def verified_copy(report, *, observer="Canary^Reader"):
 
 
 def measurement_groups(report):
-    (section,) = [i for i in report.ContentSequence if i.ConceptNameCodeSequence[0].CodeValue == "126010"]
-    return section.ContentSequence
+    """The groups of both sections: those with a region, and the others."""
+    sections = [i.ContentSequence for i in report.ContentSequence if "ContentSequence" in i]
+    return [i for items in sections for i in items if i.ConceptNameCodeSequence[0].CodeValue == "125007"]
 
 
 def sr_bytes(dataset):

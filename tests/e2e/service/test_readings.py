@@ -147,7 +147,7 @@ def test_a_model_that_does_not_run_stops_no_other_and_is_named(house, archive):
 
 
 def test_a_series_is_one_input_and_the_region_is_in_its_slice(house, archive):
-    house.register(make_known_volume_model(house.folder / "volumes"))
+    house.register(make_known_volume_model(house.folder / "volumes"), state=ModelState.LIVE)
     run(house)
     slices = ct_series(1)
     sent = random.Random(1).sample(slices, len(slices))
@@ -175,7 +175,7 @@ def test_a_series_is_one_input_and_the_region_is_in_its_slice(house, archive):
 
 
 def test_a_series_with_a_missing_slice_is_not_read_and_the_report_says_why(house, archive):
-    house.register(make_known_volume_model(house.folder / "volumes"))
+    house.register(make_known_volume_model(house.folder / "volumes"), state=ModelState.LIVE)
     run(house)
     slices = ct_series(1)
     send_together([image for image in slices if image is not slices[3]], house.port)

@@ -1,5 +1,6 @@
 """The web process: every route guarded, every use recorded, nothing about a person, nothing for other machines."""
 
+import re
 import socket
 import threading
 import time
@@ -9,17 +10,21 @@ import uvicorn
 from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
-from api.processes.heartbeat import heartbeat
+from api.processes.heartbeat import heartbeat, start_of, starting
 from api.web.app import create_app
 from api.web.permissions import RECORDED, Permission
 from api.web.problems import SECURITY_HEADERS
 from api.web.process import serve_web
+from core.domain.registration import ModelState
 from core.domain.study import StudyState
 from core.errors import ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.keys import SiteKey
 from core.store.store import open_store
+from pipeline.installed_models import site_registry
 from pipeline.intake import StoreIntake
+from pipeline.registration.registration import change_state
+from pipeline.watch.status import status_of
 from tests.e2e.studies import radiograph
 
 LOCAL = ("127.0.0.1", 50000)
@@ -89,10 +94,33 @@ def test_not_ready_names_what_is_missing_and_ready_needs_node_and_worker(client,
     assert client.get("/readyz").status_code == 503
 
 
+def test_without_a_live_model_it_is_not_ready_and_says_what_that_means(client, store, settings):
+    (shipped,) = site_registry(settings, store).packages
+    model = shipped.model
+    assert "models" not in client.get("/readyz").json()["checks"]
+    change_state(model.name, model.version, ModelState.RETIRED, settings, store, by="Dr. A", because="a trial")
+    with heartbeat(store, "node"), heartbeat(store, "worker/worker"):
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["models"].startswith("no model is live, so every study is refused")
+    assert status_of(store, settings, ()).warnings == (answer.json()["checks"]["models"],)
+
+
 def test_below_the_watermark_it_is_not_ready(store, settings):
     full = settings.model_copy(update={"minimum_free_bytes": 10**18})
     client = TestClient(create_app(store, full), base_url="http://127.0.0.1", client=LOCAL)
-    assert "below the watermark" in client.get("/readyz").json()["checks"]["disk"]
+    said = client.get("/readyz").json()["checks"]["disk"]
+    assert re.fullmatch(r"\d+\.\d GiB free, below the 931322575 GiB of minimum_free_bytes", said)
+
+
+def test_a_worker_that_loads_its_models_is_starting(client, store):
+    with start_of(store, "worker/worker"):
+        wait = time.monotonic() + 10
+        while not starting(store) and time.monotonic() < wait:
+            time.sleep(0.05)
+        said = client.get("/readyz").json()["checks"]["worker"]
+    assert said == "the worker is starting (models are loading)"
+    assert client.get("/readyz").json()["checks"]["worker"] == "no worker has given a heartbeat"
 
 
 def test_a_database_that_is_away_makes_it_not_ready_but_alive(client, app, store):
@@ -158,6 +186,7 @@ def test_every_answer_bears_the_security_headers(client):
 def test_every_route_names_the_permission_it_needs(app):
     routes = [route for route in app.routes if isinstance(route, APIRoute)]
     assert {route.path for route in routes} == {
+        "/",
         "/healthz",
         "/readyz",
         "/metrics",

@@ -25,7 +25,7 @@ from models.package.shipped import pinned_files
 from models.package.signatures import new_key, sign_package
 from models.registry import ZOO
 from pipeline.data_folder import make_data_folder
-from pipeline.installed_models import site_registry
+from pipeline.installed_models import NO_LIVE_MODEL, model_warnings, say_whether_any_is_live, site_registry
 from pipeline.registration import registration
 from pipeline.registration.registration import change_state
 from tests.known_model import make_known_model, make_known_volume_model, pass_the_gate
@@ -34,9 +34,17 @@ VERSION = load_package(ZOO / "chest_radiograph").model.version
 SHIPPED = f"chest_radiograph {VERSION}"
 
 
+REASON = {"by": "Dr. A", "because": "it is not needed"}
+
+
 def register(folder: Path, settings: Settings, store: Store, **how) -> Registration:
     """Without running the gate for maps, which takes seconds: the tests about gates call the real one."""
     return registration.register(folder, settings, store, may_run_checks=False, **how)
+
+
+def register_live(folder: Path, settings: Settings, store: Store) -> Registration:
+    """The same for a model that reads before the shipped one, as in a run for which a person named it."""
+    return register(folder, settings, store, state=ModelState.LIVE, instead_of_shipped=True)
 
 
 @pytest.fixture
@@ -68,7 +76,7 @@ def events(store: Store) -> list[tuple[str, str]]:
 def test_a_registered_package_is_copied_recorded_and_selected_first(house, tmp_path: Path) -> None:
     settings, store = house
     folder = make_known_model(tmp_path / "packages")
-    registration = register(folder, settings, store)
+    registration = register_live(folder, settings, store)
     shutil.rmtree(folder)
     (live, *_) = site_registry(settings, store).packages
     assert (live.model.name, live.folder) == ("bright_patch", settings.data_dir / "models" / "bright_patch" / "1.0.0")
@@ -88,7 +96,7 @@ def test_the_same_bytes_again_change_nothing_and_other_bytes_are_refused(house, 
     (folder / "configs" / "metadata.json").write_text('{"version": "1.0.0", "name": "Another"}')
     with pytest.raises(IntegrityError, match="registered with other bytes; a version never changes"):
         register(folder, settings, store)
-    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store, **REASON)
     with pytest.raises(IntegrityError, match="registered with other bytes"):
         register(folder, settings, store)
     assert refusals(house) == {}
@@ -146,7 +154,7 @@ def test_a_package_that_somebody_dropped_into_the_models_folder_does_not_run(hou
 def test_a_record_that_was_changed_in_the_database_refuses_its_version(house, tmp_path: Path) -> None:
     settings, store = house
     register(make_known_model(tmp_path), settings, store)
-    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store, **REASON)
     with store.engine.begin() as connection:
         record = {**json.loads(store.models.records()[0].text), "state": "live"}
         connection.execute(update(model_versions).values(record=record))
@@ -174,7 +182,7 @@ def test_files_that_are_gone_are_reported_and_those_of_a_retired_version_are_not
 
 def test_a_new_version_begins_as_a_shadow_and_takes_over_only_on_command(house, tmp_path: Path) -> None:
     settings, store = house
-    register(make_known_model(tmp_path / "1"), settings, store)
+    register_live(make_known_model(tmp_path / "1"), settings, store)
     register(make_known_model(tmp_path / "2", version="2.0.0"), settings, store)
     assert states(house)["bright_patch 2.0.0"] is ModelState.SHADOW
     assert [package.model.version for package in site_registry(settings, store).shadows] == ["2.0.0"]
@@ -196,7 +204,7 @@ def test_a_new_version_begins_as_a_shadow_and_takes_over_only_on_command(house, 
 
 def test_a_second_model_for_the_same_images_is_a_shadow_until_a_person_signs(house, tmp_path: Path) -> None:
     settings, store = house
-    register(make_known_model(tmp_path / "1"), settings, store)
+    register_live(make_known_model(tmp_path / "1"), settings, store)
     register(make_known_model(tmp_path / "2", name="second_look"), settings, store)
     assert states(house)["second_look 1.0.0"] is ModelState.SHADOW
     with pytest.raises(ConfigurationError, match=r"takes images that bright_patch 1\.0\.0 reads"):
@@ -222,27 +230,78 @@ def test_a_second_model_for_the_same_images_is_a_shadow_until_a_person_signs(hou
         change_state("second_look", "1.0.0", ModelState.LIVE, settings, store)
 
 
-def test_the_shipped_model_gives_way_to_one_of_the_site_and_reads_too_when_signed(house, tmp_path: Path) -> None:
+def test_a_new_name_starts_as_a_shadow_and_takes_the_place_of_the_shipped_model_only_when_a_person_decides(
+    house, tmp_path: Path
+) -> None:
     settings, store = house
-    register(make_known_model(tmp_path), settings, store)
-    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
-    with pytest.raises(ConfigurationError, match="sign it"):
-        change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store)
+    assert register(make_known_model(tmp_path), settings, store).state is ModelState.SHADOW
+    assert states(house) == {"bright_patch 1.0.0": ModelState.SHADOW, SHIPPED: ModelState.LIVE}
+    with pytest.raises(ConfigurationError, match=f"takes images that {SHIPPED} reads; for both to read them, sign it"):
+        change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
     signature = SecondReader(by="Dr. A", because="both are of use")
-    change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store, second_reader=signature)
-    assert site_registry(settings, store).find("chest_radiograph").is_second_reader
+    change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store, second_reader=signature)
+    assert site_registry(settings, store).find("bright_patch").is_second_reader
+    change_state("chest_radiograph", VERSION, ModelState.RETIRED, settings, store, **REASON)
+    assert "signed by Dr. A, because it is not needed" in [*store.trail.events()][-1].event.reason
+    change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
+    assert not site_registry(settings, store).find("bright_patch").is_second_reader
+
+
+def test_the_next_version_of_a_model_that_reads_needs_no_signature(house, tmp_path: Path) -> None:
+    settings, store = house
+    change_state("chest_radiograph", VERSION, ModelState.RETIRED, settings, store, **REASON)
+    register(make_known_model(tmp_path / "1"), settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
+    register(make_known_model(tmp_path / "2", version="2.0.0"), settings, store)
+    change_state("bright_patch", "2.0.0", ModelState.LIVE, settings, store)
+    assert states(house)["bright_patch 1.0.0"] is ModelState.RETIRED
 
 
 def test_a_model_of_other_images_needs_no_signature(house, tmp_path: Path) -> None:
     settings, store = house
-    register(make_known_model(tmp_path / "1"), settings, store)
-    register(make_known_volume_model(tmp_path / "2"), settings, store)
-    assert states(house)["bright_block 1.0.0"] is ModelState.LIVE
+    register(make_known_volume_model(tmp_path), settings, store)
+    assert states(house)["bright_block 1.0.0"] is ModelState.SHADOW
+    change_state("bright_block", "1.0.0", ModelState.LIVE, settings, store)
+    assert states(house) == {"bright_block 1.0.0": ModelState.LIVE, SHIPPED: ModelState.LIVE}
+
+
+@pytest.mark.parametrize("state", [ModelState.RETIRED, ModelState.SHADOW])
+@pytest.mark.parametrize("given", [{}, {"by": "Dr. A"}, {"because": "x"}, {"by": " ", "because": "x"}])
+def test_what_leaves_no_live_model_needs_a_name_and_a_reason(house, state: ModelState, given: dict[str, str]) -> None:
+    settings, store = house
+    with pytest.raises(ConfigurationError, match="the only live model: without it every study is refused; say who"):
+        change_state("chest_radiograph", VERSION, state, settings, store, **given)
+    assert states(house) == {SHIPPED: ModelState.LIVE}
+    assert say_whether_any_is_live(settings, store) == ""
+    change_state("chest_radiograph", VERSION, state, settings, store, **REASON)
+    assert say_whether_any_is_live(settings, store).startswith("no model is live, so every study is refused")
+    assert model_warnings(settings, store) == (NO_LIVE_MODEL,)
+    (event,) = [link.event for link in store.trail.events() if link.event.action == f"model.{state}"]
+    assert "signed by Dr. A, because it is not needed" in event.reason
+
+
+def test_a_version_that_is_not_live_is_retired_for_a_reason_and_shadowed_without(house, tmp_path: Path) -> None:
+    settings, store = house
+    register(make_known_model(tmp_path), settings, store)
+    with pytest.raises(ConfigurationError, match="would not run any more; say who decides that and why"):
+        change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.SHADOW, settings, store)
+
+
+def test_two_live_models_of_which_one_keeps_the_other_from_reading_are_named(house, tmp_path: Path) -> None:
+    """A site of before this rule: its own model reads, and the shipped one is live and does not."""
+    settings, store = house
+    register_live(make_known_model(tmp_path), settings, store)
+    (warning,) = model_warnings(settings, store)
+    assert warning.startswith(f"bright_patch 1.0.0 and {SHIPPED} are live and take the same images; bright_patch")
+    signature = SecondReader(by="Dr. A", because="both are of use")
+    change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store, second_reader=signature)
+    assert model_warnings(settings, store) == ()
 
 
 def test_a_shipped_version_can_be_retired_and_comes_back(house) -> None:
     settings, store = house
-    change_state("chest_radiograph", VERSION, ModelState.RETIRED, settings, store)
+    change_state("chest_radiograph", VERSION, ModelState.RETIRED, settings, store, **REASON)
     assert site_registry(settings, store).packages == ()
     change_state("chest_radiograph", VERSION, ModelState.LIVE, settings, store)
     assert states(house) == {SHIPPED: ModelState.LIVE}
@@ -254,7 +313,7 @@ def test_what_does_not_verify_cannot_be_made_live(house, tmp_path: Path) -> None
     (settings.data_dir / "models" / "bright_patch" / "1.0.0" / "added.txt").write_text("new")
     with pytest.raises(ConfigurationError, match="no model bright_patch"):
         change_state("bright_patch", "1.0.0", ModelState.LIVE, settings, store)
-    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store)
+    change_state("bright_patch", "1.0.0", ModelState.RETIRED, settings, store, **REASON)
 
 
 def test_a_package_that_does_not_run_is_not_registered(house, tmp_path: Path) -> None:
@@ -273,7 +332,7 @@ def test_a_signature_of_a_trusted_maker_is_kept_on_record(house, tmp_path: Path)
     assert sign_package(folder, tmp_path / "maker.key") == key
     assert register(folder, trusting(settings, key), store).signed_by == key
     house = (trusting(settings, key), store)
-    assert states(house)["bright_patch 1.0.0"] is ModelState.LIVE
+    assert states(house)["bright_patch 1.0.0"] is ModelState.SHADOW
     distrusting = (settings, store)  # the key was taken out of the settings: the maker lost it
     assert "trusted_model_keys does not hold" in refusals(distrusting)["bright_patch 1.0.0"]
 
@@ -402,7 +461,7 @@ def test_a_failed_gate_for_maps_lets_the_model_in(
     gate = registration.register(folder, settings, store).gates["explanation"]
     assert (gate.level, gate.passed, gate.made_here) == (level, level == "ok", False)
     assert words in "".join(gate.reasons)
-    assert states((settings, store))["bright_patch 1.0.0"] is ModelState.LIVE
+    assert states((settings, store))["bright_patch 1.0.0"] is ModelState.SHADOW
     assert words in withheld_reason(site_registry(settings, store).find("bright_patch")).replace("the gate: ", "")
 
 
@@ -439,7 +498,7 @@ def test_a_gate_whose_result_is_not_to_be_relied_on_is_run_here(
     assert gate.made_here
     document = read_document(Explanation, text_of(gate.document), "the record")
     assert document.images.endswith("images of no patient")
-    assert document.failed == ("weight randomisation",)
+    assert document.failed == ("weight randomisation", "faithfulness")
     package = site_registry(settings, store).find("bright_patch")
     assert package.files == files  # the maker's bytes stay the maker's
     assert "weight randomisation" in withheld_reason(package)

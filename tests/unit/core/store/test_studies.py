@@ -9,8 +9,8 @@ from core.clock import SettableClock
 from core.domain.states import TRANSITIONS, check_transition
 from core.domain.study import Patient, StudyState
 from core.errors import IntegrityError
-from core.store.studies.intake import OTHER_PATIENT, InstanceRole, Kept
-from core.store.studies.revisions import Revision
+from core.store.studies.arrivals import InstanceRole, Kept
+from core.store.studies.revisions import Revision, StudyStore
 from tests.store_fixtures import arrival, make_store
 
 RULE = {"quiet_seconds": 2.0, "maximum_wait_seconds": 60.0}
@@ -54,6 +54,53 @@ def test_quiet_counts_from_the_last_image(store, clock):
     assert store.studies.due(**RULE) == []
     clock.advance(0.6)
     assert len(store.studies.due(**RULE)) == 1
+
+
+@pytest.mark.parametrize("jump", [-3_600.0, -86_400.0])
+def test_a_wall_clock_that_jumps_back_holds_no_study_up(store, clock, jump):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    assert studies.due(**RULE) == []
+    clock.advance(jump)
+    assert studies.due(**RULE) == []
+    steady.advance(1.9)
+    assert studies.due(**RULE) == []
+    steady.advance(0.2)
+    assert studies.due(**RULE) == [store.study_id_of("1.2.1")]
+
+
+def test_a_worker_that_starts_after_the_clock_jumped_back_waits_no_longer_than_the_rule(store, clock):
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    clock.advance(-3_600.0)
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    assert studies.due(**RULE) == []
+    steady.advance(2.1)
+    assert len(studies.due(**RULE)) == 1
+
+
+def test_a_wall_clock_that_jumps_back_does_not_stretch_the_maximum_wait(store, clock):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))  # its association stays open
+    assert studies.due(**RULE) == []
+    clock.advance(-3_600.0)
+    steady.advance(61.0)
+    assert len(studies.due(**RULE)) == 1
+
+
+def test_a_wall_clock_that_jumps_forward_ends_no_study_early(store, clock):
+    steady = SettableClock()
+    studies = StudyStore(store.engine, now=clock, steady=steady)
+    store.intake.keep(arrival("1", "1"))
+    store.intake.close_association("a1")
+    assert studies.due(**RULE) == []
+    clock.advance(3_600.0)
+    steady.advance(1.0)
+    assert studies.due(**RULE) == []
 
 
 def test_a_sender_that_went_on_to_another_study_is_done_with_the_first(store, clock):
@@ -202,18 +249,26 @@ def test_a_revision_knows_the_order_of_arrival_whatever_its_series_are_called(st
     assert images[0].sop_instance_uid == "1.2.1.2", "series are in the order of their UIDs"
 
 
-def test_an_image_that_names_another_patient_than_its_study_is_flagged(store):
-    first = Patient(patient_id="P1", issuer_of_patient_id="SITE")
-    patients = (
-        first,
-        Patient(),
-        first,
-        Patient(patient_id="P1"),
-        Patient(patient_id="P2"),
-        replace(first, issuer_of_patient_id="B"),
-    )
-    for number, patient in enumerate(patients):
+@pytest.mark.parametrize(
+    ("other", "conflict"),
+    [
+        (Patient(), ""),
+        (Patient(patient_id="P1", issuer_of_patient_id="SITE"), ""),
+        (Patient(patient_id="P1"), ""),
+        (Patient(patient_id="P2"), "(PatientID)"),
+        (Patient(patient_id="P1", issuer_of_patient_id="B"), "(IssuerOfPatientID)"),
+        (Patient(patient_id="P1", patient_name="Other^Canary", patient_sex="M"), "(PatientName, PatientSex)"),
+        (Patient(patient_name="Other^Canary"), "(PatientName)"),
+        (Patient(patient_name="CANARY^name^^^=x"), ""),
+    ],
+)
+def test_images_that_name_different_patients_are_in_conflict(store, other, conflict):
+    first = Patient(patient_id="P1", issuer_of_patient_id="SITE", patient_name="Canary^Name", patient_sex="F")
+    for number, patient in enumerate((first, other)):
         store.intake.keep(arrival("1", str(number), patient=patient))
     study = store.studies.load(store.studies.assemble(store.study_id_of("1.2.1")))
     assert study.patient == first
-    assert [OTHER_PATIENT in image.header_flags for image in study.instances] == [False] * 4 + [True] * 2
+    assert study.identity_from == "1.2.1.0"
+    assert study.identity_conflict.endswith(conflict)
+    assert bool(study.identity_conflict) == bool(conflict)
+    assert "Canary" not in study.identity_conflict

@@ -1,0 +1,148 @@
+"""How a presentation state shows its image: the tables, window, polarity and shutter that the image was read with.
+
+A presentation state may hold less than an image: its tables have 8 or 16 bits (PS3.3 C.11.8, C.11.1), and a linear
+window is at least 1 wide (C.11.2.1.2). What the image has otherwise is written so that the same picture comes out.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from dicom_node.pixels.grayscale import Window, is_inverted, windowed
+from dicom_node.pixels.tables import Floats, LookupTable, read_table
+
+_BITS = 16
+_SHUTTERS = {
+    "RECTANGULAR": (
+        "ShutterLeftVerticalEdge",
+        "ShutterRightVerticalEdge",
+        "ShutterUpperHorizontalEdge",
+        "ShutterLowerHorizontalEdge",
+    ),
+    "CIRCULAR": ("CenterOfCircularShutter", "RadiusOfCircularShutter"),
+    "POLYGONAL": ("VerticesOfThePolygonalShutter",),
+}
+SHUTTER = ("ShutterShape", *(keyword for keywords in _SHUTTERS.values() for keyword in keywords))
+"""The attributes of a display shutter (PS3.3 C.7.6.11)."""
+
+
+def copy_display(source: Dataset, state: Dataset) -> None:
+    """Repeat modality LUT, VOI LUT and polarity of the source (PS3.4 N.2)."""
+    low, high = _stored_range(source)
+    table = _table(source, "ModalityLUTSequence", low, high)
+    if table is not None and not _is_whole(table):
+        state.RescaleIntercept, state.RescaleSlope, state.RescaleType = 0, 1, "US"
+        state.SoftcopyVOILUTSequence = [_both_tables(source, table, low, high)]
+    else:
+        low, high = _copy_modality(source, state, table, low, high)
+        if voi := _softcopy_voi(source, low, high):
+            state.SoftcopyVOILUTSequence = [voi]
+    inverted = is_inverted(source.get("PhotometricInterpretation", ""), source.get("PresentationLUTShape", ""))
+    state.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
+
+
+def _copy_modality(
+    source: Dataset, state: Dataset, table: LookupTable | None, low: float, high: float
+) -> tuple[float, float]:
+    """Repeat the modality transformation and return what stored values from `low` to `high` become."""
+    if table is not None:
+        state.ModalityLUTSequence = source.ModalityLUTSequence[:1]
+        return float(table.data.min()), float(table.data.max())
+    if "RescaleSlope" not in source or "RescaleIntercept" not in source:
+        return low, high
+    state.RescaleIntercept, state.RescaleSlope = source.RescaleIntercept, source.RescaleSlope
+    state.RescaleType = source.get("RescaleType", "US")
+    ends = sorted(float(source.RescaleSlope) * x + float(source.RescaleIntercept) for x in (low, high))
+    return ends[0], ends[1]
+
+
+def _both_tables(source: Dataset, table: LookupTable, low: float, high: float) -> Dataset:
+    """One VOI LUT for a modality LUT that a presentation state may not hold, and the VOI transformation after it."""
+    values = table.apply(np.arange(int(low), int(high) + 1))
+    voi = _softcopy_voi(source, float(values.min()), float(values.max()))
+    if voi is None:
+        shown = values / table.top
+    elif "VOILUTSequence" in voi:
+        after = _table(voi, "VOILUTSequence", float(values.min()), float(values.max()))
+        shown = after.apply(values.astype(np.int64)) / after.top if after else values / table.top
+    else:
+        function = str(voi.get("VOILUTFunction", "LINEAR"))
+        shown = windowed(values, Window(float(voi.WindowCenter), float(voi.WindowWidth), function))
+    item = Dataset()
+    whole = LookupTable(int(low), shown, _BITS, disagrees=False)
+    item.VOILUTSequence = [_item(Dataset(), whole, np.rint(shown * (2**_BITS - 1)))]
+    return item
+
+
+def _is_whole(table: LookupTable) -> bool:
+    """Whether a presentation state may hold the table as it is."""
+    return table.bits == _BITS and not table.disagrees
+
+
+def copy_shutter(source: Dataset, state: Dataset) -> None:
+    """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); one that is not complete is left out."""
+    named = source.get("ShutterShape") or []
+    shapes = [named] if isinstance(named, str) else list(named)
+    if not shapes or not all(shape in _SHUTTERS and _has_all(source, _SHUTTERS[shape]) for shape in shapes):
+        return
+    for keyword in ("ShutterShape", *(keyword for shape in shapes for keyword in _SHUTTERS[shape])):
+        state.add(source[keyword])
+    state.ShutterPresentationValue = 0
+
+
+def _has_all(source: Dataset, keywords: tuple[str, ...]) -> bool:
+    return all(keyword in source for keyword in keywords)
+
+
+def _stored_range(source: Dataset) -> tuple[float, float]:
+    bits = int(source.get("BitsStored", _BITS))
+    lowest = -(2.0 ** (bits - 1)) if source.get("PixelRepresentation") == 1 else 0.0
+    return lowest, lowest + 2.0**bits - 1
+
+
+def _table(source: Dataset, keyword: str, low: float, high: float) -> LookupTable | None:
+    items = source.get(keyword) or []
+    return read_table(items[0], low, high) if items else None
+
+
+def _softcopy_voi(source: Dataset, low: float, high: float) -> Dataset | None:
+    """The first VOI LUT or window of the source; None when it has none and is shown over its full range."""
+    item = Dataset()
+    if table := _table(source, "VOILUTSequence", low, high):
+        item.VOILUTSequence = [_voi_item(source.VOILUTSequence[0], table)]
+        return item
+    if "WindowCenter" not in source or "WindowWidth" not in source:
+        return None
+    function, width = source.get("VOILUTFunction", "LINEAR"), _first(source.WindowWidth)
+    if function == "LINEAR" and float(str(width)) < 1:
+        return None  # it was read over its full range too
+    item.WindowCenter, item.WindowWidth = _first(source.WindowCenter), width
+    if "VOILUTFunction" in source:
+        item.VOILUTFunction = function
+    return item
+
+
+def _voi_item(item: Dataset, table: LookupTable) -> Dataset:
+    """A table with outputs of 16 bits; as it is where it has them."""
+    if _is_whole(table):
+        return item
+    return _item(item, table, np.rint(table.data * ((2**_BITS - 1) / table.top)))
+
+
+def _item(item: Dataset, table: LookupTable, outputs: Floats) -> Dataset:
+    written = Dataset()
+    words = [len(outputs), table.first, _BITS]
+    if table.first < 0:
+        written.add_new("LUTDescriptor", "SS", [((word & 0xFFFF) ^ 0x8000) - 0x8000 for word in words])
+    else:
+        written.add_new("LUTDescriptor", "US", [word & 0xFFFF for word in words])
+    if explanation := item.get("LUTExplanation"):
+        written.LUTExplanation = explanation
+    written.add_new("LUTData", "OW", outputs.astype("<u2").tobytes())
+    return written
+
+
+def _first(value: object) -> object:
+    return value[0] if isinstance(value, MultiValue) else value

@@ -1,0 +1,257 @@
+"""What coded elements say of body part and view, in the terms of BodyPartExamined and ViewPosition.
+
+Codes come before words: Anatomic Region Sequence is type 1 in a DX (PS3.3 C.8.11.2), and where View Code Sequence
+(C.8.11.5) gives the view, View Position may be missing. SNOMED CT, also with the codes that DICOM used before, and
+SNOMED RT of older devices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from dicom_node.header.values import Values
+
+OTHER = "OTHER"
+"""A code that is known to be none of our terms: a gland, a view from below."""
+
+_SCT, _SRT = ("SCT",), ("SRT", "SNM3", "99SDM")
+
+
+def _table(lines: str) -> dict[str, str]:
+    """A line holds a term and its codes; a term may have several lines."""
+    rows = [line.split() for line in lines.strip().splitlines()]
+    return {code: row[0] for row in rows for code in row[1:]}
+
+
+# PS3.16 annex L and CID 4031; by term, the codes
+_REGIONS_SCT = _table("""
+    ABDOMEN 113345001 818981001 818983003
+    ABDOMENPELVIS 416949008 818982008
+    ANKLE 70258002
+    ARM 53120007
+    BREAST 76752008
+    BRONCHUS 955009
+    CALCANEUS 80144004
+    CHEST 302551006 43799004 51185008 816094009
+    CHESTABDOMEN 416550000
+    CHESTABDPELVIS 416775004
+    CLAVICLE 51299004
+    COCCYX 64688005
+    COLON 14742008 71854001
+    CSPINE 122494005
+    CTSPINE 1217257000
+    DUODENUM 38848004
+    ELBOW 16953009
+    ESOPHAGUS 32849002
+    EXTREMITY 66019005
+    EYE 371398005 81745001
+    FACE 91397008
+    FEMUR 71341001
+    FINGER 7569003
+    FOOT 56459004
+    FOREARM 14975008
+    GALLBLADDER 28231008
+    HAND 85562004
+    HEAD 69536005
+    HEADNECK 774007
+    HEART 80891009
+    HIP 24136001 29836001
+    HUMERUS 85050009
+    IAC 361078006
+    ILEUM 34516001
+    ILIUM 22356005
+    JAW 661005
+    JAWBONE 91609006
+    KNEE 72696002
+    LARYNX 4596009
+    LEG 30021000 61685007
+    LSPINE 122496007
+    LSSPINE 1217253001
+    LUNG 3341006 39607008 44029006 74101002 86598002
+    MAXILLA 70925003
+    MEDIASTINUM 72410000
+    NECK 45048000
+    NECKCHEST 417437006
+    NECKCHESTABDOMEN 416152001
+    NECKCHESTABDPELV 416319003
+    ORBIT 363654007
+    OTHER 102292000 110517009 110621006 110639002 110861005 1231522001 2095001 21306003 27949001 28273000 30315005
+    OTHER 303270005 30608006 34707002 371195002 39723000 42575006 431491007 53505006 55024004 58742003 59066005
+    OTHER 69930009 706342009 72001000 74386004 7844006 79741001 85856004 87342007 89837001
+    PANCREAS 15776009
+    PAROTID 45289007
+    PATELLA 64234005
+    PELVIS 12921003 816092008
+    PROSTATE 41216001
+    RECTUM 34402009
+    RIB 113197003 60413009
+    SCAPULA 79601000
+    SHOULDER 16982005
+    SKULL 49755003 89546000
+    SPINE 298382003 421060004
+    SSPINE 1217254007 54735007
+    STERNUM 56873002
+    STOMACH 69695003
+    SUBMANDIBULAR 54019009
+    THIGH 68367000
+    THUMB 76505004
+    TLSPINE 1217256009
+    TMJ 53620006
+    TOE 29707007
+    TRACHEA 44567001
+    TSPINE 122495006
+    UPARM 40983000
+    URETER 87953007
+    URETHRA 13648007
+    WHOLEBODY 38266002
+    WRIST 74670003
+    ZYGOMA 13881006
+""")
+_REGIONS_SRT = _table("""
+    ABDOMEN T-D4000
+    ABDOMENPELVIS R-FAB57
+    ANKLE T-15750
+    ARM T-D8000
+    BREAST T-04000
+    BRONCHUS T-26000
+    CALCANEUS T-12770
+    CHEST T-D3000 T-D3200
+    CHESTABDOMEN R-FAB55
+    CHESTABDPELVIS R-FAB56
+    CLAVICLE T-12310
+    COCCYX T-11BF0
+    COLON T-59000 T-59300
+    CSPINE T-11501
+    DUODENUM T-58200
+    ELBOW T-15430
+    ESOPHAGUS T-56000
+    EXTREMITY T-D0300
+    EYE T-AA000 T-D0801
+    FACE T-11196
+    FEMUR T-12710
+    FINGER T-D8800
+    FOOT T-D9700
+    FOREARM T-D8500
+    GALLBLADDER T-63000
+    HAND T-D8700
+    HEAD T-D1100
+    HEADNECK T-D1000
+    HEART T-32000
+    HIP T-15710 T-D2500
+    HUMERUS T-12410
+    IAC T-AB959
+    ILEUM T-58600
+    ILIUM T-12340
+    JAW T-D1213
+    JAWBONE T-11180
+    KNEE T-D9200
+    LARYNX T-24100
+    LEG T-D9000 T-D9400
+    LSPINE T-11503
+    LUNG T-28000 T-280A0
+    MAXILLA T-11170
+    MEDIASTINUM T-D3300
+    NECK T-D1600
+    NECKCHEST R-FAB52
+    NECKCHESTABDOMEN R-FAB53
+    NECKCHESTABDPELV R-FAB54
+    ORBIT T-D14AE
+    OTHER R-FE0C7 T-11011 T-11102 T-11133 T-11149 T-12700 T-12750 T-12980 T-13600 T-14668 T-15420 T-15610 T-15680
+    OTHER T-15770 T-22000 T-50007 T-58000 T-58400 T-59900 T-60600 T-60610 T-64500 T-65010 T-65600 T-7000B T-74000
+    OTHER T-88920 T-D0821 T-D1460 T-DD163
+    PANCREAS T-65000
+    PAROTID T-61100
+    PATELLA T-12730
+    PELVIS T-D6000
+    PROSTATE T-92000
+    RECTUM T-59600
+    RIB T-11300
+    SCAPULA T-12280
+    SHOULDER T-D2220
+    SKULL M-01000 T-11100
+    SPINE T-D04FF
+    SSPINE T-11AD0
+    STERNUM T-11210
+    STOMACH T-57000
+    SUBMANDIBULAR T-61300
+    THIGH T-D9100
+    THUMB T-D8810
+    TMJ T-15290
+    TOE T-D9800
+    TRACHEA T-25000
+    TSPINE T-11502
+    UPARM T-D8200
+    URETER T-73000
+    URETHRA T-75000
+    WHOLEBODY T-D0010
+    WRIST T-15460
+    ZYGOMA T-11166
+""")
+# PS3.16 CID 4010
+_VIEWS_SCT = _table("""
+    AP 399348003
+    AXIAL 399061009
+    FRONTAL 399033003
+    LAO 399135007
+    LATERAL 30730003 399067008 399260004 399352003
+    LL 399173006
+    LPO 399006002
+    OBLIQUE 260426006 260427002 399004004 399059000 399099002 399132005 399160007 399182000 399184004 399225005
+    OBLIQUE 399236003 399288005 399312000 399325008 399368009
+    OTHER 119376003 260499007 399071006 399110001 399162004 399196006 399242004 399255003 399272005 399316002
+    OTHER 399335002 399351005 399360002
+    PA 272479007
+    RAO 399356000
+    RL 399198007
+    RPO 399038007
+""")
+_VIEWS_SRT = _table("""
+    AP R-10206
+    AXIAL R-10241
+    FRONTAL R-10202
+    LAO R-10220
+    LATERAL G-A145 R-10224 R-10228 R-102CD
+    LL R-10236
+    LPO R-10212
+    OBLIQUE R-10204 R-10208 R-10216 R-10226 R-10230 R-10234 R-10238 R-10246 R-10248 R-10250 R-10252 R-10254 R-102C1
+    OBLIQUE R-40782 R-40783
+    OTHER G-8300 R-10242 R-10244 R-10256 R-10257 R-102C2 R-102C3 R-102C4 R-102C5 R-102C6 R-102C7 R-102C8 R-40810
+    PA R-10214 R-40888
+    RAO R-40985
+    RL R-10232
+    RPO R-10210
+""")
+
+
+def body_part_of(header: Dataset) -> str:
+    """The body part by its code, "" where none is given or known; the primary structure counts without a region."""
+    for keyword in ("AnatomicRegionSequence", "PrimaryAnatomicStructureSequence"):
+        for code, scheme in _codes(header, keyword):
+            if found := _lookup(code, scheme, _REGIONS_SCT, _REGIONS_SRT):
+                return found
+    return ""
+
+
+def view_of(header: Dataset) -> str:
+    """The view by its code, "" where none is given or known."""
+    found = (_lookup(code, scheme, _VIEWS_SCT, _VIEWS_SRT) for code, scheme in _codes(header, "ViewCodeSequence"))
+    return next((view for view in found if view), "")
+
+
+def _codes(header: Dataset, keyword: str) -> Iterator[tuple[str, str]]:
+    try:
+        items = header.get(keyword) or ()
+    except Exception:  # noqa: BLE001 boundary: hostile bytes may break the parser in any way
+        return
+    for item in items if isinstance(items, Sequence) else ():
+        values = Values(item)
+        yield values.text("CodeValue") or values.text("LongCodeValue"), values.text("CodingSchemeDesignator").upper()
+
+
+def _lookup(code: str, scheme: str, sct: dict[str, str], srt: dict[str, str]) -> str:
+    if scheme in _SCT or code.isdigit():
+        return sct.get(code, "")
+    return srt.get(code, "") if scheme in _SRT else ""

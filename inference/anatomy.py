@@ -1,0 +1,90 @@
+"""Whether an image shows what a model reads: the body part and the view, by codes before words.
+
+A code that says another part or view than the word next to it is a contradiction: what may be ours is then not
+analysed, and never passed over in silence. Patient Orientation comes before the words of a description (PS3.3
+C.7.6.1.1.1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from core.domain.report import ReportStatus
+from core.domain.study import Instance
+from inference.terms import BODY_PARTS, MODALITIES, VIEWS, body_part_of, is_one_of, term
+from models.package.format import Accepts
+
+FRONTAL = "FRONTAL"
+_LATERALS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
+_SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
+_UNKNOWN_WORDS = (
+    "the body part is given in words that are not known here; name them in the setting body_part_words if it is ours"
+)
+
+
+def why_not_the_part(image: Instance, accepts: Accepts) -> tuple[ReportStatus, str] | None:
+    """Why this is no image of what the model reads, None when it is one."""
+    if image.modality not in accepts.modalities:
+        return ReportStatus.REFUSED, f"no model takes modality {term(image.modality, MODALITIES)}"
+    coded, words = image.anatomic_region, image.body_part_examined.upper()
+    if is_one_of(coded, accepts.body_parts):
+        return None
+    named = body_part_of(words, accepts.body_part_words)
+    if coded and named != coded and is_one_of(named, accepts.body_parts):
+        reason = f"the body part is {term(coded, BODY_PARTS)} by its code and {named} by its word"
+        return ReportStatus.NOT_ANALYSED, reason
+    if coded or (named in BODY_PARTS and not is_one_of(named, accepts.body_parts)):
+        part = term(coded or named, BODY_PARTS)
+        return ReportStatus.REFUSED, f"no model takes {image.modality} of body part {part}"
+    if not words:
+        is_enough = accepts.body_part_may_be_missing
+        return None if is_enough else (ReportStatus.REFUSED, "the body part is not given")
+    return None if is_one_of(named, accepts.body_parts) else (ReportStatus.NOT_ANALYSED, _UNKNOWN_WORDS)
+
+
+def why_not_the_view(image: Instance, accepts: Accepts) -> str | None:
+    """Why the view is not one that the model reads, None when it is."""
+    coded, words = image.view_code, image.view_position.upper()
+    view = view_of(image, accepts)
+    if coded and coded != FRONTAL and coded not in accepts.views:
+        return f"the view {term(coded, VIEWS)} is outside the model's intended use"
+    if view not in accepts.views:
+        return f"the view {term(view, VIEWS)} is outside the model's intended use"
+    if _LATERALS & set(accepts.views):
+        return None
+    if coded and words in _LATERALS:
+        return f"the view is {term(coded, VIEWS | {FRONTAL})} by its code and {words} by its word"
+    return None if coded else _looks_lateral(image, is_stated=bool(view))
+
+
+def view_of(image: Instance, accepts: Accepts) -> str:
+    """The view as ViewPosition would say it: by its code, else by its word; "" when a frontal does not say which."""
+    words = image.view_position.upper()
+    if image.view_code == FRONTAL:
+        return words if words in accepts.views else ""
+    return image.view_code or words
+
+
+def contradictions(image: Instance, accepts: Accepts) -> Iterator[str]:
+    """What a report says of an image that is read although a word differs from a code."""
+    named = body_part_of(image.body_part_examined, accepts.body_part_words)
+    if image.anatomic_region and named and not is_one_of(named, accepts.body_parts):
+        yield f"The body part is {image.anatomic_region} by its code and {named} by its word: the code counts"
+
+
+def _looks_lateral(image: Instance, *, is_stated: bool) -> str | None:
+    """A lateral gives itself away by its rows, and by its descriptions where neither they nor a view say otherwise."""
+    along_row, along_column = ([part.upper() for part in image.patient_orientation] + ["", ""])[:2]
+    given = "" if is_stated else "the view is not given, and "
+    if along_row.startswith(("A", "P")):
+        return f"{given}the image's rows run between front and back: a lateral"
+    if along_row and along_column.startswith(("A", "P")):
+        return f"{given}the image's columns run between front and back: not a frontal"
+    if along_row or is_stated:
+        return None
+    if _SAYS_LATERAL.search(image.series_description):
+        return "the view is not given, and the series description says that it is a lateral"
+    if _SAYS_LATERAL.search(image.body_part_examined):
+        return "the view is not given, and the body part says that it is a lateral"
+    return None
