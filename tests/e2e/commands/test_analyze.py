@@ -4,9 +4,12 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image as PillowImage
 from pydicom import dcmread
 
+from models.package.format import load_package
 from tests.e2e.house import environment
 from tests.e2e.reports import GSPS, SC, SEG, SR
 from tests.e2e.studies import radiograph
@@ -187,3 +190,33 @@ def test_failures_are_one_sentence(analysed, arguments, exit_code, words):
     assert words in answer.stderr.splitlines()[-1]
     assert "Traceback" not in answer.stderr
     assert not (folder / "out2" / "results.json").exists()
+
+
+def test_a_line_for_each_study_says_what_became_of_it(analysed):
+    folder, answer, results, pictures = analysed
+    lines = answer.stdout.splitlines()
+    assert [line for line in lines if line.startswith("in/hand.dcm: refused, because ")]
+    assert [line for line in lines if line.startswith("in/lateral.dcm: not analysed, because ")]
+    [bright] = [line for line in lines if line.startswith("in/deep/bright.dcm and 1 more: reported; flagged: ")]
+    finding = study_of(results, pictures["deep/bright"])["findings"][0]
+    assert finding["name"].replace("_", " ") in bright
+    assert f"{finding['probability']:.2f}" in bright
+    assert study_of(results, pictures["hand"])["files"] == ["in/hand.dcm"]
+    assert (folder / "out" / "results.json").exists()
+
+
+def test_a_package_that_is_not_registered_reads_a_picture(tmp_path):
+    package = make_known_model(tmp_path / "mine")
+    (tmp_path / "in").mkdir()
+    for name, value in (("bright.png", 230), ("dark.jpg", 20)):
+        PillowImage.fromarray(np.full((300, 300), value, np.uint8)).save(tmp_path / "in" / name)
+    (tmp_path / "models").mkdir()
+    answer = analyze(tmp_path, "in", "--out", "out", "--model", package, "--objects", "sr")
+    assert answer.returncode == 0, answer.stderr
+    results = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [entry["files"] for entry in results["studies"]] == [["in/bright.png"], ["in/dark.jpg"]]
+    read_by = {finding["model"]["name"] for entry in results["studies"] for finding in entry["findings"]}
+    assert read_by == {load_package(package).model.name}
+    assert "2 studies: 2 reported" in answer.stdout
+    one = analyze(tmp_path, "in/dark.jpg", "--out", "one", "--model", package, "--objects", "sr")
+    assert "1 study: 1 reported; 0 with a finding" in one.stdout
