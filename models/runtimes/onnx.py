@@ -11,7 +11,7 @@ import onnxruntime  # type: ignore[import-untyped]
 from numpy.typing import NDArray
 
 from core.errors import ConfigurationError, IntegrityError
-from core.wording import printable
+from core.wording import on_a_terminal
 from models.package.format import ModelPackage
 from models.runtimes.devices import CPU, CUDA, why_not_offered
 from models.runtimes.preparation import logits_of, prepare
@@ -93,7 +93,7 @@ class OnnxModel:
             logits, maps = self._run(np.random.default_rng(0).random((1, 1, *depth, 256, 256), np.float32))
         except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
             raise ConfigurationError(
-                f"{name} does not run as its description says: {printable(_first_line(error))}"
+                f"{name} does not run as its description says: {on_a_terminal(_first_line(error))}"
             ) from error
         if logits.shape != (1, len(self.package.model.findings)):
             raise IntegrityError(f"{name} gives {logits.shape[1]} scores, its description names other findings")
