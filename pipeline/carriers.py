@@ -11,17 +11,23 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any, Protocol
 
+import structlog
+
 from core.domain.delivery import Delivered, Delivery, Outcome
 from core.domain.report import ObjectKind, ReportStatus
 from core.errors import DiskFull, Unavailable
 from core.files import make_private_folder, write_durably
 from core.settings import Settings
 from core.settings.destinations import AnyDestination, Destination, DicomDestination, FolderDestination, TlsSettings
+from core.store.store import Store
 from dicom_node.commitment import CommitmentRequester, OnAnswer
+from dicom_node.intake import Failure, Reference
 from dicom_node.network.peers import Destination as Peer
 from dicom_node.network.tls import TlsFiles
 from dicom_node.send import Sender, echo, open_association
 from dicom_node.sop_classes import RESULT_SOP_CLASSES
+
+_log = structlog.get_logger()
 
 
 class Carrier(Protocol):
@@ -155,3 +161,11 @@ def peer_of(destination: DicomDestination, settings: Settings) -> Peer:
 def tls_files(tls: TlsSettings) -> TlsFiles:
     """The PEM files of a TLS setting."""
     return TlsFiles(certificate_file=tls.certificate_file, key_file=tls.key_file, ca_file=tls.ca_file)
+
+
+def note_commitment(
+    store: Store, transaction_uid: str, committed: Sequence[Reference], failed: Sequence[Failure]
+) -> None:
+    """Keep the answer of a destination; what it does not keep is sent again."""
+    again = store.commitments.answered(transaction_uid, [uid for _, uid in committed], [uid for _, uid, _ in failed])
+    _log.info("commitment.answered", count=len(committed), instances=again)

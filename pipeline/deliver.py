@@ -19,8 +19,7 @@ from core.errors import IntegrityError, InvalidStudy, Unavailable
 from core.settings import Settings
 from core.settings.destinations import AnyDestination
 from core.store.store import Store
-from pipeline.carriers import Carrier, carrier_for, kinds_wanted
-from pipeline.commitment import note_commitment
+from pipeline.carriers import Carrier, carrier_for, kinds_wanted, note_commitment
 
 _log = structlog.get_logger()
 LEASE_SECONDS = 15.0

@@ -20,7 +20,7 @@ from dicom_node.intake import (
     Reference,
 )
 from dicom_node.status import CLASS_INSTANCE_CONFLICT, NO_SUCH_INSTANCE
-from pipeline.commitment import note_commitment
+from pipeline.carriers import note_commitment
 from pipeline.patient.quarantine import arrival_of, release_corrected
 
 _log = structlog.get_logger()

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.model_tables import print_comparison, print_details, print_listing, print_registration
 from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
 from api.cli.progress import shown_progress
+from api.cli.tables.models import print_comparison, print_details, print_listing, print_registration
 from core.domain.registration import ModelState, SecondReader
 from core.errors import ConfigurationError
 

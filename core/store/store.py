@@ -23,13 +23,13 @@ from core.store.models.registrations import ModelStore
 from core.store.models.shadows import ShadowStore
 from core.store.objects import INCOMING, ObjectStore
 from core.store.studies.commitments import Commitments
-from core.store.studies.corrections import CorrectionStore
 from core.store.studies.explanations import ExplanationStore, FaithfulnessStore
 from core.store.studies.intake import IntakeStore
 from core.store.studies.lookup import Lookup
 from core.store.studies.outbox import Outbox
+from core.store.studies.patient.corrections import CorrectionStore
+from core.store.studies.patient.quarantine import QuarantineStore
 from core.store.studies.purge import Purge
-from core.store.studies.quarantine import QuarantineStore
 from core.store.studies.reports import ReportStore
 from core.store.studies.revisions import StudyStore
 from core.store.trail import Trail

@@ -1,4 +1,4 @@
-"""How much of an effect a map must have: a difference that nobody would notice is no explanation.
+"""How much of an effect a map must have: a difference that no one would notice is no explanation.
 
 With enough images every difference is certainly above 0, also that of an untrained network, whose answer hardly changes
 whatever is done to the image. So the difference has to be large enough, and so has the change of the probability.

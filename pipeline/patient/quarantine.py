@@ -6,7 +6,7 @@ from core.errors import ConfigurationError, IntegrityError, InvalidStudy
 from core.identity import is_another
 from core.store.store import Store
 from core.store.studies.arrivals import Arrival, InstanceRole
-from core.store.studies.quarantine import Decision, Quarantined, QuarantineKind
+from core.store.studies.patient.quarantine import Decision, Quarantined, QuarantineKind
 from dicom_node.header.read import read_header
 from dicom_node.intake import ReceivedObject, received_object
 

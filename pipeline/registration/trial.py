@@ -1,4 +1,4 @@
-"""The first run of a package that nobody knows: in a child process, with a limit of time and of memory.
+"""The first run of a package that no one knows: in a child process, with a limit of time and of memory.
 
 A graph may loop for ever or ask for more memory than there is, by mistake or on purpose. In a child it takes one
 registration with it and nothing else, and Ctrl-C ends it at once.
@@ -78,7 +78,7 @@ def _run(package: ModelPackage, most_bytes: int, answer: Connection) -> None:
         answer.send(type(error)(str(error)))  # without its cause, which need not go through a pipe
     except MemoryError:
         answer.send(ConfigurationError(f"{package.model.name} needs more than {most_bytes / 1024**3:.0f} GiB to run"))
-    except Exception as error:  # noqa: BLE001 - a boundary: what a package that nobody knows may raise
+    except Exception as error:  # noqa: BLE001 - a boundary: what a package that no one knows may raise
         answer.send(ConfigurationError(f"{package.model.name} does not run ({type(error).__name__})"))
     else:
         answer.send(None)

@@ -14,7 +14,7 @@ from core.wording import on_a_terminal
 
 if TYPE_CHECKING:
     from core.store.store import Store
-    from core.store.studies.quarantine import Quarantined
+    from core.store.studies.patient.quarantine import Quarantined
     from dicom_node.intake import ReceivedObject
 
 quarantine = typer.Typer(no_args_is_help=True, help="Decide about objects that were kept apart.")
@@ -57,7 +57,7 @@ def show(number: Number, data: Data = DEFAULT_DATA) -> None:
 def accept(number: Number, by: By, because: Because, data: Data = DEFAULT_DATA) -> None:
     """Take an object in, because it belongs to its study after all; the study is read again."""
     _, store = opened(data)
-    from core.store.studies.quarantine import Decision
+    from core.store.studies.patient.quarantine import Decision
     from pipeline.patient.quarantine import accept as accept_object
 
     item = accept_object(number, Decision(by=by, because=because), store)
@@ -68,7 +68,7 @@ def accept(number: Number, by: By, because: Because, data: Data = DEFAULT_DATA) 
 def drop(number: Number, by: By, because: Because, data: Data = DEFAULT_DATA) -> None:
     """Delete an object from the quarantine for good."""
     _, store = opened(data)
-    from core.store.studies.quarantine import Decision
+    from core.store.studies.patient.quarantine import Decision
     from pipeline.patient.quarantine import drop as drop_object
 
     drop_object(number, Decision(by=by, because=because), store)

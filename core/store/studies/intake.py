@@ -22,15 +22,15 @@ from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
 from core.store.studies.arrivals import Arrival, InstanceRole, Kept
-from core.store.studies.corrections import (
+from core.store.studies.outbox import withdraw
+from core.store.studies.patient.corrections import (
     first_image,
     is_outdated,
     keep_replaced,
     patient_of,
     take_over_identity,
 )
-from core.store.studies.outbox import withdraw
-from core.store.studies.quarantine import (
+from core.store.studies.patient.quarantine import (
     Decision,
     Quarantined,
     QuarantineKind,

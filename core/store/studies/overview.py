@@ -12,7 +12,7 @@ from core.domain.report import ObjectKind, ReportStatus
 from core.domain.study import StudyState
 from core.store.engine import read_only
 from core.store.studies.arrivals import InstanceRole
-from core.store.studies.quarantine import QuarantineState
+from core.store.studies.patient.quarantine import QuarantineState
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.tables.studies import instances, quarantine, studies
 

@@ -20,7 +20,7 @@ from core.domain.study import Instance, Series, Study, StudyState
 from core.errors import IntegrityError
 from core.store.engine import read_only
 from core.store.studies.arrivals import InstanceRole
-from core.store.studies.corrections import agreement, assemble_corrections, patient_of
+from core.store.studies.patient.corrections import agreement, assemble_corrections, patient_of
 from core.store.studies.records import instance_from_json
 from core.store.studies.waiting import Stopwatch, WaitingStudy
 from core.store.tables.reports import reports

@@ -103,7 +103,7 @@ def test_of_several_originals_a_damaged_one_does_not_bring_back_the_capture(pack
     assert [read for _, read, _ in listed(report)] == [False, False, True]
 
 
-def test_a_study_that_nobody_reads_lists_its_images_too(package: ModelPackage) -> None:
+def test_a_study_that_no_one_reads_lists_its_images_too(package: ModelPackage) -> None:
     report, _ = read(package, LATERAL, image(5, modality="CT"))
     assert listed(report) == [
         ("3", False, "the view LL is outside the model's intended use"),

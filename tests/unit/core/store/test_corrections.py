@@ -11,7 +11,7 @@ from core.domain.study import Patient, StudyState
 from core.errors import ConfigurationError
 from core.identity import Correction
 from core.store.studies.arrivals import InstanceRole, Kept
-from core.store.studies.quarantine import Decision, QuarantineKind
+from core.store.studies.patient.quarantine import Decision, QuarantineKind
 from core.store.studies.reports import FiledReport
 from tests.store_fixtures import arrival, make_store
 

@@ -11,7 +11,7 @@ from fairness.policy import DEFAULT, Floor, Level, Policy, judge
 from models.registry import load_registry
 from pipeline.registration.evaluate import validation_audit
 
-_PLACES = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[4:6]]
+_PLACES = [folder / "shared" / "data" / "nih_chest" for folder in Path(__file__).resolve().parents[5:7]]
 RADIOGRAPHS = next((folder for folder in _PLACES if folder.is_dir()), _PLACES[0])
 
 

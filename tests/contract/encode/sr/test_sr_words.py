@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from core.domain.code import Code
 from dicom_node.header.sr_text import render_text
 from tests.contract.encode.cases import COHORT, MODEL, dx_source, finding, report
-from tests.contract.encode.test_sr import conclusion, groups, items, read, sr_bytes, value
+from tests.contract.encode.sr.test_sr import conclusion, groups, items, read, sr_bytes, value
 
 
 def words(group: Dataset) -> str:

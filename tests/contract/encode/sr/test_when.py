@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 from core.domain.report import ObjectKind, Report
 from dicom_node.encode import encode
 from tests.contract.encode.cases import IMAGE_UID, dx_source, image, report, study
-from tests.contract.encode.test_sr import conclusion
+from tests.contract.encode.sr.test_sr import conclusion
 
 
 @pytest.fixture(autouse=True)

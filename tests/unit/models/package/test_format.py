@@ -143,7 +143,7 @@ def test_models_import_neither_torch_nor_monai() -> None:
         "import sys, models, models.package.format, models.registry, models.runtimes.onnx; "
         "sys.exit(bool({'torch', 'monai'} & set(sys.modules)))"
     )
-    root = Path(__file__).parents[3]
+    root = Path(__file__).parents[4]
     assert subprocess.run([sys.executable, "-c", program], cwd=root, check=False, timeout=120).returncode == 0
 
 
