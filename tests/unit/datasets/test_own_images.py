@@ -14,6 +14,7 @@ from datasets.pictures import read_8_bits, read_picture, wrap_picture
 from dicom_node.header.read import read_header
 from dicom_node.header.values import Values
 from dicom_node.pixels.decode import decode
+from models.evaluation import AGE_NOT_GIVEN
 
 
 def picture(path: Path, value: int = 100, mode: str = "L") -> Path:
@@ -122,7 +123,7 @@ def test_a_list_is_read_as_people_export_it(tmp_path: Path, text: str) -> None:
 def test_what_pandas_writes_for_nothing_is_not_known(tmp_path: Path) -> None:
     [image] = any_set.load(listed(tmp_path, "images/a.png,nan,0,NaN,NA,None,"))
     assert (image.targets["mass"].source, image.targets["effusion"].value) == ("unknown", 0.0)
-    assert (image.age_years, image.sex, image.patient) == (-1, "", "images/a.png")
+    assert (image.age_years, image.sex, image.patient) == (AGE_NOT_GIVEN, "", "images/a.png")
 
 
 @pytest.mark.parametrize(
