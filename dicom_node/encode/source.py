@@ -19,16 +19,16 @@ from datetime import datetime
 from io import BytesIO
 
 from pydicom import config, dcmread
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
-from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, validate_value
 
 from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
+from dicom_node.header.character_sets import UNKNOWN, decode_text, encodings_of
 from dicom_node.pixels.presentation import SHUTTER
 from dicom_node.sop_classes import is_uid
 
@@ -192,7 +192,7 @@ def in_utf_8(source: Dataset) -> Dataset | None:
         element = source.get_item(keyword)
         if isinstance(element, RawDataElement) and element.value:
             text = _decoded(source, keyword)
-            if "\ufffd" in text:
+            if UNKNOWN in text:
                 return None
             _put_bytes(decoded, keyword, text.encode())
         elif element is not None:
@@ -249,21 +249,13 @@ def _decoded(raw: Dataset, keyword: str) -> str:
     value, vr = element.value, dictionary_VR(keyword)
     if vr not in _TEXT_VRS:
         return bytes(value).decode("ascii", errors="replace")
-    encodings = _encodings(raw)
-    if vr == "PN":
-        return _printable(str(PersonName(bytes(value), encodings=encodings)))
-    return _printable(decode_bytes(bytes(value), encodings, TEXT_VR_DELIMS))
+    delimiters = PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS
+    return _printable(decode_text(bytes(value), _encodings(raw), set(delimiters)))
 
 
 def _encodings(raw: Dataset) -> list[str]:
-    element = raw.get_item("SpecificCharacterSet")
-    declared = element.value if element is not None else None
-    if isinstance(declared, bytes):
-        declared = declared.decode("ascii", errors="replace").strip(" \0").split("\\")
-    try:
-        return list(convert_encodings(declared or None))
-    except LookupError:
-        return ["iso8859"]
+    declared = declared_character_set(raw).decode("ascii", errors="replace").strip(" \0")
+    return encodings_of([term.strip() for term in declared.split("\\")])[0]
 
 
 def _printable(text: str) -> str:
