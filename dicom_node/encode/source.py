@@ -29,6 +29,8 @@ from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, validate_value
 from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
 from dicom_node.header.character_sets import UNKNOWN, decode_text, encodings_of
+from dicom_node.header.values import Values
+from dicom_node.pixels.grayscale import windows_of
 from dicom_node.pixels.presentation import SHUTTER
 from dicom_node.sop_classes import is_uid
 
@@ -66,13 +68,11 @@ _IMAGE = (
     "RescaleIntercept",
     "RescaleSlope",
     "RescaleType",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
     "PresentationLUTShape",
     *SHUTTER,
 )
 _SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
+_WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
 _COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
@@ -120,7 +120,8 @@ def read_source(part10: bytes) -> Dataset:
 
     Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
     """
-    keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS, "SpecificCharacterSet")
+    image = (*_ANATOMY, *_IMAGE, *_WINDOW, *_SPACE, *_COUNTS, *_TABLES, *GROUPS)
+    keywords = (*PATIENT_AND_STUDY, *image, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
     _put_bytes(clean, "SpecificCharacterSet", _sent_bytes(raw, "SpecificCharacterSet"))
@@ -131,6 +132,7 @@ def read_source(part10: bytes) -> Dataset:
             keep(clean, keyword, _decoded(raw, keyword))
     for keyword, text in space_of_single_frame(raw).items():
         keep(clean, keyword, text)
+    _keep_window(clean, raw)
     for keyword in _COUNTS:
         _keep_count(clean, raw, keyword)
     for keyword in _TABLES:
@@ -288,6 +290,17 @@ def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
     except ValueError:
         return False
     return bool(value)
+
+
+def _keep_window(clean: Dataset, raw: Dataset) -> None:
+    """Copy the one window that the image is read with."""
+    values = Values(raw)
+    for number, window in enumerate(windows_of(values)):
+        if window is not None:
+            keep(clean, "WindowCenter", values.texts("WindowCenter")[number])
+            keep(clean, "WindowWidth", values.texts("WindowWidth")[number])
+            keep(clean, "VOILUTFunction", window.function if values.text("VOILUTFunction") else "")
+            return
 
 
 def _keep_count(clean: Dataset, raw: Dataset, keyword: str) -> None:

@@ -80,6 +80,13 @@ class Values:
             return ()
         return tuple(numbers)
 
+    def each_number(self, keyword: str) -> tuple[float | None, ...]:
+        """All values of a DS, None in the place of each that is malformed; () when absent."""
+        numbers = tuple(_to_number(text) for text in self.texts(keyword))
+        if None in numbers:
+            self.flag(keyword, "DS")
+        return numbers
+
     def integer(self, keyword: str) -> int | None:
         """The first value of an IS, US, SS, UL or SL."""
         return self._parsed(keyword, "IS", _to_integer)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from dicom_node.pixels.grayscale import Window, is_inverted, windowed
 from dicom_node.pixels.tables import Floats, LookupTable, read_table
@@ -82,18 +81,19 @@ def _is_whole(table: LookupTable) -> bool:
 
 
 def copy_shutter(source: Dataset, state: Dataset) -> None:
-    """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); one that is not complete is left out."""
+    """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); a shape that is not complete is left out."""
     named = source.get("ShutterShape") or []
-    shapes = [named] if isinstance(named, str) else list(named)
-    if not shapes or not all(shape in _SHUTTERS and _has_all(source, _SHUTTERS[shape]) for shape in shapes):
+    shapes = [shape for shape in ([named] if isinstance(named, str) else named) if _is_whole_shutter(source, shape)]
+    if not shapes:
         return
-    for keyword in ("ShutterShape", *(keyword for shape in shapes for keyword in _SHUTTERS[shape])):
+    state.ShutterShape = shapes
+    for keyword in (keyword for shape in shapes for keyword in _SHUTTERS[shape]):
         state.add(source[keyword])
     state.ShutterPresentationValue = 0
 
 
-def _has_all(source: Dataset, keywords: tuple[str, ...]) -> bool:
-    return all(keyword in source for keyword in keywords)
+def _is_whole_shutter(source: Dataset, shape: str) -> bool:
+    return shape in _SHUTTERS and all(keyword in source for keyword in _SHUTTERS[shape])
 
 
 def _stored_range(source: Dataset) -> tuple[float, float]:
@@ -108,19 +108,16 @@ def _table(source: Dataset, keyword: str, low: float, high: float) -> LookupTabl
 
 
 def _softcopy_voi(source: Dataset, low: float, high: float) -> Dataset | None:
-    """The first VOI LUT or window of the source; None when it has none and is shown over its full range."""
+    """The VOI LUT or window of the source; None when it has none and is shown over its full range."""
     item = Dataset()
     if table := _table(source, "VOILUTSequence", low, high):
         item.VOILUTSequence = [_voi_item(source.VOILUTSequence[0], table)]
         return item
     if "WindowCenter" not in source or "WindowWidth" not in source:
         return None
-    function, width = source.get("VOILUTFunction", "LINEAR"), _first(source.WindowWidth)
-    if function == "LINEAR" and float(str(width)) < 1:
-        return None  # it was read over its full range too
-    item.WindowCenter, item.WindowWidth = _first(source.WindowCenter), width
+    item.WindowCenter, item.WindowWidth = source.WindowCenter, source.WindowWidth
     if "VOILUTFunction" in source:
-        item.VOILUTFunction = function
+        item.VOILUTFunction = source.VOILUTFunction
     return item
 
 
@@ -142,7 +139,3 @@ def _item(item: Dataset, table: LookupTable, outputs: Floats) -> Dataset:
         written.LUTExplanation = explanation
     written.add_new("LUTData", "OW", outputs.astype("<u2").tobytes())
     return written
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, MultiValue) else value

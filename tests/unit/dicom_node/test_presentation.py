@@ -13,10 +13,11 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
-from core.domain.report import ObjectKind
+from core.domain.explanation import Region
+from core.domain.report import ObjectKind, Report
 from dicom_node.encode import encode
 from dicom_node.pixels.decode import decode
-from tests.contract.conformance import dciodvfy
+from tests.contract.conformance import dciodvfy, dcmtk_presentation
 from tests.contract.encode import cases
 
 RAMP = np.linspace(0, 4095, 64 * 48).astype("<u2").reshape(64, 48)
@@ -94,6 +95,27 @@ SOURCES: dict[str, dict[str, Any]] = {
     },
     "inverse": {"PresentationLUTShape": "INVERSE"},
     "MONOCHROME1": {"PhotometricInterpretation": "MONOCHROME1"},
+    "MONOCHROME1 and identity": {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "IDENTITY"},
+    "MONOCHROME2 and identity": {"PresentationLUTShape": "IDENTITY"},
+    "the first window that can be meant": {"WindowCenter": [9, 9, 1000, 50], "WindowWidth": ["0", "0.5", "500", "9"]},
+    "more centers than widths": {"WindowCenter": [1000, 2000], "WindowWidth": "500"},
+    "function in small letters": {
+        "RescaleSlope": "0.0001",
+        "WindowCenter": "0.2",
+        "WindowWidth": "0.4",
+        "VOILUTFunction": "linear_exact",
+    },
+    "function that does not exist": {"WindowCenter": "1000", "WindowWidth": "500", "VOILUTFunction": "LOG"},
+    "negative slope": {"RescaleSlope": -1, "RescaleIntercept": 4095, "WindowCenter": 1000, "WindowWidth": 900},
+    "window outside the values": {"WindowCenter": -500, "WindowWidth": 200},
+    "window in many digits": {"WindowCenter": "2047.500000000", "WindowWidth": "4.096E+03"},
+    "shutter": {
+        "ShutterShape": ["RECTANGULAR", "BITMAP"],
+        "ShutterLeftVerticalEdge": 1,
+        "ShutterRightVerticalEdge": 48,
+        "ShutterUpperHorizontalEdge": 1,
+        "ShutterLowerHorizontalEdge": 64,
+    },
     "MONOCHROME1 and inverse": {"PhotometricInterpretation": "MONOCHROME1", "PresentationLUTShape": "INVERSE"},
     "inverse table": {
         **NO_WINDOW,
@@ -110,6 +132,49 @@ def test_a_viewer_draws_what_was_read(name: str, tmp_path: Path) -> None:
     assert drawn(state, RAMP) == pytest.approx(decode(source).pixels, abs=1e-4)
     (tmp_path / "state.dcm").write_bytes(data)
     assert not dciodvfy(tmp_path / "state.dcm")
+
+
+def test_a_window_of_a_function_that_does_not_exist_is_none_below_one() -> None:
+    """A width of 0.5 in the linear formula exchanged black and white."""
+    source = cases.dx_source(WindowCenter="2000", WindowWidth="0.5", VOILUTFunction="LOG")
+    assert decode(source).pixels == pytest.approx(decode(cases.dx_source(**NO_WINDOW)).pixels)
+    assert "SoftcopyVOILUTSequence" not in state_of(source)[0]
+
+
+def of_region(*corners: tuple[int, int]) -> Report:
+    region = Region(points=np.asarray([*corners, corners[0]], np.float32), area_pixels=100.0)
+    return cases.report(saliencies=(cases.saliency(regions=(region,)),))
+
+
+@pytest.mark.parametrize(
+    ("corners", "closed"),
+    [
+        ([(10, 10), (30, 10), (30, 40)], True),
+        ([(0, 0), (20, 0), (20, 30), (0, 30)], False),  # a corner of the image
+        ([(0, 20), (20, 20), (20, 30), (0, 30)], False),  # the left edge
+        ([(30, 40), (48, 40), (48, 64), (30, 64)], False),  # the corner below, right
+        ([(0, 20), (48, 20), (48, 30), (0, 30)], False),  # from side to side: two lines
+        ([(0, 0), (48, 0), (48, 64), (0, 64)], None),  # nothing but frame
+    ],
+)
+def test_only_a_closed_figure_says_whether_it_is_filled_and_the_words_are_in_pixels_too(
+    corners: list[tuple[int, int]], closed: bool | None, tmp_path: Path
+) -> None:
+    """PS3.3 C.10.5: Graphic Filled is type 1C. Weasis drops text in DISPLAY units."""
+    (result,) = encode(
+        of_region(*corners), {cases.IMAGE_UID: cases.dx_source()}, images={}, kinds=frozenset({ObjectKind.GSPS})
+    )
+    (annotation,) = dcmread(BytesIO(result.data)).GraphicAnnotationSequence
+    graphics = annotation.get("GraphicObjectSequence") or []
+    assert {"GraphicFilled" in graphic for graphic in graphics} == ({closed} if closed is not None else set())
+    on_display, in_pixels = annotation.TextObjectSequence
+    assert (on_display.BoundingBoxAnnotationUnits, in_pixels.AnchorPointAnnotationUnits) == ("DISPLAY", "PIXEL")
+    assert "NOT VERIFIED" in in_pixels.UnformattedTextValue
+    column, row = in_pixels.AnchorPoint
+    assert (0 <= column <= 48, 0 <= row <= 64) == (True, True)
+    (tmp_path / "state.dcm").write_bytes(result.data)
+    assert not dciodvfy(tmp_path / "state.dcm")
+    assert not dcmtk_presentation(tmp_path / "state.dcm")
 
 
 @pytest.mark.parametrize("width", ["0.5", "0.999", "0.01"])
