@@ -24,7 +24,7 @@ from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
-from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, validate_value
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, format_number_as_ds, validate_value
 
 from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
@@ -65,14 +65,12 @@ _IMAGE = (
     "PixelSpacing",
     "ImagerPixelSpacing",
     "PixelAspectRatio",
-    "RescaleIntercept",
-    "RescaleSlope",
     "RescaleType",
     "PresentationLUTShape",
     *SHUTTER,
 )
 _SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
-_WINDOW = ("WindowCenter", "WindowWidth", "VOILUTFunction")
+_GRAYSCALE = ("RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth", "VOILUTFunction")
 _COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
@@ -94,10 +92,9 @@ _ENUMERATED = {
     "Laterality": {"R", "L"},
     "ImageLaterality": {"R", "L", "U", "B"},
     "LossyImageCompression": {"00", "01"},
-    "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
     "PresentationLUTShape": {"IDENTITY", "INVERSE"},
 }
-_POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
+_POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness"}
 _PATTERNS = {"DA": "%Y%m%d", "TimezoneOffsetFromUTC": "%z"}
 _NUMBER_OF_VALUES = {
     "PatientOrientation": 2,
@@ -112,6 +109,7 @@ _TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
 _AS_SENT = tuple(k for k in PATIENT_AND_STUDY if dictionary_VR(k) in _TEXT_VRS and k not in _PATTERNS)
 _CHARACTER_SET = Tag("SpecificCharacterSet")
 _UTF_8 = b"ISO_IR 192"
+_LONGEST_INTEGER = 10**15
 _LONGEST_VALUE = 0xFFFE  # bytes: the length of these VRs has 16 bits (PS3.5 7.1.2)
 
 
@@ -120,7 +118,7 @@ def read_source(part10: bytes) -> Dataset:
 
     Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
     """
-    image = (*_ANATOMY, *_IMAGE, *_WINDOW, *_SPACE, *_COUNTS, *_TABLES, *GROUPS)
+    image = (*_ANATOMY, *_IMAGE, *_GRAYSCALE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS)
     keywords = (*PATIENT_AND_STUDY, *image, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
@@ -132,7 +130,7 @@ def read_source(part10: bytes) -> Dataset:
             keep(clean, keyword, _decoded(raw, keyword))
     for keyword, text in space_of_single_frame(raw).items():
         keep(clean, keyword, text)
-    _keep_window(clean, raw)
+    _keep_grayscale(clean, raw)
     for keyword in _COUNTS:
         _keep_count(clean, raw, keyword)
     for keyword in _TABLES:
@@ -292,15 +290,21 @@ def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
     return bool(value)
 
 
-def _keep_window(clean: Dataset, raw: Dataset) -> None:
-    """Copy the one window that the image is read with."""
+def _keep_grayscale(clean: Dataset, raw: Dataset) -> None:
+    """Copy the rescale and the one window that the image is read with."""
     values = Values(raw)
-    for number, window in enumerate(windows_of(values)):
-        if window is not None:
-            keep(clean, "WindowCenter", values.texts("WindowCenter")[number])
-            keep(clean, "WindowWidth", values.texts("WindowWidth")[number])
-            keep(clean, "VOILUTFunction", window.function if values.text("VOILUTFunction") else "")
-            return
+    if values.text("RescaleSlope") or values.text("RescaleIntercept"):
+        clean.RescaleSlope = _decimal(values.number("RescaleSlope") or 1.0)
+        clean.RescaleIntercept = _decimal(values.number("RescaleIntercept") or 0.0)
+    if (window := next(filter(None, windows_of(values)), None)) is not None:
+        clean.WindowCenter, clean.WindowWidth = _decimal(window.center), _decimal(window.width)
+        if values.text("VOILUTFunction"):
+            clean.VOILUTFunction = window.function
+
+
+def _decimal(number: float) -> str:
+    """A number in the 16 characters of a DS."""
+    return f"{number:.0f}" if number.is_integer() and abs(number) < _LONGEST_INTEGER else format_number_as_ds(number)
 
 
 def _keep_count(clean: Dataset, raw: Dataset, keyword: str) -> None:

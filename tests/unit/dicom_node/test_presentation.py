@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,9 @@ def drawn(state: Dataset, stored: NDArray[Any]) -> NDArray[Any]:
         x = x / (2**bits - 1)
     else:
         center, width = float(voi.WindowCenter), float(voi.WindowWidth)
-        if voi.get("VOILUTFunction", "LINEAR") == "LINEAR":
+        if voi.get("VOILUTFunction") == "SIGMOID":
+            x = 1 / (1 + np.exp(-4 * (x - center) / width))
+        elif voi.get("VOILUTFunction", "LINEAR") == "LINEAR":
             x = (x - (center - 0.5)) / (width - 1) + 0.5
         else:
             x = (x - center) / width + 0.5
@@ -67,7 +70,73 @@ def looked_up(item: Dataset, x: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 IDENTITY = np.arange(4096)
 NO_WINDOW: dict[str, Any] = {"WindowCenter": None, "WindowWidth": None}
+NO_RESCALE: dict[str, Any] = {"RescaleSlope": None, "RescaleIntercept": None, "RescaleType": None}
+
+
+def table(descriptor: list[int], words: NDArray[Any]) -> Sequence:
+    return Sequence([lut(descriptor, words)])
+
+
+BROKEN_AND_WHOLE = Sequence([lut([4096, 0, 12], IDENTITY[:0]), lut([4096, 0, 12], IDENTITY[::-1])])
 SOURCES: dict[str, dict[str, Any]] = {
+    "sigmoid": {"VOILUTFunction": "SIGMOID", "WindowCenter": 2000, "WindowWidth": 1000},
+    "sigmoid below one": {"VOILUTFunction": "SIGMOID", "WindowCenter": 2000, "WindowWidth": "0.5"},
+    "exact": {"VOILUTFunction": "LINEAR_EXACT", "WindowCenter": 2000, "WindowWidth": 1000},
+    "no rescale": NO_RESCALE,
+    "no Rescale Type": {"RescaleType": None},
+    "slope without intercept": {**NO_RESCALE, "RescaleSlope": 2, "WindowCenter": 4000, "WindowWidth": 8000},
+    "intercept without slope": {**NO_RESCALE, "RescaleIntercept": -1000},
+    "slope of zero": {"RescaleSlope": 0},
+    "modality table of 16 bits without a type": {
+        **NO_RESCALE,
+        "ModalityLUTSequence": table([4096, 0, 16], IDENTITY * 16),
+        "WindowCenter": 30000,
+        "WindowWidth": 30000,
+    },
+    "modality table beside a rescale": {
+        "ModalityLUTSequence": table([4096, 0, 16], IDENTITY * 16),
+        "WindowCenter": 30000,
+        "WindowWidth": 30000,
+    },
+    "modality table of 16 bits that peaks low": {
+        **NO_RESCALE,
+        "ModalityLUTSequence": table([4096, 0, 16], IDENTITY * 7),
+        "WindowCenter": 15000,
+        "WindowWidth": 20000,
+    },
+    "modality table and sigmoid": {
+        **NO_RESCALE,
+        "ModalityLUTSequence": table([4096, 0, 12], IDENTITY[::-1]),
+        "VOILUTFunction": "SIGMOID",
+    },
+    "modality table of 8 bits": {
+        **NO_RESCALE,
+        "ModalityLUTSequence": table([4096, 0, 8], IDENTITY // 16),
+        "WindowCenter": 100,
+        "WindowWidth": 50,
+    },
+    "both tables": {
+        **NO_RESCALE,
+        **NO_WINDOW,
+        "ModalityLUTSequence": table([4096, 0, 12], IDENTITY[::-1]),
+        "VOILUTSequence": table([4096, 0, 12], IDENTITY),
+    },
+    "both tables, 65536 entries": {
+        **NO_RESCALE,
+        **NO_WINDOW,
+        "ModalityLUTSequence": table([4096, 0, 16], IDENTITY * 16),
+        "VOILUTSequence": table([0, 0, 12], np.arange(65536) // 16),
+    },
+    "second modality table": {**NO_RESCALE, "ModalityLUTSequence": BROKEN_AND_WHOLE},
+    "second table": {**NO_WINDOW, "VOILUTSequence": BROKEN_AND_WHOLE},
+    "table of one grey, and a window": {"VOILUTSequence": table([4096, 0, 12], np.full(4096, 9))},
+    "table and window": {"WindowCenter": 9, "WindowWidth": 9, "VOILUTSequence": table([4096, 0, 12], IDENTITY)},
+    "table after a slope of a half": {
+        **NO_WINDOW,
+        "RescaleSlope": "0.5",
+        "VOILUTSequence": table([2048, 0, 12], np.arange(2048) * 2),
+    },
+    "table that peaks low": {**NO_WINDOW, "VOILUTSequence": table([4096, 0, 16], IDENTITY * 7)},
     "window": {},
     "narrow exact window": {
         "RescaleSlope": "0.0001",
@@ -123,6 +192,23 @@ SOURCES: dict[str, dict[str, Any]] = {
         "VOILUTSequence": Sequence([lut([4096, 0, 12], IDENTITY)]),
     },
 }
+
+
+def test_what_a_table_says_of_itself_is_not_repeated() -> None:
+    source = {**NO_WINDOW, "VOILUTSequence": table([4096, 0, 16], IDENTITY * 16)}
+    source["VOILUTSequence"][0].LUTExplanation = "y" * 70
+    (voi,) = state_of(cases.dx_source(**source))[0].SoftcopyVOILUTSequence
+    assert "LUTExplanation" not in voi.VOILUTSequence[0]
+
+
+@pytest.mark.parametrize("intercept", ["-1024.00000000000000", "-1.0240E+03"])
+def test_a_number_is_repeated_as_it_was_read_however_it_was_written(intercept: str) -> None:
+    with warnings.catch_warnings(action="ignore"):
+        source = cases.dx_source(RescaleIntercept=intercept, WindowCenter="500.0000000000000000")
+    state, _ = state_of(source)
+    assert state.RescaleIntercept == -1024
+    assert state.SoftcopyVOILUTSequence[0].WindowCenter == 500
+    assert drawn(state, RAMP) == pytest.approx(decode(source).pixels, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", SOURCES)
