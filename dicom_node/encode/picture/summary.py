@@ -16,6 +16,7 @@ from core.domain.study import Image
 from core.wording import probability
 from dicom_node.encode.picture import words
 from dicom_node.encode.picture.canvas import (
+    BLACK,
     GREY,
     HEADING_PIXELS,
     LINE_GAP,
@@ -157,6 +158,7 @@ def _write_row(draw: ImageDraw.ImageDraw, row: _Row, top: int, width: int) -> No
     end = middle + round(excess(finding) * (right - left) / 2)
     if end > left:
         draw.rectangle((left, bar_top, end, bar_top + _BAR_PIXELS), fill=row.colour)
+    draw.rectangle((middle - 3, bar_top, middle + 3, bar_top + _BAR_PIXELS), fill=BLACK)  # white on white is no line
     draw.rectangle((middle - 1, bar_top - 5, middle + 1, bar_top + _BAR_PIXELS + 5), fill=WHITE)
     draw.text((right + MARGIN, top), verdict_of(finding), font=font(TEXT_PIXELS), fill=colour)
 
