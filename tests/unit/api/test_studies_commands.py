@@ -51,9 +51,10 @@ def candor(settings, monkeypatch):
     return run
 
 
-def receive(store, study, *, accession, patient_id, role=InstanceRole.SOURCE):
+def receive(store, study, *, accession, patient_id, role=InstanceRole.SOURCE, station="MODALITY"):
     patient = Patient(patient_id=patient_id, patient_name="Canary^Name")
-    one = arrival(study, "1", accession_number=accession, patient=patient, role=role)
+    more = {"accession_number": accession, "calling_ae_title": station}
+    one = arrival(study, "1", patient=patient, role=role, **more)
     store.intake.keep(replace(one, instance=replace(one.instance, view_position="PA", body_part_examined="CHEST")))
     return store.study_id_of(f"1.2.{study}")
 
@@ -108,6 +109,16 @@ def test_a_study_is_found_by_every_name_that_people_have_for_it(store, candor):
         shown = json.loads(candor("study", name, "--json"))["studies"]
         assert [one["study_id"] for one in shown] == [mine]
     assert other not in candor("study", "4711")
+
+
+def test_no_word_of_a_sender_is_obeyed_by_the_terminal(store, candor):
+    evil = "A\x1b]0;mine\x07[red]\u202e1"
+    study_id = receive(store, "1", accession=evil, patient_id="P", station="\x1b[2J[/x]")
+    refuse(store, study_id, reason="the series says \x1b[2J[/b]")
+    for shown in (candor("studies"), candor("study", study_id), candor("status")):
+        assert not [sign for sign in shown if sign in "\x1b\x07\u202e"]
+    assert "A\\x1b]0;mine\\x07[red]\\x202e1" in candor("studies")
+    assert "\\x1b[2J[/x]" in candor("study", study_id)
 
 
 def test_a_patient_with_two_studies_shows_both(store, candor):
