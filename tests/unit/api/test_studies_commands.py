@@ -12,8 +12,8 @@ from core.domain.input import SQUARE, input_key
 from core.domain.model import Prediction
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import Patient, StudyState
-from core.identity import Correction
 from core.geometry import SquareFrame
+from core.identity import Correction
 from core.store.store import open_store
 from core.store.studies.intake import InstanceRole
 from core.store.studies.reports import FiledReport
