@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from core.domain.report import Finding, ObjectKind, ResultObject
+from core.wording import probability
 from dicom_node.encode import concepts
 from dicom_node.encode.picture.lines import Outline, lines_of
 from dicom_node.encode.shell import (
@@ -92,8 +93,8 @@ def _label(finding: Finding) -> Dataset:
     label = Dataset()
     label.BoundingBoxAnnotationUnits = "DISPLAY"
     label.UnformattedTextValue = (
-        f"{NOT_VERIFIED}: {finding.code.meaning}, probability {finding.probability:.2f} "
-        f"(operating point {finding.operating_point.threshold:.2f})\r\n{REGION_WORDS}"
+        f"{NOT_VERIFIED}: {finding.code.meaning}, probability {probability(finding.probability)} "
+        f"(operating point {probability(finding.operating_point.threshold)})\r\n{REGION_WORDS}"
     )
     label.BoundingBoxTopLeftHandCorner = _LABEL_TOP_LEFT
     label.BoundingBoxBottomRightHandCorner = _LABEL_BOTTOM_RIGHT
