@@ -19,9 +19,9 @@ from core.errors import IntegrityError
 from core.identity import Correction
 from core.store.objects import ObjectStore, StoredObject
 from core.store.studies.arrivals import Arrival, InstanceRole, Kept
-from core.store.studies.outbox import withdraw
 from core.store.studies.patient.corrections import first_image, is_outdated, keep_replaced, take_over_identity
 from core.store.studies.patient.quarantine import QuarantineKind, QuarantineStore
+from core.store.studies.patient.withdrawal import withdraw
 from core.store.studies.records import instance_to_json, patient_to_json
 from core.store.tables.studies import associations, instances, studies
 from core.store.trail import Trail
