@@ -44,8 +44,10 @@ class PredictionStore:
         )
 
     def remember(self, prediction: Prediction, *, study_id: str = "") -> None:
-        """Keep a prediction of a study; a second run of the same model on the same input is counted, and its result is the one
-        that counts: a quality check may have joined the package since.
+        """Keep a prediction of a study.
+
+        A second run of the same model on the same input is counted, and its result is the one that counts: a quality
+        check may have joined the package since.
         """
         mine = (predictions.c.input_key == prediction.input_key) & (
             predictions.c.model_sha256 == prediction.model.sha256
