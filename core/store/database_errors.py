@@ -35,6 +35,11 @@ def explained(context: ExceptionContext, url: URL) -> CandorError | None:
     return _of_file(Path(url.database or ""), message) if url.drivername == "sqlcipher" else _of_server(url, message)
 
 
+def is_away(error: BaseException) -> bool:
+    """Whether an error of DBOS's own engine, which explains none, says that its database is away or full."""
+    return isinstance(error, OperationalError)
+
+
 def is_not_a_database(error: BaseException) -> bool:
     """Whether SQLCipher could not decrypt the first page."""
     return "file is not a database" in str(error) or "hmac check failed" in str(error)
