@@ -43,6 +43,13 @@ def rate_in_words(value: float | None, limits: Limits) -> str:
     return with_interval(value, *(limits or ())) if _is_known(value) else TOO_LITTLE
 
 
+def probability(value: float) -> str:
+    """A probability 0..1: "0.48"; never "0.00" or "1.00", because no model is certain."""
+    if 0.0 < value < 0.005:
+        return "<0.01"
+    return ">0.99" if 0.995 <= value < 1.0 else f"{value:.2f}"
+
+
 def per_cent(share: float | None, low: float | None = None, high: float | None = None) -> str:
     """A share 0..1 in percent: "7.0 %", "50 %", "97.3 % [95.0, 99.1]"; never "0 %" for what is more than nothing."""
     if not _is_known(share):

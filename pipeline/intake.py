@@ -12,7 +12,7 @@ from core.pseudonym import pseudonym
 from core.store.store import Store
 from core.store.studies.arrivals import Kept
 from dicom_node.header.corrected import correction_of
-from dicom_node.header.verified import VerifiedReport
+from dicom_node.header.verified import CodeKey, VerifiedReport
 from dicom_node.intake import (
     CommitStatus,
     Failure,
@@ -69,21 +69,27 @@ class StoreIntake:
         if not any(self._store.intake.is_own_result(uid) for uid in verified.sop_instance_uids):
             return
         reader = pseudonym(self._store.key.pseudonym_key, "reader", " ".join(verified.observer.lower().split()))
-        known = self._store.readings.findings_of(study)
+        names = self._names_of_findings(study)
         answers = [
             GroundTruth(
                 study_id=study,
-                finding=finding,
+                finding=names[code],
                 value=value,
                 source=TruthSource.VERIFIED_SR,
                 reader=reader,
                 ai_seen=True,
                 at=verified.verified_at or self._store.now(),
             )
-            for finding, value in verified.findings.items()
-            if finding in known
+            for code, value in verified.findings.items()
+            if code in names
         ]
         _log.info("truth.verified_report", study=study, count=self._store.truths.add(answers))
+
+    def _names_of_findings(self, study: str) -> dict[CodeKey, str]:
+        """What the models that read a study call the findings of their report, by code."""
+        filed = self._store.reports.current(study)
+        findings = filed.document["findings"] if filed else []
+        return {(finding["code"]["value"], finding["code"]["scheme"]): finding["name"] for finding in findings}
 
     def refused(self, association_id: str, calling_ae_title: str, address: str, error: Exception) -> None:
         """Write a refusal to log and trail; a foreign error by its class only."""

@@ -184,7 +184,15 @@ def _working(settings: Settings, packages: Sequence[Path], *, is_alone: bool) ->
         shipped = [entry.package for entry in site_registry(settings, store).entries]
         for package in shipped if is_alone else ():
             if not any(package.folder.samefile(folder) for folder in packages):
-                change_state(package.model.name, package.model.version, ModelState.RETIRED, settings, store)
+                change_state(
+                    package.model.name,
+                    package.model.version,
+                    ModelState.RETIRED,
+                    settings,
+                    store,
+                    by=account(),
+                    because=f"{MODELS} names others",
+                )
         for number, folder in enumerate(packages):
             if any(package.folder.samefile(folder) for package in shipped):
                 continue

@@ -16,8 +16,8 @@ from rich.table import Table
 
 from api.demo.outcome import Outcome
 from core.store.studies.overview import StudyTimes
-from core.wording import finding_in_words, on_a_terminal
-from pipeline.results_json import StudyEntry
+from core.wording import finding_in_words, on_a_terminal, probability
+from pipeline.results_json import FindingEntry, StudyEntry
 
 _HOPS = {
     "received": "receive",
@@ -66,13 +66,19 @@ def _became(entry: StudyEntry) -> str:
     status = entry.status.replace("_", " ")
     if entry.status != "reported":
         return f"{status}, because {entry.reason}" if entry.reason else status
-    above = [finding for finding in entry.findings if finding.positive]
-    said = ", ".join(
-        f"{finding_in_words(finding.name)} {finding.probability:.2f} (threshold "
-        f"{finding.operating_point.threshold:.2f})"
-        for finding in above
+    flagged = [finding for finding in entry.findings if finding.flagged]
+    return (
+        f"{status}; flagged: {', '.join(map(_flagged, flagged))}"
+        if flagged
+        else f"{status}; no finding above its operating point"
     )
-    return f"{status}; flagged: {said}" if above else f"{status}; no finding above its operating point"
+
+
+def _flagged(finding: FindingEntry) -> str:
+    """A flagged finding with its figures: "lung opacity 0.63 (threshold 0.34)"."""
+    because = f", flagged because of {', '.join(finding.implied_by)}" if finding.implied_by else ""
+    point = probability(finding.operating_point.threshold)
+    return f"{finding_in_words(finding.name)} {probability(finding.probability)} (threshold {point}{because})"
 
 
 def print_outcomes(outcomes: Sequence[Outcome], output: Path, console: Console) -> None:

@@ -57,9 +57,13 @@ def encode(
     if unknown := set(kinds) - set(_ORDER):
         raise Unsupported(f"Results cannot be encoded as {', '.join(sorted(map(str, unknown)))}.")
     headers = Sources(report, sources)
-    return tuple(
-        result for kind in _ORDER if kind in kinds for result in _objects(report, headers, images, ObjectKind(kind))
-    )
+    wanted = [kind for kind in _ORDER if kind in kinds and not _is_repeated(report, kind, kinds)]
+    return tuple(result for kind in wanted for result in _objects(report, headers, images, kind))
+
+
+def _is_repeated(report: Report, kind: ObjectKind, kinds: Collection[ObjectKind]) -> bool:
+    """Whether another kind shows the same: an explanation has one finding, whose picture is its summary."""
+    return kind is ObjectKind.SC_FINDINGS and ObjectKind.SC in kinds and bool(report.explanation)
 
 
 def _objects(report: Report, headers: Sources, images: Mapping[str, Image], kind: ObjectKind) -> Iterator[ResultObject]:

@@ -40,7 +40,7 @@ _SERIES = {  # number, modality, description; numbers far from what a modality c
     ObjectKind.SEG_FRACTIONAL: (9005, "SEG", "AI saliency (not verified)"),
     ObjectKind.PMAP: (9006, "OT", "AI saliency values (not verified)"),
     ObjectKind.REJECTION_NOTE: (9007, "KO", "AI results rejected: wrong patient"),
-    ObjectKind.SC_FINDINGS: (9008, "OT", "AI picture of a finding (not verified)"),
+    ObjectKind.SC_FINDINGS: (9008, "OT", "AI finding (not verified)"),
 }
 
 

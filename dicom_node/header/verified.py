@@ -15,24 +15,33 @@ from pydicom.dataset import Dataset
 
 from dicom_node.header.values import Values
 
-_ABOVE, _BELOW, _SCHEME = "ABOVE_OP", "BELOW_OP", "99CANDOR"
-_MEASUREMENT_GROUP, _TRACKING_IDENTIFIER, _RESULT = "125007", "112039", "RESULT"
+CodeKey = tuple[str, str]
+"""Value and coding scheme of a code."""
+
+_OUTCOMES = {  # ours, in the words of this version and of those up to 0.2.0
+    ("OUTCOME", "FLAGGED"): True,
+    ("OUTCOME", "NOT_FLAGGED"): False,
+    ("RESULT", "ABOVE_OP"): True,
+    ("RESULT", "BELOW_OP"): False,
+}
+_MEASUREMENT_GROUP, _FINDING, _SCHEME = "125007", "121071", "99CANDOR"
 _DEEPEST = 4  # document, measurements, group, item
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedReport:
-    """What a person put a name under. `findings`: finding name -> above its operating point, as the document says it.
+    """What a person put a name under.
 
-    `sop_instance_uids`: the document itself and those it was made from. `verified_at`: seconds since the epoch, read as
-    UTC, or None.
+    `findings`: code of the finding -> whether it is flagged, as the document says; one of several images is flagged
+    where one of its groups is. `sop_instance_uids`: the document itself and those it was made from. `verified_at`:
+    seconds since the epoch, read as UTC, or None.
     """
 
     sop_instance_uids: tuple[str, ...] = field(repr=False)
     observer: str = field(repr=False)
     verified_at: float | None
-    findings: dict[str, bool]
+    findings: dict[CodeKey, bool]
 
 
 def verified_report(header: Dataset) -> VerifiedReport | None:
@@ -51,12 +60,15 @@ def _read(header: Dataset) -> VerifiedReport | None:
     names = [observer.text("VerifyingObserverName") for observer in observers]
     if not any(names):
         return None  # a flag without a name
+    findings: dict[CodeKey, bool] = {}
+    for finding, is_flagged in _findings(header, 1):
+        findings[finding] = findings.get(finding, False) or is_flagged
     moments = [moment for observer in observers if (moment := observer.moment("VerificationDateTime"))]
     return VerifiedReport(
         sop_instance_uids=(Values(header).text("SOPInstanceUID"), *_predecessors(header)),
         observer=next(name for name in reversed(names) if name),
         verified_at=max(moments).timestamp() if moments else None,
-        findings=dict(_findings(header, 1)),
+        findings=findings,
     )
 
 
@@ -67,7 +79,7 @@ def _predecessors(header: Dataset) -> Iterator[str]:
                 yield Values(instance).text("ReferencedSOPInstanceUID")
 
 
-def _findings(item: Dataset, depth: int) -> Iterator[tuple[str, bool]]:
+def _findings(item: Dataset, depth: int) -> Iterator[tuple[CodeKey, bool]]:
     children = [(_code_of(child, "ConceptNameCodeSequence"), child) for child in item.get("ContentSequence", [])]
     for (name, _), child in children:
         if name == _MEASUREMENT_GROUP:
@@ -76,20 +88,21 @@ def _findings(item: Dataset, depth: int) -> Iterator[tuple[str, bool]]:
             yield from _findings(child, depth + 1)
 
 
-def _finding(group: Dataset) -> Iterator[tuple[str, bool]]:
-    """The finding of a measurement group, by the name and the result codes that our reports bear."""
-    name, result = "", ("", "")
+def _finding(group: Dataset) -> Iterator[tuple[CodeKey, bool]]:
+    """The finding of a measurement group and its outcome, by the codes that our reports bear."""
+    finding, outcome = ("", ""), None
     for child in group.get("ContentSequence", []):
-        concept = _code_of(child, "ConceptNameCodeSequence")
-        if concept[0] == _TRACKING_IDENTIFIER:
-            name = Values(child).text("TextValue")
-        elif concept == (_RESULT, _SCHEME):
-            result = _code_of(child, "ConceptCodeSequence")
-    if name and result in ((_ABOVE, _SCHEME), (_BELOW, _SCHEME)):
-        yield name, result[0] == _ABOVE
+        name, scheme = _code_of(child, "ConceptNameCodeSequence")
+        value, of_scheme = _code_of(child, "ConceptCodeSequence")
+        if name == _FINDING:
+            finding = (value, of_scheme)
+        elif scheme == of_scheme == _SCHEME:
+            outcome = _OUTCOMES.get((name, value), outcome)
+    if all(finding) and outcome is not None:
+        yield finding, outcome
 
 
-def _code_of(item: Dataset, keyword: str) -> tuple[str, str]:
+def _code_of(item: Dataset, keyword: str) -> CodeKey:
     codes = item.get(keyword) or [Dataset()]
     values = Values(codes[0])
     return values.text("CodeValue"), values.text("CodingSchemeDesignator")

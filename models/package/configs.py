@@ -28,6 +28,8 @@ def code_of_config(path: Path) -> str:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return "is not UTF-8 text, as a config must be"
+    if not text.strip():
+        return ""  # as a write that failed leaves it: nothing can be found in it
     try:
         return next(_code_of_json(text) if path.suffix.lower() == ".json" else _code_of_yaml(text), "")
     except RecursionError:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom import dcmwrite
+from pydicom import dcmread, dcmwrite
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
@@ -40,6 +40,21 @@ def radiograph(
         top, bottom, left, right = PATCH
         pixels[top:bottom, left:right] = 250
     return radiograph_of(number, pixels, bright=bright, study_instance_uid=study_instance_uid, change=change)
+
+
+def same_study(
+    first: Radiograph, number: int, *, bright: bool, change: Callable[[Dataset], None] | None = None
+) -> Radiograph:
+    """Another image of the study, and so of the patient, of `first`."""
+    of_first = dcmread(io.BytesIO(first.part10), stop_before_pixels=True)
+
+    def to_same(dataset: Dataset) -> None:
+        for keyword in ("PatientName", "PatientID", "AccessionNumber"):
+            dataset[keyword] = of_first[keyword]
+        if change is not None:
+            change(dataset)
+
+    return radiograph(number, bright=bright, study_instance_uid=first.study_instance_uid, change=to_same)
 
 
 def ct_series(number: int, *, slices: int = 8, bright_slice: int = 5) -> list[Radiograph]:

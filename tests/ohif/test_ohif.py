@@ -7,14 +7,12 @@ SR, and inside the region something of the colour of a region is drawn, outside 
 from __future__ import annotations
 
 import dataclasses
-import io
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 from scipy import ndimage
 
 from core.domain.code import Code
@@ -23,24 +21,12 @@ from core.domain.report import Finding, ObjectKind, Report
 from core.domain.study import Image
 from dicom_node.encode import encode
 from explain.maps.class_activation import saliencies_of
-from tests.browser.looking import CHROMIUM
 from tests.contract.encode.cases import CLASS_ACTIVATION, EFFUSION, IMAGE_UID, STUDY_UID, dx_source, finding, report
-from tests.e2e.orthanc import BINARY, DICOMWEB, running_orthanc
-from tests.ohif.fetch import PAGE
-from tests.ohif.serving import serving
+from tests.ohif.screen import Pixels, Screen, missing_tools, opened, study_in_the_viewer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SIDE = 400
 REGION = (0.25, 0.5, 0.55, 0.85)  # top, left, bottom, right, as shares of the image
-WITHIN_SECONDS = 90.0
-ARGUMENTS = [
-    "--no-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",  # the viewer draws with WebGL; this is its software
-    "--enable-unsafe-swiftshader",
-    "--disable-background-networking",
-]
-Pixels = NDArray[np.int64]
 
 
 def map_of(name: str, *boxes: tuple[float, float, float, float]) -> Saliency:
@@ -72,60 +58,18 @@ def results(of: Report) -> list[bytes]:
 @pytest.fixture(scope="module")
 def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """OHIF with a study of ours in Orthanc behind it."""
-    for needed, whose in (
-        (PAGE, "python -m tests.ohif.fetch, which needs npm"),
-        (BINARY, "Debian: orthanc"),
-        (DICOMWEB, "Debian: orthanc-dicomweb"),
-        (CHROMIUM, "Debian: chromium"),
-    ):
-        if not needed.exists():
-            pytest.skip(f"{needed.name} is not here ({whose})")
+    if missing := missing_tools():
+        pytest.skip(missing)
     maps = (map_of("lung_opacity", REGION), map_of("cardiomegaly", (0.0, 0.0, 1.0, 0.9)))
-    folder = tmp_path_factory.mktemp("pacs")
-    with running_orthanc(folder, candor_port=1, plugins=(DICOMWEB,)) as pacs:
-        for data in results(report(findings=findings(), saliencies=maps)):
-            pacs.post("/instances", data)
-        with serving(PAGE.parent, f"http://127.0.0.1:{pacs.http_port}/dicom-web") as address:
-            yield f"{address}/viewer?StudyInstanceUIDs={STUDY_UID}"
-
-
-class Screen:
-    """The viewer in a browser, and what it complained of."""
-
-    def __init__(self, page: object) -> None:
-        self.page, self.complaints = page, []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def pixels(self) -> Pixels:
-        """The viewport: the part right of the list of series."""
-        shot = Pillow.open(io.BytesIO(self.page.screenshot())).convert("RGB")
-        return np.asarray(shot, np.int64)[200:880, 300:1230]
-
-    def wait(self, until: Callable[[Pixels], bool], what: str) -> Pixels:
-        end = time.monotonic() + WITHIN_SECONDS
-        while not until(pixels := self.pixels()):
-            assert time.monotonic() < end, f"{what} is not on the screen: {self.page.inner_text('body')[:500]!r}"
-            time.sleep(0.5)
-        return pixels
-
-    def open_series(self, name: str) -> None:
-        """Open a series by the list on the left."""
-        self.page.get_by_text(name).first.dblclick()
+    files = results(report(findings=findings(), saliencies=maps))
+    with study_in_the_viewer(files, STUDY_UID, tmp_path_factory.mktemp("pacs")) as address:
+        yield address
 
 
 @pytest.fixture
 def screen(viewer: str) -> Iterator[Screen]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        shown = Screen(browser.new_context(viewport={"width": 1280, "height": 900}).new_page())
-        shown.page.goto(viewer)
-        tour = shown.page.get_by_text("Skip all").first  # it greets a newcomer, and dims the rest
-        tour.wait_for(timeout=WITHIN_SECONDS * 1000)
-        tour.click()
+    with opened(viewer) as shown:
         yield shown
-        browser.close()
 
 
 def is_image(pixels: Pixels) -> bool:
@@ -173,3 +117,18 @@ def test_the_report_opens_and_its_region_is_drawn_where_the_segmentation_is(scre
     assert columns.min() == pytest.approx(middle, abs=15)
     assert screen.complaints == []
     assert "Something went wrong" not in screen.page.inner_text("body")
+
+
+def test_a_report_without_a_region_leaves_the_page_alive(tmp_path: Path) -> None:
+    """OHIF shows regions of reports only, so its viewport is empty then; the image opens again after it."""
+    if missing := missing_tools():
+        pytest.skip(missing)
+    files = results(report(findings=(finding("effusion", 0.12, EFFUSION),), saliencies=()))
+    with study_in_the_viewer(files, STUDY_UID, tmp_path) as address, opened(address) as screen:
+        screen.wait(is_image, "the radiograph")
+        screen.open_series("AI report (not verified)")
+        screen.wait(lambda pixels: not is_image(pixels), "the empty viewport of the report")
+        screen.open_series("S:1")
+        screen.wait(is_image, "the radiograph again")
+        assert screen.complaints == []
+        assert "Something went wrong" not in screen.page.inner_text("body")

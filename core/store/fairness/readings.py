@@ -47,12 +47,6 @@ class ReadingStore:
                 found[made.study_id] = [*before, made] if is_same else [made]
         return [made for of_study in found.values() for made in _by_models(of_study)]
 
-    def findings_of(self, study_id: str) -> frozenset[str]:
-        """The findings that a study was read for."""
-        query = select(readings.c.above).where(readings.c.study_id == study_id)
-        with self._reader.connect() as connection:
-            return frozenset(name for above in connection.scalars(query) for name in above)
-
 
 class TruthStore:
     """Ground truth: answers are only ever added; `fairness.service.truth` says which one counts."""

@@ -9,7 +9,7 @@ from core.domain.explanation import Saliency
 from core.domain.model import ModelVersion
 from core.domain.report import CohortMetric, Finding
 from core.domain.study import Image
-from core.wording import performance_in_words, verdict_in_words
+from core.wording import performance_in_words, probability, verdict_in_words
 from dicom_node.encode.picture import words
 from dicom_node.encode.picture.canvas import HEADING_PIXELS, MARGIN, WHITE, layout, sheet
 from dicom_node.encode.picture.marks import COLOURS, Mark, marked
@@ -40,10 +40,11 @@ def draw_finding(
 def _lines(finding: Finding, model: ModelVersion, saliency: Saliency | None, cohort: CohortMetric | None) -> list[Line]:
     verdict = "flagged" if finding.is_flagged else "not flagged"
     point = finding.operating_point
+    figures = f"{probability(finding.probability)} (flagged from {probability(point.threshold)})"
     where = words.region_in_words(saliency)
     return [
         Line(
-            words=f"{finding.code.meaning}: {verdict}, {finding.probability:.2f} (flagged from {point.threshold:.2f})",
+            words=f"{finding.code.meaning}: {verdict}, {figures}",
             pixels=HEADING_PIXELS,
             colour=WHITE,
         ),

@@ -26,6 +26,7 @@ _TINT = 0.25
 _RIM_WIDTH, _CORE_WIDTH = 9, 4
 _NUMBER_PIXELS = 26
 _NOTICE_PIXELS = 26
+_JUMP = 30  # of 255: more than the edge of a rib, less than that of a letter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +48,28 @@ def marked(image: Image, marks: Iterable[Mark], size: tuple[int, int]) -> Pictur
         _draw_outlines(picture, mark)
     for mark in marks:
         _write_number(picture, mark)
-    draw = ImageDraw.Draw(picture)
-    _write(draw, (MARGIN, MARGIN), NOT_VERIFIED, WHITE, _NOTICE_PIXELS)
+    _write(ImageDraw.Draw(picture), _quiet_corner(picture), NOT_VERIFIED, WHITE, _NOTICE_PIXELS)
     return picture
+
+
+def _quiet_corner(picture: Picture.Image) -> tuple[float, float]:
+    """Where the notice goes: top left, unless it would hide the film's own letters (a side marker) or an outline there.
+
+    Of the four corners the one with the smallest share of sharp edges, the first of equals.
+    """
+    across, down = round(width_of(NOT_VERIFIED, _NOTICE_PIXELS)) + MARGIN, _NOTICE_PIXELS + MARGIN
+    right, bottom = max(MARGIN, picture.width - across), max(MARGIN, picture.height - down - MARGIN)
+    corners = [(column, row) for row in (MARGIN, bottom) for column in (MARGIN, right)]
+    return min(
+        corners, key=lambda corner: round(_sharpness(picture.crop((*corner, corner[0] + across, corner[1] + down))), 2)
+    )
+
+
+def _sharpness(part: Picture.Image) -> float:
+    """The share of pixels where the brightness jumps as it does at letters and lines, 0..1."""
+    grey = np.asarray(part.convert("L"), np.int16)
+    jumps = np.abs(np.diff(grey, axis=1))[:-1] + np.abs(np.diff(grey, axis=0))[:, :-1]
+    return float((jumps > _JUMP).mean())
 
 
 def _tint(picture: Picture.Image, mark: Mark) -> None:

@@ -13,8 +13,10 @@ from core.domain.explanation import Saliency
 from core.domain.model import ModelVersion
 from core.domain.report import Finding, Report
 from core.domain.study import Image
+from core.wording import probability
 from dicom_node.encode.picture import words
 from dicom_node.encode.picture.canvas import (
+    BLACK,
     GREY,
     HEADING_PIXELS,
     LINE_GAP,
@@ -90,7 +92,7 @@ def draw_summary(
     notes = _notes(report, models, entries, drawn, zone)
 
     def band_height(width: int) -> int:
-        table = sum(_height(row, width) for row in rows) + _ROW
+        table = LINE_GAP + sum(_height(row, width) for row in rows) + _ROW
         return 2 * MARGIN + words.height_of(heading, width) + table + words.height_of(notes, width)
 
     size, width, band = layout(image, band_height)
@@ -101,7 +103,7 @@ def draw_summary(
     ]
     canvas = sheet(marked(image, marks, size), width, band)
     draw = ImageDraw.Draw(canvas)
-    top = words.write(draw, heading, top=size[1] + MARGIN, width=width)
+    top = words.write(draw, heading, top=size[1] + MARGIN, width=width) + LINE_GAP
     for row in rows:
         _write_row(draw, row, top, width)
         top += _height(row, width)
@@ -156,11 +158,15 @@ def _write_row(draw: ImageDraw.ImageDraw, row: _Row, top: int, width: int) -> No
     end = middle + round(excess(finding) * (right - left) / 2)
     if end > left:
         draw.rectangle((left, bar_top, end, bar_top + _BAR_PIXELS), fill=row.colour)
+    draw.rectangle((middle - 3, bar_top, middle + 3, bar_top + _BAR_PIXELS), fill=BLACK)  # white on white is no line
     draw.rectangle((middle - 1, bar_top - 5, middle + 1, bar_top + _BAR_PIXELS + 5), fill=WHITE)
-    verdict = (
-        f"flagged  {finding.probability:.2f}" if finding.is_positive else f"not flagged  {finding.probability:.2f}"
-    )
-    draw.text((right + MARGIN, top), verdict, font=font(TEXT_PIXELS), fill=colour)
+    draw.text((right + MARGIN, top), verdict_of(finding), font=font(TEXT_PIXELS), fill=colour)
+
+
+def verdict_of(finding: Finding) -> str:
+    """The words to the right of a bar: the same verdict as in the headline, also for a finding that others imply."""
+    verdict = "flagged" if finding.is_flagged else "not flagged"
+    return f"{verdict}  {probability(finding.probability)}"
 
 
 def _write_scale(draw: ImageDraw.ImageDraw, top: int, width: int) -> int:

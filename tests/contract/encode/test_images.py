@@ -94,7 +94,8 @@ def test_black_stays_black_for_monochrome1() -> None:
 
 
 @pytest.mark.parametrize("signed", [0, 1])
-def test_a_lut_of_the_source_is_repeated_and_gives_the_same_values(signed: int) -> None:
+def test_a_lut_of_the_source_is_repeated_with_outputs_of_16_bits(signed: int) -> None:
+    """Its 8-bit outputs are in 16-bit words, which PS3.3 C.11.1.1.1 does not allow: n becomes n * 65535 / 255."""
     table = Dataset()
     table.add_new("LUTDescriptor", "SS" if signed else "US", [4096, 0, 8])
     table.add_new("LUTData", "OW", np.arange(4096, dtype="<u2").__rshift__(4).tobytes())
@@ -103,7 +104,8 @@ def test_a_lut_of_the_source_is_repeated_and_gives_the_same_values(signed: int) 
     original = pydicom.dcmread(BytesIO(source))
     voi.PixelRepresentation, voi.BitsStored = signed, 12
     np.testing.assert_array_equal(
-        apply_voi_lut(original.pixel_array, voi), apply_voi_lut(original.pixel_array, original)
+        apply_voi_lut(original.pixel_array, voi).astype(int),
+        apply_voi_lut(original.pixel_array, original).astype(int) * 257,
     )
 
 

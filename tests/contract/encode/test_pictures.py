@@ -328,6 +328,6 @@ def test_the_summary_is_one_and_the_pictures_of_findings_come_only_when_asked_fo
     of_two = report(findings=(OPAQUE, EFFUSED, NOT), saliencies=maps)
     assert listed(of_two, [ObjectKind.SC]) == [("AI summary (not verified)", 1, "AI - NOT VERIFIED: summary")]
     assert listed(of_two, [ObjectKind.SC_FINDINGS]) == [
-        ("AI picture of a finding (not verified)", 1, "AI - NOT VERIFIED: Lung opacity"),
-        ("AI picture of a finding (not verified)", 2, "AI - NOT VERIFIED: Pleural effusion"),
+        ("AI finding (not verified)", 1, "AI - NOT VERIFIED: Lung opacity"),
+        ("AI finding (not verified)", 2, "AI - NOT VERIFIED: Pleural effusion"),
     ]

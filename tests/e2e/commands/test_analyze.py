@@ -12,7 +12,7 @@ from pydicom import dcmread
 from models.package.format import load_package
 from tests.e2e.house import environment
 from tests.e2e.reports import GSPS, SC, SEG, SR
-from tests.e2e.studies import radiograph
+from tests.e2e.studies import radiograph, same_study
 from tests.known_model import make_known_model
 
 OF_A_CONTAINER = {"CANDOR_KEY_FILE": "/nowhere/candor.key", "CANDOR_PLAIN_LISTENER": "false"}
@@ -41,7 +41,7 @@ def analysed(tmp_path_factory):
     pictures = {
         "normal": normal,
         "deep/bright": bright,
-        "deep/second": radiograph(3, bright=False, study_instance_uid=bright.study_instance_uid, change=lateral),
+        "deep/second": same_study(bright, 3, bright=False, change=lateral),
         "hand": radiograph(4, bright=True, change=hand),
         "lateral": radiograph(5, bright=True, change=lateral),
         "other_bytes": radiograph(

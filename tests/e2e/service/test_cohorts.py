@@ -36,28 +36,30 @@ def report_of(house, archive, image):
     return reports_by_study(archive)[image.study_instance_uid][0]
 
 
-def cohort_groups(report):
-    """The texts and numbers of each cohort group of an SR, by code value."""
-    groups = [
-        {i.ConceptNameCodeSequence[0].CodeValue: i for i in group.ContentSequence}
-        for group in measurement_groups(report)
-    ]
-    return [
-        {
-            code: item.TextValue if item.ValueType == "TEXT" else float(item.MeasuredValueSequence[0].NumericValue)
-            for code, item in group.items()
-            if item.ValueType in ("TEXT", "NUM")
-        }
-        for group in groups
-        if "COHORT" in group
-    ]
+def performance_of(report):
+    """What the only finding of an SR says of how well the model does: figures and words, by code value."""
+    (group,) = measurement_groups(report)
+    (threshold,) = [item for item in group.ContentSequence if code_value(item) == "OP_THRESHOLD"]
+    figures = {code_value(item): number_of(item) for item in threshold.get("ContentSequence", [])}
+    words = {code_value(item): item.TextValue for item in group.ContentSequence if item.ValueType == "TEXT"}
+    return figures | words | {"OP_THRESHOLD": number_of(threshold)}
+
+
+def code_value(item):
+    return item.ConceptNameCodeSequence[0].CodeValue
+
+
+def number_of(item):
+    return float(item.MeasuredValueSequence[0].NumericValue)
 
 
 def test_without_an_audit_the_report_gives_the_figures_of_the_operating_point_and_says_so(house, archive):
     image = radiograph(1, bright=True)
-    (group,) = cohort_groups(report_of(house, archive, image))
-    assert (group["COHORT"], group["111088"], group["N_POSITIVES"]) == ("all", 1.0, 50)
-    assert group["EVIDENCE_SOURCE"].endswith("because no audit by cohort came with it")
+    said = performance_of(report_of(house, archive, image))
+    assert (said["111088"], said["N_POSITIVES"]) == (1.0, 50)
+    assert said["PERFORMANCE"].endswith(
+        "measured in the model's validation patients as a whole, because no audit by cohort came with it."
+    )
     with house.store() as store:
         (row,) = store.readings.newest()
     assert (row.facts.patient_sex, row.facts.patient_age_years, row.facts.view_position) == ("F", 51.0, "PA")
@@ -94,25 +96,26 @@ def test_the_report_quotes_the_cohort_of_the_patient_from_the_models_own_audit_t
     model = load_package(house.packages[0]).model
     image = radiograph(1, bright=True, change=without_age)
     report = report_of(house, archive, image)
-    mine, everybody = cohort_groups(report)
+    said = performance_of(report)
     row = audit.row("bright_patch", "sensitivity", "sex=F & view=PA") or audit.row(
         "bright_patch", "sensitivity", "view=PA"
     )
-    assert mine["COHORT"] == row.cohort
-    assert mine["111088"] == pytest.approx(row.value, abs=1e-5)
-    assert mine["N_POSITIVES"] == row.positives
-    assert mine["FALLBACK"] == "view=PA & age_band=UNKNOWN"
-    assert mine["EVIDENCE_SOURCE"] == "the model's own held-out patients"
-    assert everybody["COHORT"] == "all"
+    assert row.cohort == "sex=F & view=PA"
+    assert said["111088"] == pytest.approx(row.value, abs=5e-4)
+    assert said["N_POSITIVES"] == row.positives
+    assert said["PERFORMANCE"].endswith(
+        f"{row.positives} patients with it; specificity 0.89 [0.84, 0.92], 264 without it; measured in the model's own "
+        "held-out patients (women, view PA); too little data on age not given, view PA."
+    )
     with house.store() as store:
         fill_site(store, model, now=time.time() - 3600, size=1500)
         kept = keep_audit(store, model, audit_site(store, house.settings, model, now=time.time(), draws=50))
     late = radiograph(2, bright=True)
     send([late], house.port)
     wait_until(lambda: late.study_instance_uid in reports_by_study(archive), seconds=60, what="the second report")
-    mine, _ = cohort_groups(reports_by_study(archive)[late.study_instance_uid][0])
-    assert mine["EVIDENCE_SOURCE"].startswith("local reads to 20")
-    assert mine["EVIDENCE_SOURCE"].endswith(f"audit {kept.audit_id}")
+    said = performance_of(reports_by_study(archive)[late.study_instance_uid][0])
+    assert "; measured in local reads to 20" in said["PERFORMANCE"]
+    assert f"audit {kept.audit_id}" in said["PERFORMANCE"]
 
 
 def without_age(dataset):
@@ -136,8 +139,8 @@ def verified_copy(report, *, observer="Canary^Reader"):
     copy.Manufacturer = "A PACS"
     for group in measurement_groups(copy):
         for item in group.ContentSequence:
-            if item.ConceptNameCodeSequence[0].CodeValue == "RESULT":
-                item.ConceptCodeSequence[0].CodeValue = "BELOW_OP"
+            if code_value(item) == "OUTCOME":
+                item.ConceptCodeSequence[0].CodeValue = "NOT_FLAGGED"
     return copy
 
 
@@ -199,10 +202,11 @@ def test_a_cohorts_operating_point_counts_once_it_is_signed_and_the_report_says_
         number = store.operating_policies.propose(model.sha256, document)
         store.operating_policies.sign_off(number, by="Dr. A", reason="test")
     report = report_of(house, archive, radiograph(1, bright=False))
-    finding, _ = measurement_groups(report)
-    said = {item.ConceptNameCodeSequence[0].CodeValue: item for item in finding.ContentSequence}
-    assert said["RESULT"].ConceptCodeSequence[0].CodeValue == "ABOVE_OP"
-    assert float(said["OP_THRESHOLD"].MeasuredValueSequence[0].NumericValue) == 0.05
-    assert said["COHORT_POINT"].TextValue.startswith("Operating point of the cohort women (operating policy 1, signed")
-    (group,) = cohort_groups(report)
-    assert (group["COHORT"], group["111088"], group["N_NEGATIVES"]) == ("sex=F", 0.9, 80)
+    (finding,) = measurement_groups(report)
+    (outcome,) = [item for item in finding.ContentSequence if code_value(item) == "OUTCOME"]
+    assert outcome.ConceptCodeSequence[0].CodeValue == "FLAGGED"
+    said = performance_of(report)
+    assert said["OP_THRESHOLD"] == 0.05
+    assert said["COHORT_POINT"].startswith("Operating point of the cohort women (operating policy 1, signed")
+    assert (said["111088"], said["N_NEGATIVES"]) == (0.9, 80)
+    assert ", 80 without it; measured in local reads, operating policy 1, signed off 20" in said["PERFORMANCE"]

@@ -14,7 +14,7 @@ from core.domain.explanation_job import JobState
 from models.package.format import load_package
 from tests.e2e.house import House, destination, environment, known_house, running_archive, wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived
-from tests.e2e.studies import radiograph, send
+from tests.e2e.studies import radiograph, same_study, send
 from tests.known_model import make_known_model, pass_the_gate
 
 FIGURES = {"deletion_auc", "insertion_auc", "null_percentile", "stability", "forward_passes", "sampled"}
@@ -67,7 +67,7 @@ def test_every_report_says_how_far_to_trust_its_map_and_a_retry_measures_nothing
     for code, name in (("DELETION_AUC", "deletion_auc"), ("STABILITY", "stability")):
         (item,) = items(sr, code)
         value = float(item.MeasuredValueSequence[0].NumericValue)
-        assert value == pytest.approx(finding["saliency"]["faithfulness"][name], rel=1e-6)
+        assert value == pytest.approx(finding["saliency"]["faithfulness"][name], abs=0.005)
     assert "registration gate" not in str(document["limitations"])
     runs = house.log().count('"event": "faithfulness.failed"')
     assert runs == 0
@@ -75,7 +75,7 @@ def test_every_report_says_how_far_to_trust_its_map_and_a_retry_measures_nothing
     with house.store() as store:
         before = store.faithfulness.of(image.sop_instance_uid, ready_model(house))
         house.start("worker")
-        send([radiograph(2, bright=False, study_instance_uid=image.study_instance_uid)], house.port)
+        send([same_study(image, 2, bright=False)], house.port)
         wait_until(
             lambda: store.reports.current(study_id).revision.revision == 2, seconds=60, what="the second revision"
         )

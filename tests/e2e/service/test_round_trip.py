@@ -3,7 +3,7 @@
 from core.domain.study import StudyState
 from tests.e2e.house import wait_until
 from tests.e2e.reports import GSPS, SC, SEG, SR, arrived, classes_of, holds_text, reports_by_study
-from tests.e2e.studies import PATCH, radiograph, send
+from tests.e2e.studies import PATCH, radiograph, same_study, send
 
 
 def run_node_and_worker(house):
@@ -49,7 +49,7 @@ def test_a_late_image_gives_a_report_that_supersedes_the_first(house, archive):
     first = radiograph(1, bright=False)
     send([first], house.port)
     wait_for_objects(archive, 1)
-    send([radiograph(2, bright=True, study_instance_uid=first.study_instance_uid)], house.port)
+    send([same_study(first, 2, bright=True)], house.port)
     wait_until(
         lambda: len(reports_by_study(archive)[first.study_instance_uid]) == 2, seconds=30, what="the second report"
     )

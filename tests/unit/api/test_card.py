@@ -156,7 +156,9 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, document in documents.items():
         (docs / f"{name}.json").write_text(json.dumps(document))
     (docs / "prose.json").write_bytes((SHIPPED / "docs" / "prose.json").read_bytes())
-    (docs / "overlay-opacity.jpg").write_bytes((Path(__file__).parents[3] / "docs" / "overlay.jpg").read_bytes())
+    (docs / "overlay-opacity.jpg").write_bytes(
+        (Path(__file__).parents[3] / "docs" / "pictures" / "summary-512.jpg").read_bytes()
+    )
     write_card(folder)
     return folder
 

@@ -14,6 +14,7 @@ from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import Patient, StudyState
 from core.errors import ConfigurationError
 from core.geometry import SquareFrame
+from core.identity import Correction
 from core.store.store import open_store
 from core.store.studies.intake import InstanceRole
 from core.store.studies.reports import FiledReport
@@ -247,6 +248,21 @@ def test_only_the_newest_report_is_delivered_again(store, candor):
     assert {d.payload_id for d in store.outbox.pending("east")} == {
         made(newest, kind).sop_instance_uid for kind in (ObjectKind.SR, ObjectKind.SC)
     }
+
+
+def test_a_report_of_a_patient_that_was_corrected_is_not_delivered_again(store, candor):
+    study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
+    file_report(store, study_id, destinations=("east",))
+    store.outbox.mark_sent(store.outbox.pending("east"))
+    right = arrival("1", "1", accession_number="4711", patient=Patient(patient_id="MRN 8"), part10=b"corrected")
+    store.intake.keep(right, compare=lambda *_: Correction(keywords=("PatientID",), names_patient=True))
+    said = candor("deliver", "4711")
+    assert "0 objects in line for east" in said
+    assert "nothing is sent of 1 study: the patient was corrected" in said
+    file_report(store, study_id)
+    said = candor("deliver", "4711")
+    assert "2 objects in line for east" in said
+    assert "nothing is sent" not in said
 
 
 def test_a_refused_report_goes_only_where_it_is_wanted(store, candor):

@@ -274,7 +274,7 @@ def test_the_shipped_model_passes_by_its_tests():
     assert {test.name for test in read_result(package).tests} == set(names.TESTS)
 
 
-@pytest.mark.parametrize("text", ["", "[]", '{"schema": 1}', '{"schema": 99, "passed": true, "sha256": ""}'])
+@pytest.mark.parametrize("text", ["", "null", "[]", '{"schema": 1}', '{"schema": 99, "passed": true, "sha256": ""}'])
 def test_a_result_that_cannot_be_read_withholds_the_maps_and_stops_nothing(folder, text):
     (folder / RESULT).parent.mkdir(exist_ok=True)
     (folder / RESULT).write_text(text)

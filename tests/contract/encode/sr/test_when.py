@@ -50,7 +50,7 @@ def test_times_are_local_and_say_so(
 ) -> None:
     in_zone(monkeypatch, zone)
     made = objects(report(created_at=made_at))
-    assert len(made) == 5
+    assert len(made) == 6
     for result in made.values():
         assert (str(result.ContentDate), str(result.ContentTime)) == (date, clock)
         assert (str(result.SeriesDate), str(result.InstanceCreationTime)) == (date, clock)
@@ -96,6 +96,7 @@ def test_a_revision_has_series_numbers_of_its_own() -> None:
         "gsps": 9003,
         "seg": 9004,
         "seg-fractional": 9005,
+        "sc-findings": 9008,
     }
     assert {int(later[kind].SeriesNumber) - int(first[kind].SeriesNumber) for kind in first} == {10}
     assert (int(first["sr"].InstanceNumber), int(later["sr"].InstanceNumber)) == (1, 2)
