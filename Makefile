@@ -6,7 +6,7 @@ export PYTHONSAFEPATH := 1
 unexport PYTHONDONTWRITEBYTECODE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test torture check serve bench lock clean
+.PHONY: demo test torture half-hour check serve bench lock clean
 
 demo: $(VENV)/.ready
 	$(BIN)/candor demo
@@ -18,7 +18,10 @@ test: $(VENV)/.dev-ready
 
 # What costs more than a test may, in full; `make test` has a slice of it.
 torture: $(VENV)/.dev-ready
-	CANDOR_KILLS=20 $(BIN)/python -m pytest tests/e2e/service/test_torture.py
+	TORTURE_KILLS=20 $(BIN)/python -m pytest tests/e2e/service/test_torture.py
+
+half-hour: $(VENV)/.dev-ready
+	WHOLE_HALF_HOUR=1 $(BIN)/python -m pytest tests/e2e/service/test_half_hour.py
 
 check: $(VENV)/.dev-ready
 	$(BIN)/ruff format --check .

@@ -17,7 +17,14 @@ from models.package.format import Accepts
 
 FRONTAL = "FRONTAL"
 _LATERALS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
-_SAYS_LATERAL = re.compile(r"(?<![^\W\d_])(LAT|LATERAL|LL)(?![^\W\d_])", re.IGNORECASE)  # as words of their own
+_WORD = r"(?<![^\W\d_])(%s)(?![^\W\d_])"  # a word of its own
+_SAYS = {
+    "a lateral": re.compile(
+        _WORD % "LAT|LATERAL|LATERALE|LL|LLAT|RLAT|PROFIL|PERFIL|SEITLICH|SEITL|BOCZNE|BOCZNA", re.IGNORECASE
+    ),
+    "an oblique view": re.compile(_WORD % "OBL|OBLIQUE|LAO|RAO|LPO|RPO", re.IGNORECASE),
+    "a decubitus view": re.compile(_WORD % "DECUB|DECUBITUS|LLD|RLD", re.IGNORECASE),
+}
 _UNKNOWN_WORDS = (
     "the body part is given in words that are not known here; name them in the setting body_part_words if it is ours"
 )
@@ -83,8 +90,8 @@ def _looks_lateral(image: Instance, *, is_stated: bool) -> str | None:
         return f"{given}the image's columns run between front and back: not a frontal"
     if along_row or is_stated:
         return None
-    if _SAYS_LATERAL.search(image.series_description):
-        return "the view is not given, and the series description says that it is a lateral"
-    if _SAYS_LATERAL.search(image.body_part_examined):
-        return "the view is not given, and the body part says that it is a lateral"
+    for element, words in (("series description", image.series_description), ("body part", image.body_part_examined)):
+        for view, pattern in _SAYS.items():
+            if pattern.search(words):
+                return f"the view is not given, and the {element} says that it is {view}"
     return None

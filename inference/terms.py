@@ -43,26 +43,43 @@ PHOTOMETRIC_INTERPRETATIONS = frozenset(
 _CHEST = frozenset({"CHEST", "THORAX", "LUNG"})
 """One body part with three names: which of them a package lists does not matter."""
 
-_SAME = {"TORAX": "CHEST", "TORACE": "CHEST", "CXR": "CHEST", "POUMON": "LUNG", "PULMO": "LUNG"}
+_SAME = {
+    **dict.fromkeys(("TORAX", "TORACE", "CXR", "CHESTS"), "CHEST"),
+    **dict.fromkeys("POUMON PULMO PULMON PULMONE POLMONE POLMONI LUNGE LUNGEN LONGEN".split(), "LUNG"),
+}
 _SAYS_NO_PART = frozenset(
     # how an image was made, which senders write into Body Part Examined next to the part
     "PA AP LAT LATERAL LL RL FRONTAL PORT PORTABLE MOBILE MOBIL BEDSIDE BED ERECT UPRIGHT SUPINE SITTING STANDING ICU "
-    "ER ROUTINE VIEW VIEWS V XR XRAY X RAY RX DX CR DR AND OF THE FOR 1 2 3 1V 2V 3V".split()
+    "ER ROUTINE ADULT LEFT RIGHT LT RT L R BILATERAL BOTH XR XRAY X RAY RX DX CR DR AND OF THE FOR Y UND ET STEHEND "
+    "LIEGEND SITZEND".split()
 )
+_COUNTS_VIEWS = re.compile(r"\d{0,2}(V|VW|VWS|VIEW|VIEWS)?")
+_SPINES = (
+    ("CSPINE", re.compile(r"\b(C|CERVICAL)[ _-]*SPINE\b")),
+    ("TSPINE", re.compile(r"\b(T|TH|D|THORACIC|DORSAL)[ _-]*SPINE\b")),
+    ("LSSPINE", re.compile(r"\b(LS|LUMBOSACRAL)[ _-]*SPINE\b")),
+    ("LSPINE", re.compile(r"\b(L|LUMBAR)[ _-]*SPINE\b")),
+)
+_JOINED = re.compile(r"(?P<before>[A-Z]*?)(?P<part>CHEST|THORAX|TORAX)(?P<after>[A-Z0-9]*)")
 
 
 def body_part_of(words: str, site: Mapping[str, str]) -> str:
     """The term that Body Part Examined means, "" when it cannot be known; `site`: terms by the site's own words.
 
-    "PORT CHEST" and "LUNGS" mean one part; "CHEST ABD" and what is no term at all mean none that can be known.
+    "PORT CHEST", "CHESTPA" and "LUNGS" mean one part; "CHEST ABD" and what is no term at all mean none that can be
+    known.
     """
     written = " ".join(words.upper().split())
     if written in site:
         return site[written]
     if written in BODY_PARTS:
         return written
-    tokens = [token for token in re.split(r"[^A-Z0-9]+", written) if token and token not in _SAYS_NO_PART]
+    for spine, pattern in _SPINES:
+        written = pattern.sub(spine, written)
+    tokens = [token for token in re.split(r"[^A-Z0-9]+", written) if token and not _says_no_part(token)]
     parts = {_part(token, site) for token in tokens}
+    if len(parts) > 1 and parts <= _CHEST:
+        return "CHEST"
     return parts.pop() if len(parts) == 1 else ""
 
 
@@ -75,7 +92,13 @@ def _part(token: str, site: Mapping[str, str]) -> str:
     for word in (token, token.removesuffix("S")):
         if found := site.get(word) or _SAME.get(word) or (word if word in BODY_PARTS else ""):
             return found
-    return ""
+    joined = _JOINED.fullmatch(token)
+    is_plain = joined is not None and all(_says_no_part(joined[side]) for side in ("before", "after"))
+    return "CHEST" if is_plain else ""
+
+
+def _says_no_part(token: str) -> bool:
+    return token in _SAYS_NO_PART or _COUNTS_VIEWS.fullmatch(token) is not None
 
 
 def term(value: str, known: frozenset[str]) -> str:

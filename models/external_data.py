@@ -25,12 +25,20 @@ def refuse_external_data(weights: bytes, called: str) -> None:
         model = onnx.load_from_string(weights)
     except Exception as error:  # a boundary: protobuf raises classes of its own
         raise ConfigurationError(f"the weights of {called} are no ONNX model") from error
+    if next(tensors_elsewhere(model), None) is not None:
+        raise IntegrityError(
+            f"weights of {called} lie outside the file that was verified (external data); "
+            "a package holds them in one file"
+        )
+
+
+def tensors_elsewhere(model: Any) -> Iterator[Any]:
+    """The tensors of an ONNX model whose numbers are in another file."""
+    import onnx
+
     for tensor in _messages(model, onnx.TensorProto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
-            raise IntegrityError(
-                f"weights of {called} lie outside the file that was verified (external data); "
-                "a package holds them in one file"
-            )
+            yield tensor
 
 
 def _messages(message: Any, kind: type[Any]) -> Iterator[Any]:

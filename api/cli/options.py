@@ -52,6 +52,15 @@ def table_of(title: str, *columns: str) -> Table:
     return table
 
 
+def said(value: object) -> str:
+    """A value of a sender or a file in a text with markup: neither markup nor control signs of it are obeyed."""
+    from rich.markup import escape
+
+    from core.wording import on_a_terminal
+
+    return escape(on_a_terminal(str(value or "")))
+
+
 def print_json(document: Any) -> None:
     """JSON for scripts."""
     import json

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, settings_of, table_of
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, said, settings_of, table_of
 from core.wording import cohort_in_words, number
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def _woken(state: DestinationState, now: float, uncommitted: int) -> list[str]:
 def print_status(found: Status) -> None:
     """Print `status_of` as tables."""
     console = Console(highlight=False)
-    console.print(f"Data folder {escape(found.data_dir)}, key {escape(found.key_file)}")
+    console.print(f"Data folder {said(found.data_dir)}, key {said(found.key_file)}")
     console.print(f"Running: {', '.join(found.processes) or 'nothing; start it with: candor serve'}")
     console.print(_disk_line(found.disk))
     console.print(_studies_table(found))
@@ -103,7 +102,7 @@ def print_status(found: Status) -> None:
         console.print(hint, soft_wrap=True)
     console.print(_destinations_table(found.destinations))
     for warning in found.warnings:
-        console.print(f"[yellow]Warning: {escape(warning)}[/]", soft_wrap=True)
+        console.print(f"[yellow]Warning: {said(warning)}[/]", soft_wrap=True)
     if found.failed:
         console.print(_failed_table(found.failed))
         console.print("Once the cause is mended: candor retry")
@@ -111,8 +110,8 @@ def print_status(found: Status) -> None:
     if found.alarms:
         console.print(_alarms_table(found.alarms))
     for why in sorted({row.fallback for row in found.models if row.fallback}):
-        console.print(f"Not on a GPU: {escape(why)}", soft_wrap=True)
-    console.print(f"torch runs on {found.torch.name}: {escape(found.torch.fallback or 'the GPU answers')}")
+        console.print(f"Not on a GPU: {said(why)}", soft_wrap=True)
+    console.print(f"torch runs on {found.torch.name}: {said(found.torch.fallback or 'the GPU answers')}")
 
 
 def _many(count: int, one: str, more: str = "") -> str:
@@ -141,28 +140,28 @@ def _destinations_table(destinations: Sequence[DestinationEntry]) -> Table:
         pause = f"in {row.next_attempt_seconds:.0f} s" if row.next_attempt_seconds else ""
         counts = map(str, (row.pending, row.sent, row.committed))
         error = "; ".join(filter(None, (row.last_error, row.commitment_error)))
-        table.add_row(row.name, *counts, _count(row.refused, alarm=True), pause, escape(error))
+        table.add_row(row.name, *counts, _count(row.refused, alarm=True), pause, said(error))
     return table
 
 
 def _reasons_table(reasons: Sequence[ReasonEntry]) -> Table:
     table = table_of("Why there is no result", "state", "studies", "reason")
     for row in reasons:
-        table.add_row(row.state.replace("_", " "), str(row.studies), escape(row.reason))
+        table.add_row(row.state.replace("_", " "), str(row.studies), said(row.reason))
     return table
 
 
 def _failed_table(failed: Sequence[FailedEntry]) -> Table:
     table = table_of("Last failed studies", "study", "reason")
     for row in failed:
-        table.add_row(row.study_id, escape(row.reason))
+        table.add_row(row.study_id, said(row.reason))
     return table
 
 
 def _models_table(models: Sequence[InstalledModel]) -> Table:
     table = table_of("Models", "name", "version", "state", "sha256", "runs on")
     for row in models:
-        runs_on = f"[red]{escape(row.error)}[/]" if row.error else row.provider
+        runs_on = f"[red]{said(row.error)}[/]" if row.error else row.provider
         table.add_row(row.name, row.version, row.state, row.sha256[:12], runs_on)
     return table
 
@@ -171,7 +170,7 @@ def _alarms_table(alarms: Sequence[AlarmEntry]) -> Table:
     table = table_of("Cohorts that left their bounds", "month", "", "finding", "cohort", "figure", "value", "bound")
     for row in alarms:
         level = f"[bold red]{row.level}[/]" if row.level == "alarm" else row.level
-        cohort, figures = escape(cohort_in_words(row.cohort)), (number(row.value), number(row.bound))
+        cohort, figures = said(cohort_in_words(row.cohort)), (number(row.value), number(row.bound))
         table.add_row(row.month, level, row.finding, cohort, row.figure, *figures)
     return table
 

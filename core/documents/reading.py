@@ -28,7 +28,7 @@ def read_document(model: type[Model], text: str | bytes, what: str) -> Model:
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
-        raise ConfigurationError(_sentence(model, error, what)) from None
+        raise ConfigurationError(_sentence(model, error, what, _contradictions(model, text))) from None
 
 
 def read_stored(model: type[Model], entries: object, what: str) -> Model:
@@ -76,10 +76,20 @@ MOST_FAULTS = 30
 """Faults that one message names; a file that has more is another kind of file."""
 
 
-def _sentence(model: type[Document], error: ValidationError, what: str) -> str:
+def _contradictions(model: type[Document], text: str | bytes) -> list[str]:
+    """What disagrees between entries, as far as it can be seen where others are wrong."""
+    try:
+        return list(model.contradictions(json.loads(text)))
+    except (ValueError, RecursionError, TypeError, AttributeError, KeyError):  # the other faults are in the way
+        return []
+
+
+def _sentence(model: type[Document], error: ValidationError, what: str, contradictions: Sequence[str]) -> str:
     """Every fault of a document in one message, the first one with what the document is."""
     first, *others = list(error.errors(include_url=False, include_input=False))
-    more = list(dict.fromkeys(": ".join(filter(None, _fault(model, fault))) for fault in others))
+    named = ["; ".join(_fault(model, first)), *(": ".join(filter(None, _fault(model, fault))) for fault in others)]
+    unnamed = [words for words in contradictions if not any(words in each for each in named)]
+    more = list(dict.fromkeys([*named[1:], *unnamed]))
     hidden = f"; and {len(more) - MOST_FAULTS} more" if len(more) > MOST_FAULTS else ""
     return "; ".join((_first(model, first, what), *more[:MOST_FAULTS])) + hidden
 

@@ -2,18 +2,22 @@
 
 A presentation state replaces what the image says about its own display. So the modality LUT, the window and the
 polarity of the source are repeated here: without them a viewer would show a CR in identity, and a MONOCHROME1 image
-with black and white exchanged (PS3.4 N.2). The label is placed relative to the display, so it fits any matrix.
+with black and white exchanged (PS3.4 N.2). The label is placed relative to the display, so it fits any matrix;
+that a person has not verified it stands at the outline too, in the image's own pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import GrayscaleSoftcopyPresentationStateStorage
 
 from core.domain.report import Finding, ObjectKind, ResultObject
 from core.wording import probability
 from dicom_node.encode import concepts
-from dicom_node.encode.picture.lines import lines_of
+from dicom_node.encode.picture.lines import Outline, lines_of
 from dicom_node.encode.shell import (
     REGION_WORDS,
     copy_body_part,
@@ -77,9 +81,9 @@ def _annotation(finding: Finding, located: Located) -> Dataset:
     annotation = Dataset()
     annotation.ReferencedImageSequence = [reference(located.source)]
     annotation.GraphicLayer = _LAYER
-    annotation.TextObjectSequence = [_label(finding)]
     outlines = [outline(region, located.source) for region in located.saliency.regions]
     lines = [line for one in outlines for line in lines_of(one, located.source.Rows, located.source.Columns)]
+    annotation.TextObjectSequence = [_label(finding), _notice(finding, lines, located.source)]
     if lines:
         annotation.GraphicObjectSequence = [_polyline(line.ravel().tolist()) for line in lines]
     return annotation
@@ -98,6 +102,17 @@ def _label(finding: Finding) -> Dataset:
     return label
 
 
+def _notice(finding: Finding, lines: Sequence[Outline], source: Dataset) -> Dataset:
+    """The words in pixels of the image, at the outline: some viewers drop what is placed on the display."""
+    corner = np.min(np.concatenate(lines), axis=0) if lines else np.zeros(2)
+    notice = Dataset()
+    notice.UnformattedTextValue = f"{NOT_VERIFIED}: {finding.code.meaning}"
+    notice.AnchorPointAnnotationUnits = "PIXEL"
+    notice.AnchorPoint = [float(x) for x in np.clip(corner, 1, [source.Columns - 1, source.Rows - 1])]
+    notice.AnchorPointVisibility = "N"
+    return notice
+
+
 def _polyline(coordinates: list[float]) -> Dataset:
     graphic = Dataset()
     graphic.GraphicAnnotationUnits = "PIXEL"
@@ -105,7 +120,8 @@ def _polyline(coordinates: list[float]) -> Dataset:
     graphic.NumberOfGraphicPoints = len(coordinates) // 2
     graphic.GraphicData = coordinates
     graphic.GraphicType = "POLYLINE"
-    graphic.GraphicFilled = "N"
+    if coordinates[:2] == coordinates[-2:]:
+        graphic.GraphicFilled = "N"  # type 1C: of closed figures alone
     return graphic
 
 

@@ -19,16 +19,18 @@ from datetime import datetime
 from io import BytesIO
 
 from pydicom import config, dcmread
-from pydicom.charset import convert_encodings, decode_bytes
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr
 from pydicom.tag import Tag
-from pydicom.valuerep import TEXT_VR_DELIMS, PersonName, validate_value
+from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, format_number_as_ds, validate_value
 
 from core.domain.study import Instance, Study
 from dicom_node.encode.space import GROUPS, space_of_single_frame
+from dicom_node.header.character_sets import UNKNOWN, decode_text, encodings_of
+from dicom_node.header.values import Values
+from dicom_node.pixels.grayscale import windows_of
 from dicom_node.pixels.presentation import SHUTTER
 from dicom_node.sop_classes import is_uid
 
@@ -63,16 +65,12 @@ _IMAGE = (
     "PixelSpacing",
     "ImagerPixelSpacing",
     "PixelAspectRatio",
-    "RescaleIntercept",
-    "RescaleSlope",
     "RescaleType",
-    "WindowCenter",
-    "WindowWidth",
-    "VOILUTFunction",
     "PresentationLUTShape",
     *SHUTTER,
 )
 _SPACE = ("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "SliceThickness")
+_GRAYSCALE = ("RescaleIntercept", "RescaleSlope", "WindowCenter", "WindowWidth", "VOILUTFunction")
 _COUNTS = ("Rows", "Columns", "BitsStored", "PixelRepresentation")
 _TABLES = ("ModalityLUTSequence", "VOILUTSequence")
 
@@ -94,10 +92,9 @@ _ENUMERATED = {
     "Laterality": {"R", "L"},
     "ImageLaterality": {"R", "L", "U", "B"},
     "LossyImageCompression": {"00", "01"},
-    "VOILUTFunction": {"LINEAR", "LINEAR_EXACT", "SIGMOID"},
     "PresentationLUTShape": {"IDENTITY", "INVERSE"},
 }
-_POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness", "WindowWidth"}
+_POSITIVE = {"PixelSpacing", "ImagerPixelSpacing", "PixelAspectRatio", "SliceThickness"}
 _PATTERNS = {"DA": "%Y%m%d", "TimezoneOffsetFromUTC": "%z"}
 _NUMBER_OF_VALUES = {
     "PatientOrientation": 2,
@@ -112,6 +109,7 @@ _TEXT_VRS = {"LO", "SH", "ST", "LT", "UT", "PN"}
 _AS_SENT = tuple(k for k in PATIENT_AND_STUDY if dictionary_VR(k) in _TEXT_VRS and k not in _PATTERNS)
 _CHARACTER_SET = Tag("SpecificCharacterSet")
 _UTF_8 = b"ISO_IR 192"
+_LONGEST_INTEGER = 10**15
 _LONGEST_VALUE = 0xFFFE  # bytes: the length of these VRs has 16 bits (PS3.5 7.1.2)
 
 
@@ -120,7 +118,8 @@ def read_source(part10: bytes) -> Dataset:
 
     Raises nothing for malformed values; pydicom's InvalidDicomError when `part10` is not a DICOM file at all.
     """
-    keywords = (*PATIENT_AND_STUDY, *_ANATOMY, *_IMAGE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS, "SpecificCharacterSet")
+    image = (*_ANATOMY, *_IMAGE, *_GRAYSCALE, *_SPACE, *_COUNTS, *_TABLES, *GROUPS)
+    keywords = (*PATIENT_AND_STUDY, *image, "SpecificCharacterSet")
     raw = dcmread(BytesIO(part10), stop_before_pixels=True, specific_tags=list(keywords))
     clean = Dataset()
     _put_bytes(clean, "SpecificCharacterSet", _sent_bytes(raw, "SpecificCharacterSet"))
@@ -131,6 +130,7 @@ def read_source(part10: bytes) -> Dataset:
             keep(clean, keyword, _decoded(raw, keyword))
     for keyword, text in space_of_single_frame(raw).items():
         keep(clean, keyword, text)
+    _keep_grayscale(clean, raw)
     for keyword in _COUNTS:
         _keep_count(clean, raw, keyword)
     for keyword in _TABLES:
@@ -192,7 +192,7 @@ def in_utf_8(source: Dataset) -> Dataset | None:
         element = source.get_item(keyword)
         if isinstance(element, RawDataElement) and element.value:
             text = _decoded(source, keyword)
-            if "\ufffd" in text:
+            if UNKNOWN in text:
                 return None
             _put_bytes(decoded, keyword, text.encode())
         elif element is not None:
@@ -249,21 +249,13 @@ def _decoded(raw: Dataset, keyword: str) -> str:
     value, vr = element.value, dictionary_VR(keyword)
     if vr not in _TEXT_VRS:
         return bytes(value).decode("ascii", errors="replace")
-    encodings = _encodings(raw)
-    if vr == "PN":
-        return _printable(str(PersonName(bytes(value), encodings=encodings)))
-    return _printable(decode_bytes(bytes(value), encodings, TEXT_VR_DELIMS))
+    delimiters = PN_DELIMS if vr == "PN" else TEXT_VR_DELIMS
+    return _printable(decode_text(bytes(value), _encodings(raw), set(delimiters)))
 
 
 def _encodings(raw: Dataset) -> list[str]:
-    element = raw.get_item("SpecificCharacterSet")
-    declared = element.value if element is not None else None
-    if isinstance(declared, bytes):
-        declared = declared.decode("ascii", errors="replace").strip(" \0").split("\\")
-    try:
-        return list(convert_encodings(declared or None))
-    except LookupError:
-        return ["iso8859"]
+    declared = declared_character_set(raw).decode("ascii", errors="replace").strip(" \0")
+    return encodings_of([term.strip() for term in declared.split("\\")])[0]
 
 
 def _printable(text: str) -> str:
@@ -296,6 +288,23 @@ def _is_valid_value(keyword: str, vr: str, value: str) -> bool:
     except ValueError:
         return False
     return bool(value)
+
+
+def _keep_grayscale(clean: Dataset, raw: Dataset) -> None:
+    """Copy the rescale and the one window that the image is read with."""
+    values = Values(raw)
+    if values.text("RescaleSlope") or values.text("RescaleIntercept"):
+        clean.RescaleSlope = _decimal(values.number("RescaleSlope") or 1.0)
+        clean.RescaleIntercept = _decimal(values.number("RescaleIntercept") or 0.0)
+    if (window := next(filter(None, windows_of(values)), None)) is not None:
+        clean.WindowCenter, clean.WindowWidth = _decimal(window.center), _decimal(window.width)
+        if values.text("VOILUTFunction"):
+            clean.VOILUTFunction = window.function
+
+
+def _decimal(number: float) -> str:
+    """A number in the 16 characters of a DS."""
+    return f"{number:.0f}" if number.is_integer() and abs(number) < _LONGEST_INTEGER else format_number_as_ds(number)
 
 
 def _keep_count(clean: Dataset, raw: Dataset, keyword: str) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from datetime import date, datetime
 from typing import Any, TypeVar
 
-from pydicom.charset import convert_encodings, decode_bytes, python_encoding
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+
+from dicom_node.header.character_sets import UNKNOWN, decode_text, encodings_of
 
 _AGE_PART = r"(\d{1,4}(?:\.\d+)?)\s*(D|DAYS?|W|WKS?|WEEKS?|M|MOS?|MTHS?|MONTHS?|Y|YRS?|YEARS?)"
 _AGE = re.compile(rf"P?(?:{_AGE_PART}[\s,.]*)+(?:OLD)?")  # PS3.5 6.2, AS, and what else can only be an age
@@ -78,6 +79,13 @@ class Values:
             self.flag(keyword, "DS")
             return ()
         return tuple(numbers)
+
+    def each_number(self, keyword: str) -> tuple[float | None, ...]:
+        """All values of a DS, None in the place of each that is malformed; () when absent."""
+        numbers = tuple(_to_number(text) for text in self.texts(keyword))
+        if None in numbers:
+            self.flag(keyword, "DS")
+        return numbers
 
     def integer(self, keyword: str) -> int | None:
         """The first value of an IS, US, SS, UL or SL."""
@@ -147,8 +155,8 @@ class Values:
         if len(value) > _LONGEST_BYTES:
             self.flag(keyword, vr)
         encodings = self._encodings if vr in _WITH_CHARACTER_SET else ["iso8859"]
-        text = decode_bytes(value[:_LONGEST_BYTES], encodings, _TEXT_DELIMITERS)
-        if "\ufffd" in text:
+        text = decode_text(value[:_LONGEST_BYTES], encodings, _TEXT_DELIMITERS)
+        if UNKNOWN in text:
             self.note(f"{keyword} does not fit its SpecificCharacterSet")
         return text.rstrip("\0 ")
 
@@ -168,13 +176,13 @@ class Values:
         return str(int.from_bytes(value[:width], "little" if little else "big", signed=signed))
 
     def _read_encodings(self) -> list[str]:
-        """Python's names for SpecificCharacterSet; unknown ones are flagged and read as Latin-1."""
+        """Python's names for SpecificCharacterSet; unknown ones are flagged."""
         self._encodings = ["iso8859"]
         terms = [term.strip() for term in self._text("SpecificCharacterSet").split("\\")]
-        known = [term for term in terms if term in python_encoding]
-        if len(known) < len(terms):
+        encodings, are_all_known = encodings_of(terms)
+        if not are_all_known:
             self.note("SpecificCharacterSet names a character set that is not known")
-        return list(convert_encodings(known)) if known else ["iso8859"]
+        return encodings
 
 
 def whole_years(birth: date | None, at: date | None) -> float | None:

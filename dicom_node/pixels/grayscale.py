@@ -20,6 +20,7 @@ from dicom_node.pixels.background import Mask, padding, shuttered
 from dicom_node.pixels.frames import Frame
 from dicom_node.pixels.tables import LookupTable, read_table
 
+_FUNCTIONS = ("LINEAR", "LINEAR_EXACT", "SIGMOID")
 _PERCENTILES = (0.5, 99.5)
 _LUMINANCE = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as YBR_FULL (PS3.3 C.7.6.3.1.2)
 
@@ -46,28 +47,40 @@ def display(
     padding or behind a shutter is background: black, whatever the polarity.
     """
     values = [Values(header) for header in headers]
-    padded = padding(frame, values)
-    shown = _luminance(frame) if frame.stored.ndim == 3 else _shown(frame, headers, values, padded)
-    if padded is not None:
-        shown[padded] = 0.0
-    if (hidden := shuttered((shown.shape[0], shown.shape[1]), values, spacing)) is not None:
+    hidden = _background(frame, values, spacing)
+    shown = _luminance(frame) if frame.stored.ndim == 3 else _shown(frame, headers, values, hidden)
+    if hidden is not None:
         shown[hidden] = 0.0
     flags = tuple(dict.fromkeys(flag for part in values for flag in part.flags))
     return shown.astype(np.float32), flags
 
 
-def _shown(frame: Frame, headers: tuple[Dataset, ...], values: list[Values], padded: Mask | None) -> Floats:
+def _background(frame: Frame, values: list[Values], spacing: tuple[float, float]) -> Mask | None:
+    """What is no picture: padding, and what a shutter hides."""
+    shape = frame.stored.shape[0], frame.stored.shape[1]
+    masks = [mask for mask in (padding(frame, values), shuttered(shape, values, spacing)) if mask is not None]
+    return np.logical_or.reduce(masks) if masks else None
+
+
+def _shown(frame: Frame, headers: tuple[Dataset, ...], values: list[Values], hidden: Mask | None) -> Floats:
     """Modality, then VOI, then polarity."""
-    picture = frame.stored if padded is None else frame.stored[~padded]
+    picture = frame.stored if hidden is None or hidden.all() else frame.stored[~hidden]
     to_modality = _modality(picture, values, headers)
     shown = _voi(frame, picture, to_modality, values, headers)
     shape = _first_text(values, "PresentationLUTShape")
+    if (frame.photometric_interpretation, shape) == ("MONOCHROME1", "IDENTITY"):
+        values[-1].note("PhotometricInterpretation and PresentationLUTShape contradict each other: the shape counts")
     return 1.0 - shown if is_inverted(frame.photometric_interpretation, shape) else shown
 
 
 def is_inverted(photometric_interpretation: str, presentation_lut_shape: str) -> bool:
-    """Whether low values are white: one polarity, said twice in a DX (PS3.3 C.8.11.3), and never inverted twice."""
-    return photometric_interpretation == "MONOCHROME1" or presentation_lut_shape == "INVERSE"
+    """Whether low values are white: one polarity, said twice in a DX (PS3.3 C.8.11.3), and never inverted twice.
+
+    Where the two contradict each other the shape counts, which comes last (PS3.4 N.2): so do DCMTK and dcm4che.
+    """
+    if presentation_lut_shape in ("IDENTITY", "INVERSE"):
+        return presentation_lut_shape == "INVERSE"
+    return photometric_interpretation == "MONOCHROME1"
 
 
 def _luminance(frame: Frame) -> Floats:
@@ -92,7 +105,7 @@ def _modality(picture: Stored, values: list[Values], headers: tuple[Dataset, ...
 def _voi(
     frame: Frame, picture: Stored, to_modality: ToModality, values: list[Values], headers: tuple[Dataset, ...]
 ) -> Floats:
-    """VOI LUT, else the first window, else the range (PS3.3 C.11.2); `picture`: the stored values without padding."""
+    """VOI LUT, else the window, else the range (PS3.3 C.11.2); `picture`: the stored values that are not hidden."""
     modality, seen = to_modality(frame.stored), to_modality(picture)
     table = _table(headers, values, "VOILUTSequence", float(seen.min()), float(seen.max()))
     if table is not None:
@@ -121,16 +134,28 @@ def _table(
 
 
 def _window(values: list[Values]) -> Window | None:
-    for part in values:
-        center, width = part.number("WindowCenter"), part.number("WindowWidth")
-        if center is None or width is None:
-            continue
-        function = part.text("VOILUTFunction") or "LINEAR"
-        if width < 1 if function == "LINEAR" else width <= 0:
-            part.flag("WindowWidth", "window width")
-            continue
-        return Window(center, width, function)
-    return None
+    windows = (window for part in values for window in windows_of(part))
+    return next((window for window in windows if window is not None), None)
+
+
+def windows_of(part: Values) -> list[Window | None]:
+    """The windows of a data set, None in the place of each that cannot be meant (PS3.3 C.11.2.1.2 and C.11.2.1.3)."""
+    function = part.text("VOILUTFunction").upper()
+    if function not in _FUNCTIONS:
+        if function:
+            part.note("VOILUTFunction is no defined term, so the window is read as LINEAR")
+        function = "LINEAR"
+    pairs = zip(part.each_number("WindowCenter"), part.each_number("WindowWidth"), strict=False)
+    return [_usable(part, center, width, function) for center, width in pairs]
+
+
+def _usable(part: Values, center: float | None, width: float | None, function: str) -> Window | None:
+    if center is None or width is None:
+        return None
+    if width < 1 if function == "LINEAR" else width <= 0:
+        part.flag("WindowWidth", "window width")
+        return None
+    return Window(center, width, function)
 
 
 def windowed(x: Floats, window: Window) -> Floats:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from dicom_node.pixels.grayscale import Window, is_inverted, windowed
 from dicom_node.pixels.tables import Floats, LookupTable, read_table
 
 _BITS = 16
+_TOP = 2**_BITS - 1
 _SHUTTERS = {
     "RECTANGULAR": (
         "ShutterLeftVerticalEdge",
@@ -32,15 +32,23 @@ def copy_display(source: Dataset, state: Dataset) -> None:
     """Repeat modality LUT, VOI LUT and polarity of the source (PS3.4 N.2)."""
     low, high = _stored_range(source)
     table = _table(source, "ModalityLUTSequence", low, high)
-    if table is not None and not _is_whole(table):
-        state.RescaleIntercept, state.RescaleSlope, state.RescaleType = 0, 1, "US"
-        state.SoftcopyVOILUTSequence = [_both_tables(source, table, low, high)]
-    else:
+    if _is_repeatable(source, table):
         low, high = _copy_modality(source, state, table, low, high)
         if voi := _softcopy_voi(source, low, high):
             state.SoftcopyVOILUTSequence = [voi]
+    else:
+        state.RescaleIntercept, state.RescaleSlope, state.RescaleType = 0, 1, "US"
+        state.SoftcopyVOILUTSequence = [_both_in_one(source, table, low, high)]
     inverted = is_inverted(source.get("PhotometricInterpretation", ""), source.get("PresentationLUTShape", ""))
     state.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
+
+
+def _is_repeatable(source: Dataset, table: LookupTable | None) -> bool:
+    """Whether a presentation state may hold what comes before the window, and viewers the window."""
+    if table is not None:
+        return table.bits == _BITS and not table.disagrees and _fills(table.data)
+    is_narrow = source.get("VOILUTFunction") == "SIGMOID" and float(source.get("WindowWidth", 1)) < 1
+    return not is_narrow or int(source.get("BitsStored", _BITS)) > _BITS
 
 
 def _copy_modality(
@@ -48,52 +56,55 @@ def _copy_modality(
 ) -> tuple[float, float]:
     """Repeat the modality transformation and return what stored values from `low` to `high` become."""
     if table is not None:
-        state.ModalityLUTSequence = source.ModalityLUTSequence[:1]
+        item = _item(table, table.data)
+        item.ModalityLUTType = "US"  # unspecified
+        state.ModalityLUTSequence = [item]
         return float(table.data.min()), float(table.data.max())
-    if "RescaleSlope" not in source or "RescaleIntercept" not in source:
+    if "RescaleSlope" not in source:
         return low, high
     state.RescaleIntercept, state.RescaleSlope = source.RescaleIntercept, source.RescaleSlope
     state.RescaleType = source.get("RescaleType", "US")
-    ends = sorted(float(source.RescaleSlope) * x + float(source.RescaleIntercept) for x in (low, high))
-    return ends[0], ends[1]
+    ends = _rescaled(source, np.array([low, high]))
+    return float(ends.min()), float(ends.max())
 
 
-def _both_tables(source: Dataset, table: LookupTable, low: float, high: float) -> Dataset:
-    """One VOI LUT for a modality LUT that a presentation state may not hold, and the VOI transformation after it."""
-    values = table.apply(np.arange(int(low), int(high) + 1))
+def _rescaled(source: Dataset, stored: Floats) -> Floats:
+    return stored * float(source.get("RescaleSlope", 1)) + float(source.get("RescaleIntercept", 0))
+
+
+def _both_in_one(source: Dataset, table: LookupTable | None, low: float, high: float) -> Dataset:
+    """One VOI LUT of stored values for a modality transformation and the VOI transformation after it."""
+    stored = np.arange(int(low), int(high) + 1)
+    values = _rescaled(source, stored.astype(np.float64)) if table is None else table.apply(stored)
     voi = _softcopy_voi(source, float(values.min()), float(values.max()))
     if voi is None:
-        shown = values / table.top
+        shown = values / (values.max() if table is None else table.top)
     elif "VOILUTSequence" in voi:
         after = _table(voi, "VOILUTSequence", float(values.min()), float(values.max()))
-        shown = after.apply(values.astype(np.int64)) / after.top if after else values / table.top
+        shown = after.apply(values.astype(np.int64)) / after.top if after else values / values.max()
     else:
         function = str(voi.get("VOILUTFunction", "LINEAR"))
         shown = windowed(values, Window(float(voi.WindowCenter), float(voi.WindowWidth), function))
     item = Dataset()
     whole = LookupTable(int(low), shown, _BITS, disagrees=False)
-    item.VOILUTSequence = [_item(Dataset(), whole, np.rint(shown * (2**_BITS - 1)))]
+    item.VOILUTSequence = [_item(whole, np.rint(shown * _TOP))]
     return item
 
 
-def _is_whole(table: LookupTable) -> bool:
-    """Whether a presentation state may hold the table as it is."""
-    return table.bits == _BITS and not table.disagrees
-
-
 def copy_shutter(source: Dataset, state: Dataset) -> None:
-    """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); one that is not complete is left out."""
+    """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); a shape that is not complete is left out."""
     named = source.get("ShutterShape") or []
-    shapes = [named] if isinstance(named, str) else list(named)
-    if not shapes or not all(shape in _SHUTTERS and _has_all(source, _SHUTTERS[shape]) for shape in shapes):
+    shapes = [shape for shape in ([named] if isinstance(named, str) else named) if _is_whole_shutter(source, shape)]
+    if not shapes:
         return
-    for keyword in ("ShutterShape", *(keyword for shape in shapes for keyword in _SHUTTERS[shape])):
+    state.ShutterShape = shapes
+    for keyword in (keyword for shape in shapes for keyword in _SHUTTERS[shape]):
         state.add(source[keyword])
     state.ShutterPresentationValue = 0
 
 
-def _has_all(source: Dataset, keywords: tuple[str, ...]) -> bool:
-    return all(keyword in source for keyword in keywords)
+def _is_whole_shutter(source: Dataset, shape: str) -> bool:
+    return shape in _SHUTTERS and all(keyword in source for keyword in _SHUTTERS[shape])
 
 
 def _stored_range(source: Dataset) -> tuple[float, float]:
@@ -103,46 +114,49 @@ def _stored_range(source: Dataset) -> tuple[float, float]:
 
 
 def _table(source: Dataset, keyword: str, low: float, high: float) -> LookupTable | None:
-    items = source.get(keyword) or []
-    return read_table(items[0], low, high) if items else None
+    """The first table that gives a picture, as the image was read with it."""
+    tables = (read_table(item, low, high) for item in source.get(keyword) or ())
+    return next((table for table in tables if table is not None), None)
 
 
 def _softcopy_voi(source: Dataset, low: float, high: float) -> Dataset | None:
-    """The first VOI LUT or window of the source; None when it has none and is shown over its full range."""
+    """The VOI LUT or window of the source; None when it has none and is shown over its full range."""
     item = Dataset()
     if table := _table(source, "VOILUTSequence", low, high):
-        item.VOILUTSequence = [_voi_item(source.VOILUTSequence[0], table)]
+        item.VOILUTSequence = [_voi_item(table, high)]
         return item
     if "WindowCenter" not in source or "WindowWidth" not in source:
         return None
-    function, width = source.get("VOILUTFunction", "LINEAR"), _first(source.WindowWidth)
-    if function == "LINEAR" and float(str(width)) < 1:
-        return None  # it was read over its full range too
-    item.WindowCenter, item.WindowWidth = _first(source.WindowCenter), width
+    item.WindowCenter, item.WindowWidth = source.WindowCenter, source.WindowWidth
     if "VOILUTFunction" in source:
-        item.VOILUTFunction = function
+        item.VOILUTFunction = source.VOILUTFunction
     return item
 
 
-def _voi_item(item: Dataset, table: LookupTable) -> Dataset:
-    """A table with outputs of 16 bits; as it is where it has them."""
-    if _is_whole(table):
-        return item
-    return _item(item, table, np.rint(table.data * ((2**_BITS - 1) / table.top)))
+def _voi_item(table: LookupTable, high: float) -> Dataset:
+    """A table with outputs of 16 bits, up to the input `high`.
+
+    One that peaks at half its range gets an entry more, of an input that does not occur: checkers take its width from
+    what is in it.
+    """
+    outputs = np.rint(table.data * (_TOP / table.top))
+    is_complete = table.first + len(outputs) > high
+    if not _fills(outputs) and is_complete and len(outputs) < 2**_BITS:
+        outputs = np.append(outputs, _TOP)
+    return _item(table, outputs)
 
 
-def _item(item: Dataset, table: LookupTable, outputs: Floats) -> Dataset:
+def _fills(outputs: Floats) -> bool:
+    """Whether the largest output needs all bits."""
+    return int(outputs.max()).bit_length() == _BITS
+
+
+def _item(table: LookupTable, outputs: Floats) -> Dataset:
     written = Dataset()
     words = [len(outputs), table.first, _BITS]
     if table.first < 0:
         written.add_new("LUTDescriptor", "SS", [((word & 0xFFFF) ^ 0x8000) - 0x8000 for word in words])
     else:
         written.add_new("LUTDescriptor", "US", [word & 0xFFFF for word in words])
-    if explanation := item.get("LUTExplanation"):
-        written.LUTExplanation = explanation
     written.add_new("LUTData", "OW", outputs.astype("<u2").tobytes())
     return written
-
-
-def _first(value: object) -> object:
-    return value[0] if isinstance(value, MultiValue) else value

@@ -16,8 +16,10 @@ from typing import Literal
 from core.domain.input import SQUARE
 
 FEWEST_SLICES = 3
+NOT_ASCENDING = "an interval is two numbers, the lower one first"
 Interval = tuple[float, float]
 Activation = Literal["sigmoid", "softmax", "none"]
+Layout = Literal["NCHW", "NHWC"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +28,7 @@ class InputDescription:
 
     `size`: side of the square that the graph takes, 0 when it takes any; `channels`: how often the image is repeated;
     `mean` and `std`: one for each channel, in the units of `range`, () when nothing is subtracted. `activation`: what
-    is still to be done to the outputs to make probabilities of them.
+    is still to be done to the outputs to make probabilities of them. `layout`: where the channels are.
     """
 
     kind: Literal["image", "volume"] = "image"
@@ -38,6 +40,7 @@ class InputDescription:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
     activation: Activation = "sigmoid"
+    layout: Layout = "NCHW"
 
     @property
     def is_volume(self) -> bool:
@@ -52,6 +55,8 @@ class InputDescription:
         said: list[object] = [self.kind, self.slices, self.window, self.range]
         if (more := [self.size, self.channels, self.mean, self.std, self.activation]) != _NOTHING_MORE:
             said += more
+        if self.layout != "NCHW":
+            said.append(self.layout)
         return json.dumps(said, separators=(",", ":"))
 
 
@@ -75,5 +80,5 @@ def described_input(
 
 def _ascending(values: Interval) -> Interval:
     if not values[0] < values[1]:
-        raise ValueError("an interval is two numbers, the lower one first")
+        raise ValueError(NOT_ASCENDING)
     return float(values[0]), float(values[1])

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from core.documents.model import Document, KeepsUnknownKeys, KnowsAllKeys, NotNegative, Number, Share, absent
 from core.domain.code import Code
 from core.domain.model import FindingDefinition, OperatingPoint
-from models.package.described_input import Activation, InputDescription, described_input
+from models.package.described_input import (
+    NOT_ASCENDING,
+    Activation,
+    InputDescription,
+    Layout,
+    described_input,
+)
 from models.quality import QualitySection
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"  # name and version become names of folders
@@ -37,6 +44,10 @@ class AcceptsSection(KnowsAllKeys):
     minimum_columns: Annotated[int, Field(ge=0)]
 
 
+_MEAN_AND_STD = "mean and std go together, and have one number for each of the {} channels"
+_TWICE = "two findings have the same name"
+
+
 class InputSection(KeepsUnknownKeys):
     """The input of the graph (see `models.package.described_input`)."""
 
@@ -49,6 +60,7 @@ class InputSection(KeepsUnknownKeys):
     range: tuple[Number, Number] | None = absent()
     size: Annotated[int, Field(ge=8, le=4096)] | None = absent()  # side of the square that the graph takes
     channels: Literal[1, 3] | None = absent()
+    layout: Layout | None = absent()  # NHWC: the channels come last
     mean: tuple[Number, ...] | None = absent()  # one for each channel, in the units of range
     std: tuple[Annotated[Number, Field(gt=0)], ...] | None = absent()
     meaning: str | None = absent()
@@ -68,11 +80,19 @@ class InputSection(KeepsUnknownKeys):
             interval=self.range or (0.0, 1.0),
         )
         channels, mean, std = self.channels or 1, self.mean or (), self.std or ()
-        if plain.is_volume and (self.size or channels > 1 or mean or std):
-            raise ValueError("size, channels, mean and std are of images, not of volumes")
+        if plain.is_volume and (self.size or channels > 1 or mean or std or self.layout):
+            raise ValueError("size, channels, layout, mean and std are of images, not of volumes")
         if len(mean) != len(std) or len(mean) not in (0, channels):
-            raise ValueError(f"mean and std go together, and have one number for each of the {channels} channels")
-        return replace(plain, size=self.size or 0, channels=channels, mean=mean, std=std, activation=activation)
+            raise ValueError(_MEAN_AND_STD.format(channels))
+        return replace(
+            plain,
+            size=self.size or 0,
+            channels=channels,
+            mean=mean,
+            std=std,
+            activation=activation,
+            layout=self.layout or "NCHW",
+        )
 
 
 class OutputsSection(KeepsUnknownKeys):
@@ -156,8 +176,22 @@ class Description(KeepsUnknownKeys):
     def _check_that_each_finding_is_there_once(self) -> Description:
         names = [finding.name for finding in self.findings]
         if len(set(names)) < len(names):
-            raise ValueError("two findings have the same name")
+            raise ValueError(_TWICE)
         return self
+
+    @classmethod
+    def contradictions(cls, entries: Mapping[str, Any], /) -> Iterator[str]:
+        """As the validators above and those of the input say it."""
+        names = [finding.get("name") for finding in entries.get("findings", ())]
+        if len(set(names)) < len(names):
+            yield _TWICE
+        said = entries.get("input", {})
+        lengths, channels = {len(said.get(key) or ()) for key in ("mean", "std")}, said.get("channels") or 1
+        if len(lengths) > 1 or not lengths <= {0, channels}:
+            yield _MEAN_AND_STD.format(channels)
+        low, high = said.get("range") or (0, 1)
+        if not low < high:
+            yield NOT_ASCENDING
 
 
 class Prose(Document):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import shutil
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from core.documents.reading import read_document, write_file
 from core.errors import ConfigurationError
-from models.external_data import refuse_external_data
-from models.package.contents import sha256_of
 from models.package.description import Description
+from models.package.graph import Shown, read_graph, shown_by
 
 MODALITIES = ("CR", "DX")
 
@@ -28,17 +26,8 @@ class Declared:
     range: tuple[float, float]
     mean: Sequence[float] = ()
     std: Sequence[float] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What the file shows of itself; `size` is 0 where it takes any."""
-
-    input_name: str
-    output_name: str
-    channels: int
-    size: int
-    outputs: int
+    size: int | None = None  # where the file does not say it; 0: the graph takes an image of any size
+    output: str = ""  # that of the scores, where there are several
 
 
 def make_package(onnx_file: Path, folder: Path, declared: Declared) -> Shown:
@@ -48,62 +37,41 @@ def make_package(onnx_file: Path, folder: Path, declared: Declared) -> Shown:
     """
     if folder.exists():
         raise ConfigurationError(f"{folder} is there already; choose another folder")
-    shown = shown_by(onnx_file)
+    model = read_graph(onnx_file)
+    shown = _with_size(shown_by(model, onnx_file.name, declared.output), declared, onnx_file.name)
+    weights = model.SerializeToString()
+    if shown.dtype == "uint8" and declared.range != (0.0, 255.0):
+        raise ConfigurationError(f"{onnx_file.name} takes whole numbers (uint8): black is 0 and white 255")
     if shown.outputs and shown.outputs != len(declared.findings):
         raise ConfigurationError(
             f"{onnx_file.name} gives {shown.outputs} scores, and {len(declared.findings)} findings are named; "
             "give --finding once for each, in their order"
         )
-    description = read_document(Description, _text(shown, declared, sha256_of(onnx_file)), "what was declared")
+    text = _text(shown, declared, hashlib.sha256(weights).hexdigest())
+    description = read_document(Description, text, "what was declared")
     (folder / "models").mkdir(parents=True)
     (folder / "configs").mkdir()
-    shutil.copyfile(onnx_file, folder / "models" / "model.onnx")
+    (folder / "models" / "model.onnx").write_bytes(weights)
     (folder / "configs" / "metadata.json").write_text(json.dumps({"version": "0.1.0", "name": declared.name}))
     write_file(folder / "candor.json", description)
     return shown
 
 
-def shown_by(onnx_file: Path) -> Shown:
-    """What an ONNX file shows of its input and output; ConfigurationError names what cannot be an image or scores."""
-    import onnx
-
-    try:
-        weights = onnx_file.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(f"{onnx_file} cannot be read ({error.strerror})") from error
-    refuse_external_data(weights, onnx_file.name)
-    graph = onnx.load_from_string(weights).graph
-    known = {initializer.name for initializer in graph.initializer}
-    inputs = [each for each in graph.input if each.name not in known]
-    if len(inputs) != 1:
-        raise ConfigurationError(f"{onnx_file.name} takes {len(inputs)} inputs, and a package declares one image")
-    if len(graph.output) != 1:
-        names = ", ".join(output.name for output in graph.output)
-        raise ConfigurationError(f"{onnx_file.name} gives {len(graph.output)} outputs ({names}); export one of scores")
-    taken, given = _shape(inputs[0]), _shape(graph.output[0])
-    if len(taken) != 4 or taken[1] not in (1, 3) or taken[2] != taken[3]:
+def _with_size(shown: Shown, declared: Declared, called: str) -> Shown:
+    if shown.size == 0 and declared.size is None:
         raise ConfigurationError(
-            f"the input of {onnx_file.name} is {taken}; a package declares [n, 1 or 3, side, side]"
+            f"{called} takes an image of any size; say at which it was trained, as --size 224, or --size 0 where the "
+            "graph itself resizes"
         )
-    if inputs[0].type.tensor_type.elem_type != onnx.TensorProto.FLOAT:
-        raise ConfigurationError(f"the input of {onnx_file.name} is not float32; export it so")
-    return Shown(
-        input_name=inputs[0].name,
-        output_name=graph.output[0].name,
-        channels=taken[1],
-        size=taken[2],
-        outputs=given[1] if len(given) == 2 else 0,
-    )
-
-
-def _shape(value: Any) -> list[int]:
-    """The fixed lengths, 0 where any will do."""
-    return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    if shown.size and declared.size not in (None, shown.size):
+        raise ConfigurationError(f"{called} takes {shown.size} x {shown.size} px, and --size says {declared.size}")
+    return replace(shown, size=shown.size or declared.size or 0)
 
 
 def _text(shown: Shown, declared: Declared, sha256: str) -> str:
     """candor.json as JSON; without counts its figures are never shown, they print as not measured."""
-    more = (("size", shown.size), ("mean", list(declared.mean)), ("std", list(declared.std)))
+    layout = "" if shown.layout == "NCHW" else shown.layout
+    more = (("layout", layout), ("size", shown.size), ("mean", list(declared.mean)), ("std", list(declared.std)))
     entries = {
         "name": declared.name,
         "version": "0.1.0",
@@ -117,7 +85,7 @@ def _text(shown: Shown, declared: Declared, sha256: str) -> str:
             "views": ["PA", "AP"],
             "photometric_interpretations": ["MONOCHROME1", "MONOCHROME2"],
             "minimum_age_years": 18,
-            "unknown_age_accepted": False,
+            "unknown_age_accepted": True,
             "minimum_rows": 256,
             "minimum_columns": 256,
         },

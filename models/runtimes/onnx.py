@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,13 @@ from core.errors import ConfigurationError, IntegrityError
 from core.wording import on_a_terminal
 from models.package.format import ModelPackage
 from models.runtimes.devices import CPU, CUDA, why_not_offered
-from models.runtimes.preparation import logits_of, prepare
+from models.runtimes.preparation import in_type, logits_of, prepare
 from models.runtimes.protocol import Batch, Outputs
 
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5
 _TRIAL_SLICES = 16
+_WHERE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z]))?")  # in its source
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)  # of a mean, relative to the largest cell of the map
 
 
@@ -78,13 +80,15 @@ class OnnxModel:
 
     def _run(self, arrays: Batch) -> Outputs:
         names = [name for name in (self.package.logits_name, self.package.maps_name) if name]
-        images = prepare(arrays, self.package.reads)
-        if self.session.get_inputs()[0].shape[:1] == [1] and len(images) > 1:  # exported for one image at a time
+        taken = self.session.get_inputs()[0]
+        images = in_type(prepare(arrays, self.package.reads), taken.type)
+        if taken.shape[:1] == [1] and len(images) > 1:  # exported for one image at a time
             parts = [self.session.run(names, {self.package.input_name: image[np.newaxis]}) for image in images]
             outputs = [np.concatenate(part) for part in zip(*parts, strict=True)]
         else:
             outputs = self.session.run(names, {self.package.input_name: images})
-        return Outputs(logits_of(outputs[0], self.package.reads), outputs[1] if len(outputs) > 1 else None)
+        maps = outputs[1].astype(np.float32, copy=False) if len(outputs) > 1 else None
+        return Outputs(logits_of(outputs[0], self.package.reads), maps)
 
     def _check(self) -> None:
         name = self.package.model.name
@@ -96,7 +100,12 @@ class OnnxModel:
                 f"{name} does not run as its description says: {on_a_terminal(_first_line(error))}"
             ) from error
         if logits.shape != (1, len(self.package.model.findings)):
-            raise IntegrityError(f"{name} gives {logits.shape[1]} scores, its description names other findings")
+            findings = ", ".join(finding.name for finding in self.package.model.findings)
+            raise IntegrityError(f"{name} gives {logits.shape[1]} scores, and its description names {findings}")
+        if not np.isfinite(logits).all():
+            raise ConfigurationError(
+                f"{name} answers a picture of noise with something that is no number (NaN); export other weights"
+            )
         if maps is not None and _incompleteness(logits, maps) > 1.0:
             raise IntegrityError(f"the class activation map of {name} does not add up to its score")
 
@@ -121,8 +130,12 @@ def _session(package: ModelPackage, weights: bytes, threads: int, provider: str)
     try:
         return onnxruntime.InferenceSession(weights, options, providers=wanted, enable_fallback=0)
     except Exception as error:  # a boundary: ONNX Runtime raises a dozen classes without a common base
-        raise ConfigurationError(f"the weights of {package.model.name} are no ONNX model that starts here") from error
+        raise ConfigurationError(
+            f"the weights of {package.model.name} are no ONNX model that starts here: "
+            f"{on_a_terminal(_first_line(error))}"
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [""])[0][:200] or type(error).__name__
+    said = _WHERE.sub("", (str(error).splitlines() or [""])[0])
+    return said[:200] or type(error).__name__

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from models.package.described_input import IMAGE, InputDescription
-from models.runtimes.preparation import prepare
+from models.runtimes.preparation import in_type, prepare
 
 LESION_LEVEL = 0.75
 """Brightness above which the planted model sees a lesion; what is darker leaves it cold."""
@@ -55,7 +55,8 @@ class OnnxGraph:
 
     def predict(self, images: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
         """Logits (N, findings) and class activation maps (N, findings, h, w) or None, of images (N, 1, H, W)."""
-        outputs = self.session.run(list(self.names), {self.input_name: prepare(images, self.reads)})
+        taken = in_type(prepare(images, self.reads), self.session.get_inputs()[0].type)
+        outputs = self.session.run(list(self.names), {self.input_name: taken})
         return outputs[0], outputs[1] if len(outputs) > 1 else None
 
 

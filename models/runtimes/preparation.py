@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,6 +11,7 @@ from core.geometry import resized
 from models.package.described_input import InputDescription
 
 _CLOSEST = 1e-6  # to 0 or 1 that a probability counts
+_TYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64}  # as ONNX Runtime names them
 
 Floats = NDArray[np.float32]
 
@@ -28,13 +31,26 @@ def prepare(arrays: Floats, reads: InputDescription) -> Floats:
     if reads.mean:
         mean, std = (np.array(values, np.float32).reshape(1, -1, 1, 1) for values in (reads.mean, reads.std))
         arrays = (arrays - mean) / std
+    if reads.layout == "NHWC":
+        arrays = np.moveaxis(arrays, 1, -1)
     return np.ascontiguousarray(arrays, np.float32)
 
 
-def logits_of(scores: Floats, reads: InputDescription) -> Floats:
-    """Logits of what the graph gives, shape (n, findings); ValueError for "probabilities" outside 0..1."""
+def in_type(arrays: Floats, name: str) -> NDArray[Any]:
+    """The input in the type that the graph takes, as ONNX Runtime names it; whole numbers are rounded, 0..255."""
+    if name == "tensor(uint8)":
+        return np.clip(np.rint(arrays), 0, 255).astype(np.uint8)
+    return arrays.astype(_TYPES.get(name, np.float32))
+
+
+def logits_of(scores: NDArray[Any], reads: InputDescription) -> Floats:
+    """Logits of what the graph gives, shape (n, findings); ValueError for "probabilities" outside 0..1.
+
+    Scores may also have the shape (n) or (n, findings, 1, 1).
+    """
+    scores = scores.reshape(len(scores), -1)
     if reads.activation == "sigmoid":
-        return scores
+        return scores.astype(np.float32)
     values = scores.astype(np.float64)
     if reads.activation == "softmax":
         shares = np.exp(values - values.max(axis=1, keepdims=True))

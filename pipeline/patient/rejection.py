@@ -46,8 +46,7 @@ class Rejection:
         before = self._corrected_since(this) if self._wanting else 0
         if not before:
             return False
-        since = self._store.corrections.last(this.study_id, up_to=before)  # those before it have their note
-        filed = [self._reject_at(destination, this, since) for destination in self._wanting]
+        filed = [self._reject_at(destination, this) for destination in self._wanting]
         return any(filed)
 
     def _corrected_since(self, this: Revision) -> int:
@@ -59,8 +58,8 @@ class Rejection:
         )
         return after if changed else 0
 
-    def _reject_at(self, destination: str, this: Revision, since: int) -> bool:
-        sent = self._store.reports.sent(this.study_id, destination, since=since, before=this.revision)
+    def _reject_at(self, destination: str, this: Revision) -> bool:
+        sent = self._store.reports.sent(this.study_id, destination, before=this.revision)
         if not sent:
             return False
         filed = self._store.reports.find(this)

@@ -76,7 +76,8 @@ class RememberingReader:
             if (known := self._find(choice)) is not None:
                 return known
             prediction = self._predict(choice)
-            self._store.predictions.remember(prediction)
+            study_id = self._store.study_id_of(choice.what.instances[0].study_instance_uid)
+            self._store.predictions.remember(prediction, study_id=study_id)
             return prediction
 
     def _predict(self, choice: Choice) -> Prediction:

@@ -14,7 +14,7 @@ from core.errors import CandorError, ConfigurationError
 from core.progress import Progress, silent
 from models.package.format import ModelPackage
 
-LONGEST_SECONDS = 60.0
+LONGEST_SECONDS = 40.0
 MOST_BYTES = 4 * 1024**3
 _LOOK_SECONDS = 0.2
 

@@ -34,10 +34,14 @@ class Orthanc:
             return bytes(answer.read())
 
     def post(self, path: str, body: Any) -> Any:
+        return json.loads(self.fetch_after_post(path, body) or b"null")
+
+    def fetch_after_post(self, path: str, body: Any) -> bytes:
+        """What it answers to a POST, as it comes: `/instances/ID/modify` answers with a file."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", data=data, method="POST")
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read() or b"null")
+            return bytes(answer.read())
 
     def instances(self) -> list[bytes]:
         """Every object it holds, as files."""

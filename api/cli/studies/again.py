@@ -19,6 +19,8 @@ Names = Annotated[
     typer.Argument(help="Accession number, StudyInstanceUID, PatientID or pseudonym.", metavar="[STUDY]..."),
 ]
 
+_CORRECTED = "the patient was corrected, and the report under the right name is sent as soon as it is there"
+
 
 def read(
     names: Names = None,
@@ -65,9 +67,16 @@ def deliver(
     for study_id in chosen:
         note(store, "report.delivery_requested", study_id, to)
     lines = [f"{_many(count, 'object')} in line for {name}" for name, count in counts.items()]
-    typer.echo("\n".join([f"{_many(len(chosen), 'study', 'studies')}:", *lines]))
+    typer.echo("\n".join([f"{_many(len(chosen), 'study', 'studies')}:", *lines, *_withheld(store, chosen)]))
     if not _has_worker(store):
         typer.echo("no worker runs; it delivers when it does: candor serve")
+
+
+def _withheld(store: Store, chosen: list[str]) -> list[str]:
+    """Of which studies nothing is sent, because their patient was corrected and the new report is not there yet."""
+    newest = [report.revision for study_id in chosen if (report := store.reports.current(study_id))]
+    count = sum(store.corrections.is_former(revision.study_id, revision.revision) for revision in newest)
+    return [f"nothing is sent of {_many(count, 'study', 'studies')}: {_CORRECTED}"] if count else []
 
 
 def _reported() -> list[StudyState]:

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, table_of
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, said, table_of
 from api.cli.studies.choice import Since, clock_time, moment_of, note, studies_called
 from core.documents.model import Document
 from core.errors import ConfigurationError
@@ -235,9 +234,9 @@ def _print_lines(lines: Sequence[StudyLine], console: Console) -> None:
     for line in lines:
         shown.add_row(
             clock_time(line.last_received_at),
-            escape(line.accession_number),
+            said(line.accession_number),
             line.state.replace("_", " "),
-            escape(line.reason),
+            said(line.reason),
             str(line.images),
             str(line.revision),
             line.study_id,
@@ -247,18 +246,18 @@ def _print_lines(lines: Sequence[StudyLine], console: Console) -> None:
 
 def _print_details(found: StudyDetails, console: Console) -> None:
     why = f", because {found.reason}" if found.reason else ""
-    console.print(f"[bold]Study {found.study_id}[/], accession number {escape(found.accession_number or '-')}")
-    console.print(f"StudyInstanceUID {escape(found.study_instance_uid)}, study date {found.study_date or '-'}")
-    console.print(f"State: {found.state.replace('_', ' ')}{escape(why)}; revision {found.revision}")
-    console.print(f"Sent by {escape(found.sender)}, last image {clock_time(found.last_received_at)}")
+    console.print(f"[bold]Study {found.study_id}[/], accession number {said(found.accession_number or '-')}")
+    console.print(f"StudyInstanceUID {said(found.study_instance_uid)}, study date {said(found.study_date or '-')}")
+    console.print(f"State: {found.state.replace('_', ' ')}{said(why)}; revision {found.revision}")
+    console.print(f"Sent by {said(found.sender)}, last image {clock_time(found.last_received_at)}")
     images = table_of("Received", "at", "what", "modality", "body part", "view", "size", "report", "read by", "header")
     for image in found.received:
         size = f"{image.columns} x {image.rows}" if image.rows else ""
         what = "image" if image.role == "source" else image.role.replace("_", " ")
-        said = (image.modality, image.body_part, image.view, size)
+        about = (image.modality, image.body_part, image.view, size)
         revision = f"rev. {image.revision}" if image.revision else "none yet"
-        rest = (revision, ", ".join(image.read_by), escape("; ".join(image.header_flags)))
-        images.add_row(clock_time(image.received_at), what, *map(escape, said), *rest)
+        rest = (revision, ", ".join(image.read_by), said("; ".join(image.header_flags)))
+        images.add_row(clock_time(image.received_at), what, *map(said, about), *rest)
     console.print(images)
     if found.findings:
         findings = table_of("Findings", "finding", "", "probability", "point", "model")
@@ -268,7 +267,7 @@ def _print_details(found: StudyDetails, console: Console) -> None:
             findings.add_row(finding.name.replace("_", " "), flagged, *figures, finding.model)
         console.print(findings)
     for limitation in found.limitations:
-        console.print(f"Note: {escape(limitation)}")
+        console.print(f"Note: {said(limitation)}")
     _print_objects(found.objects, console)
 
 
@@ -280,7 +279,7 @@ def _print_objects(objects: Sequence[ObjectLine], console: Console) -> None:
     for one in objects:
         times = (clock_time(one.sent_at), clock_time(one.committed_at))
         names = (one.kind, one.finding.replace("_", " "), one.destination or "-", one.status)
-        shown.add_row(str(one.revision), *names, *times, escape(one.last_error))
+        shown.add_row(str(one.revision), *names, *times, said(one.last_error))
     console.print(shown)
     if any(not one.destination for one in objects):
         console.print("To deliver what no destination has: candor deliver STUDY")

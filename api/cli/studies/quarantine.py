@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json
-from core.wording import on_a_terminal
+from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json, said
 
 if TYPE_CHECKING:
     from core.store.store import Store
@@ -94,9 +92,9 @@ def _table(found: list[Quarantined]) -> Table:
         table.add_row(
             str(item.quarantine_id),
             _time(item.received_at),
-            escape(item.calling_ae_title) or "not known",
+            said(item.calling_ae_title) or "not known",
             item.study_id,
-            escape(item.reason),
+            said(item.reason),
         )
     return table
 
@@ -104,12 +102,12 @@ def _table(found: list[Quarantined]) -> Table:
 def _details(item: Quarantined, received: ReceivedObject, store: Store) -> Table:
     """What the object says and what its study says, in two columns."""
     of_study = store.intake.patient_of(item.study_id)
-    table = Table(title=f"Number {item.quarantine_id}: {escape(item.reason)}", title_justify="left")
+    table = Table(title=f"Number {item.quarantine_id}: {said(item.reason)}", title_justify="left")
     for column in ("", "this object", "its study"):
         table.add_column(column, overflow="fold")
     for name in ("patient_id", "issuer_of_patient_id", "patient_name", "patient_birth_date", "patient_sex"):
         patients = (received.patient, of_study)
-        table.add_row(name.replace("_", " "), *(_said(getattr(patient, name)) for patient in patients))
+        table.add_row(name.replace("_", " "), *(said(getattr(patient, name)) for patient in patients))
     instance = received.instance
     for name, value in (
         ("accession number", received.accession_number),
@@ -122,13 +120,8 @@ def _details(item: Quarantined, received: ReceivedObject, store: Store) -> Table
         ("from", item.calling_ae_title),
         ("arrived", _time(item.received_at)),
     ):
-        table.add_row(name, _said(value), "")
+        table.add_row(name, said(value), "")
     return table
-
-
-def _said(value: object) -> str:
-    """A value for the terminal; what is not printable is shown as its escape."""
-    return escape(on_a_terminal(str(value or "")))
 
 
 def _time(at: float) -> str:

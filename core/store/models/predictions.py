@@ -43,9 +43,11 @@ class PredictionStore:
             quality=Quality(**said) if (said := row.document.get("quality")) else None,
         )
 
-    def remember(self, prediction: Prediction) -> None:
-        """Keep a prediction; a second run of the same model on the same input is counted, and its result is the one
-        that counts: a quality check may have joined the package since.
+    def remember(self, prediction: Prediction, *, study_id: str = "") -> None:
+        """Keep a prediction of a study.
+
+        A second run of the same model on the same input is counted, and its result is the one that counts: a quality
+        check may have joined the package since.
         """
         mine = (predictions.c.input_key == prediction.input_key) & (
             predictions.c.model_sha256 == prediction.model.sha256
@@ -63,10 +65,11 @@ class PredictionStore:
             "maps": None if maps is None else maps.tobytes(),
             "maps_shape": None if maps is None else list(maps.shape),
             "predicted_at": self._now(),
+            "study_id": study_id,
         }
         with self._engine.begin() as connection:
             if not insert_if_absent(connection, predictions, row):
-                renewed = {name: row[name] for name in ("document", "maps", "maps_shape")}
+                renewed = {name: row[name] for name in ("document", "maps", "maps_shape", "study_id")}
                 connection.execute(update(predictions).where(mine).values(runs=predictions.c.runs + 1, **renewed))
 
     def runs(self) -> int:

@@ -26,7 +26,6 @@ from core.store.tables.studies import corrections, instances, purged_studies, qu
 from core.store.trail import Trail
 
 AT_WORK = (StudyState.RECEIVING, StudyState.COMPLETE, StudyState.READING)
-_DELIVERABLE = (StudyState.REPORTED, StudyState.NOT_ANALYSED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +51,19 @@ class Purge:
     def plan(self, *, older_than_seconds: float, forced: bool = False) -> PurgePlan:
         """The studies whose last image came so long ago; those that are not delivered only if `forced`.
 
-        A study that is being received or read is never purged.
+        A study that is being received or read is never purged. A refused one has no report that anybody waits for.
         """
         old = studies.c.last_received_at <= self._now() - older_than_seconds
         with self._reader.connect() as connection:
-            query = select(studies.c.study_id, studies.c.state, _is_open().label("is_open")).where(old)
+            states = (_is_waiting().label("is_waiting"), _is_nowhere().label("is_nowhere"))
+            query = select(studies.c.study_id, studies.c.state, *states).where(old)
             found = connection.execute(query.order_by(studies.c.last_received_at)).all()
             kept: dict[str, int] = {}
             chosen = []
             for row in found:
-                why = _why_kept(StudyState(row.state), bool(row.is_open), forced=forced)
+                state = StudyState(row.state)
+                is_open = row.is_waiting or (row.is_nowhere and state is not StudyState.REFUSED)
+                why = _why_kept(state, is_open, forced=forced)
                 if why:
                     kept[why] = kept.get(why, 0) + 1
                 else:
@@ -102,23 +104,27 @@ def _why_kept(state: StudyState, is_open: bool, *, forced: bool) -> str:
         return "being received or read"
     if forced:
         return ""
-    if state not in _DELIVERABLE:
-        return f"{state}, so that no report of it was delivered"
+    if state is StudyState.FAILED:
+        return "failed, so that no report of it was delivered; try again: candor retry"
     return "with a report that a destination has not taken, or not committed to" if is_open else ""
 
 
-def _is_open() -> ColumnElement[bool]:
-    """Whether the newest report of a study is not yet where it belongs: no destination has it, or one is waited for."""
+def _is_waiting() -> ColumnElement[bool]:
+    """Whether a destination is still to take, or to commit to, something of a study."""
+    uncommitted = and_(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.commitment_transaction_uid.is_not(None))
+    stopped = deliveries.c.status.in_([DeliveryStatus.PENDING, DeliveryStatus.REFUSED])
+    return exists().where(deliveries.c.study_id == studies.c.study_id, or_(stopped, uncommitted))
+
+
+def _is_nowhere() -> ColumnElement[bool]:
+    """Whether no destination has the newest report of a study, or is to get it."""
     mine = and_(
         deliveries.c.payload_id == payloads.c.payload_id,
         payloads.c.report_id == reports.c.report_id,
         reports.c.study_id == studies.c.study_id,
         reports.c.revision == studies.c.revision,
     )
-    uncommitted = and_(deliveries.c.status == DeliveryStatus.SENT, deliveries.c.commitment_transaction_uid.is_not(None))
-    stopped = deliveries.c.status.in_([DeliveryStatus.PENDING, DeliveryStatus.REFUSED])
-    waiting = exists().where(deliveries.c.study_id == studies.c.study_id, or_(stopped, uncommitted))
-    return or_(waiting, ~exists().where(mine))
+    return ~exists().where(mine)
 
 
 def _received(study_id: str) -> Select[tuple[int]]:
@@ -143,10 +149,16 @@ def _object_keys(connection: Connection, study_id: str) -> list[str]:
     return [str(key) for query in queries for key in connection.scalars(query) if key]
 
 
+def _input_keys(connection: Connection, study_id: str) -> list[str]:
+    """The inputs that were read of a study; older predictions do not say whose they are, and are of one image."""
+    uids = connection.scalars(select(instances.c.sop_instance_uid).where(instances.c.study_id == study_id))
+    read = connection.scalars(select(predictions.c.input_key).where(predictions.c.study_id == study_id).distinct())
+    return [*read, *(input_key([uid], [], SQUARE) for uid in uids)]
+
+
 def _delete_rows(connection: Connection, study_id: str) -> None:
     """Delete every row about a study, those that refer to others first."""
-    uids = connection.scalars(select(instances.c.sop_instance_uid).where(instances.c.study_id == study_id))
-    inputs = [input_key([uid], [], SQUARE) for uid in uids]
+    inputs = _input_keys(connection, study_id)
     for table, which in (
         (deliveries, deliveries.c.study_id == study_id),
         (payloads, payloads.c.report_id.in_(_reports_of(study_id))),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Engine, Row, exists, insert, select
+from sqlalchemy import Connection, Engine, Row, ScalarSelect, exists, func, insert, select
 
 from core.clock import Clock
 from core.domain.delivery import DeliveryStatus
@@ -20,7 +20,8 @@ from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
-from core.store.studies.outbox import withdraw
+from core.store.studies.outbox import WITHDRAWN, withdraw
+from core.store.studies.patient.corrections import names_former_patient
 from core.store.studies.revisions import Revision, settle
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.trail import Trail
@@ -107,7 +108,7 @@ class ReportStore:
             known = {item.sop_instance_uid for item in objects if self._is_known(connection, item)}
             new = [(item, key) for item, key in stored if item.sop_instance_uid not in known]
             self._add(connection, revision, new)
-            for delivery in self._waiting(revision, objects, destinations):
+            for delivery in self._waiting(connection, revision, objects, destinations):
                 insert_if_absent(connection, deliveries, delivery)
         self._discard([(item, key) for item, key in stored if item.sop_instance_uid in known])
 
@@ -126,13 +127,14 @@ class ReportStore:
             ),
         )
 
-    def sent(self, study_id: str, destination: str, *, since: int, before: int) -> list[SentPayload]:
-        """What a destination has taken of the study's reports from revision `since` on and before revision `before`."""
+    def sent(self, study_id: str, destination: str, *, before: int) -> list[SentPayload]:
+        """What a destination has taken of the study's reports before revision `before`, and no note has rejected."""
         query = (
             select(payloads.c.payload_id, payloads.c.payload_type, payloads.c.object_key)
             .join(reports, reports.c.report_id == payloads.c.report_id)
             .join(deliveries, deliveries.c.payload_id == payloads.c.payload_id)
-            .where(reports.c.study_id == study_id, reports.c.revision >= since, reports.c.revision < before)
+            .where(reports.c.study_id == study_id, reports.c.revision < before)
+            .where(reports.c.revision >= _rejected_before(study_id, destination, before))
             .where(deliveries.c.destination == destination, deliveries.c.sent_at.is_not(None))
             .where(payloads.c.kind != ObjectKind.REJECTION_NOTE)
             .order_by(deliveries.c.delivery_id)
@@ -179,7 +181,7 @@ class ReportStore:
         destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> None:
         self._add(connection, revision, stored)
-        if waiting := self._waiting(revision, [item for item, _ in stored], destinations):
+        if waiting := self._waiting(connection, revision, [item for item, _ in stored], destinations):
             connection.execute(insert(deliveries), waiting)
 
     def _add(self, connection: Connection, revision: Revision, stored: Sequence[tuple[ResultObject, str]]) -> None:
@@ -188,20 +190,40 @@ class ReportStore:
             connection.execute(insert(payloads), rows)
 
     def _waiting(
-        self, revision: Revision, objects: Sequence[ResultObject], destinations: Mapping[str, frozenset[ObjectKind]]
+        self,
+        connection: Connection,
+        revision: Revision,
+        objects: Sequence[ResultObject],
+        destinations: Mapping[str, frozenset[ObjectKind]],
     ) -> list[dict[str, Any]]:
+        """The places in the outbox; withdrawn at once where the patient was corrected while the study was read."""
+        is_outdated = names_former_patient(connection, revision.study_id, revision.revision)
         return [
             {
                 "destination": name,
                 "study_id": revision.study_id,
                 "payload_id": item.sop_instance_uid,
-                "status": DeliveryStatus.PENDING,
+                "status": DeliveryStatus.WITHDRAWN if is_outdated else DeliveryStatus.PENDING,
+                "last_error": WITHDRAWN if is_outdated else "",
                 "enqueued_at": self._now(),
             }
             for name, kinds in destinations.items()
             for item in objects
             if item.kind in kinds
         ]
+
+
+def _rejected_before(study_id: str, destination: str, before: int) -> ScalarSelect[int]:
+    """The revision of the last earlier rejection note that a destination has taken, or 0: it rejects all before it."""
+    return (
+        select(func.coalesce(func.max(reports.c.revision), 0))
+        .join(payloads, payloads.c.report_id == reports.c.report_id)
+        .join(deliveries, deliveries.c.payload_id == payloads.c.payload_id)
+        .where(reports.c.study_id == study_id, reports.c.revision < before)
+        .where(payloads.c.kind == ObjectKind.REJECTION_NOTE)
+        .where(deliveries.c.destination == destination, deliveries.c.sent_at.is_not(None))
+        .scalar_subquery()
+    )
 
 
 def _report_row(report: FiledReport) -> dict[str, Any]:

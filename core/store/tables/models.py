@@ -18,6 +18,7 @@ predictions = Table(
         "runs", Integer, nullable=False, default=1
     ),  # how often the model really ran: 1, unless a crash came between
     Column("predicted_at", Float, nullable=False),
+    Column("study_id", String(32), nullable=False, index=True, server_default=""),  # "" of what older versions kept
     PrimaryKeyConstraint("input_key", "model_sha256"),
 )
 

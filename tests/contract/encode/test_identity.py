@@ -19,6 +19,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from core.domain.report import ObjectKind
 from dicom_node.encode import encode
 from dicom_node.encode.writing import to_part10
+from dicom_node.header.read import read_header, to_patient
 from tests.contract.encode.cases import CT, IMAGE_UID, dx_source, image, report
 
 CASE = Path(__file__).parents[4] / "shared" / "data" / "cases" / "name_in_iso_2022_ir_58" / "zhang.dcm"
@@ -144,6 +145,68 @@ def test_words_of_ours_that_need_utf_8_take_the_name_with_them() -> None:
     for result in results(source, limitations=("体位は不明",)):
         assert bytes_of(result, "SpecificCharacterSet") == b"ISO_IR 192"
         assert bytes_of(result, "PatientName").rstrip() == "Müller^Jürgen".encode()
+
+
+IN_UTF_8 = {
+    # the readings of the names above as the standard prints them, else by the code tables
+    "japanese, H.3.1": "Yamada^Tarou=山田^太郎=やまだ^たろう",
+    "japanese, H.3.2": "ﾔﾏﾀﾞ^ﾀﾛｳ=山田^太郎=やまだ^たろう",
+    "japanese, supplementary": "A^B=丂^山",
+    "katakana alone": "ﾔﾏﾀﾞ^ﾀﾛｳ",
+    "korean, I.2": "Hong^Gildong=洪^吉洞=홍^길동",
+    "chinese, K.2": "Zhang^XiaoDong=张^小东=",
+    "chinese, J.1": "Wang^XiaoDong=王^小東=",
+    "chinese, J.3": "Wang^XiaoDong=王^小东=",
+    "four bytes of GB18030": "Wang^X=㐁^小",
+    "a backslash within a character": "Wang^X=乗^小东=",
+    "latin 1": "Buc^Jérôme",
+    "latin 2": "Wąowński^Leś",
+    "latin 3": "Ĵoan^ĥanu",
+    "latin 4": "Bęnbe^Đ",
+    "cyrillic": "Люкceм\u0431yp\u0433",
+    "arabic": "قباني^لنزار",
+    "greek": "Διονυσιος",
+    "hebrew": "שרון^דבורה",
+    "latin 5": "Çavuşoğlu",
+    "thai": "นาม^สกุล",
+    "latin 9": "œuvre^€",
+    "no set declared": "Müller^Jürgen",
+    "UTF-8 without a word of it": "Müller^张",
+    "UTF-8 declared as ASCII": "Müller^张",
+    "an empty first value too many": "Yamada=山田",
+}
+UNDECLARED = {
+    "UTF-8 without a word of it": (b"", "Müller^张".encode()),
+    "UTF-8 declared as ASCII": (b"ISO_IR 6", "Müller^张".encode()),
+}
+
+
+@pytest.mark.parametrize("name", IN_UTF_8)
+def test_a_name_of_any_character_set_is_the_same_name_in_utf_8(name: str) -> None:
+    character_set, value = {**NAMES, **UNDECLARED}[name]
+    source = raw_source(character_set, {"PatientName": value})
+    of = report(limitations=("体位は不明",))
+    (sr,) = encode(of, {IMAGE_UID: source}, {}, [ObjectKind.SR])
+    assert bytes_of(sr.data, "SpecificCharacterSet") == b"ISO_IR 192"
+    assert bytes_of(sr.data, "PatientName").decode().rstrip() == IN_UTF_8[name]
+    assert to_patient(read_header(source)).patient_name == IN_UTF_8[name]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "latin 1 with extensions",
+        "escape sequences that nothing declares",
+        "bytes that the set does not have",
+        "half a character",
+    ],
+)
+def test_a_name_that_nothing_decodes_stays_as_it_was_sent(name: str) -> None:
+    character_set, value = NAMES[name]
+    source = raw_source(character_set, {"PatientName": value})
+    (sr,) = encode(report(limitations=("体位は不明",)), {IMAGE_UID: source}, {}, [ObjectKind.SR])
+    for keyword in ("PatientName", "SpecificCharacterSet"):
+        assert bytes_of(sr.data, keyword) == bytes_of(source, keyword)
 
 
 def test_a_name_that_cannot_be_decoded_stays_whatever_our_words_need() -> None:

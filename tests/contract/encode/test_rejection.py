@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.sr.codedict import codes
 
 from core.domain.report import ObjectKind, RejectedObject
 from dicom_node.encode import encode
@@ -61,6 +62,14 @@ def test_the_note_rejects_each_object_for_patient_safety_under_the_corrected_pat
         ("IMAGE", "2.25.3"),
         ("COMPOSITE", "2.25.4"),
     ]
+
+
+def test_the_title_is_that_of_the_standards_table() -> None:
+    """PS3.16 CID 7010, as pydicom has it; CID 7011 has reasons about pictures, and no titles."""
+    code = codes.cid7010.RejectedForPatientSafetyReasons
+    (title,) = pydicom.dcmread(BytesIO(note())).ConceptNameCodeSequence
+    assert (title.CodeValue, title.CodingSchemeDesignator, title.CodeMeaning) == tuple(code)[:3]
+    assert not hasattr(codes.cid7011, "RejectedForPatientSafetyReasons")
 
 
 def references(content: Dataset) -> list[Dataset]:

@@ -8,16 +8,24 @@ from sqlalchemy import insert, select
 from typer.testing import CliRunner
 
 from api.cli.app import app
+from core.domain.input import SQUARE, input_key
+from core.domain.model import Prediction
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import Patient, StudyState
+from core.geometry import SquareFrame
+from core.identity import Correction
 from core.store.store import open_store
 from core.store.studies.intake import InstanceRole
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision, settle
+from core.store.tables.explanations import faithfulness
+from core.store.tables.models import predictions
 from core.store.tables.studies import corrections, instances
 from pipeline.data_folder import make_data_folder
 from pipeline.results_json import StudyEntry
+from tests.contract.encode.cases import MODEL
 from tests.store_fixtures import arrival
+from tests.unit.core.store.test_explanations import FIGURES
 
 DAY = 24 * 3600.0
 SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
@@ -51,9 +59,10 @@ def candor(settings, monkeypatch):
     return run
 
 
-def receive(store, study, *, accession, patient_id, role=InstanceRole.SOURCE):
+def receive(store, study, *, accession, patient_id, role=InstanceRole.SOURCE, station="MODALITY"):
     patient = Patient(patient_id=patient_id, patient_name="Canary^Name")
-    one = arrival(study, "1", accession_number=accession, patient=patient, role=role)
+    more = {"accession_number": accession, "calling_ae_title": station}
+    one = arrival(study, "1", patient=patient, role=role, **more)
     store.intake.keep(replace(one, instance=replace(one.instance, view_position="PA", body_part_examined="CHEST")))
     return store.study_id_of(f"1.2.{study}")
 
@@ -108,6 +117,16 @@ def test_a_study_is_found_by_every_name_that_people_have_for_it(store, candor):
         shown = json.loads(candor("study", name, "--json"))["studies"]
         assert [one["study_id"] for one in shown] == [mine]
     assert other not in candor("study", "4711")
+
+
+def test_no_word_of_a_sender_is_obeyed_by_the_terminal(store, candor):
+    evil = "A\x1b]0;mine\x07[red]\u202e1"
+    study_id = receive(store, "1", accession=evil, patient_id="P", station="\x1b[2J[/x]")
+    refuse(store, study_id, reason="the series says \x1b[2J[/b]")
+    for shown in (candor("studies"), candor("study", study_id), candor("status")):
+        assert not [sign for sign in shown if sign in "\x1b\x07\u202e"]
+    assert "A\\x1b]0;mine\\x07[red]\\x202e1" in candor("studies")
+    assert "\\x1b[2J[/x]" in candor("study", study_id)
 
 
 def test_a_patient_with_two_studies_shows_both(store, candor):
@@ -229,6 +248,21 @@ def test_only_the_newest_report_is_delivered_again(store, candor):
     }
 
 
+def test_a_report_of_a_patient_that_was_corrected_is_not_delivered_again(store, candor):
+    study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
+    file_report(store, study_id, destinations=("east",))
+    store.outbox.mark_sent(store.outbox.pending("east"))
+    right = arrival("1", "1", accession_number="4711", patient=Patient(patient_id="MRN 8"), part10=b"corrected")
+    store.intake.keep(right, compare=lambda *_: Correction(keywords=("PatientID",), names_patient=True))
+    said = candor("deliver", "4711")
+    assert "0 objects in line for east" in said
+    assert "nothing is sent of 1 study: the patient was corrected" in said
+    file_report(store, study_id)
+    said = candor("deliver", "4711")
+    assert "2 objects in line for east" in said
+    assert "nothing is sent" not in said
+
+
 def test_a_refused_report_goes_only_where_it_is_wanted(store, candor):
     study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
     file_report(store, study_id, status=ReportStatus.REFUSED, reason="no model takes it")
@@ -296,25 +330,60 @@ def test_a_purge_removes_rows_and_objects_and_says_so_in_the_trail(store, candor
     store.trail.verify()
 
 
+def test_what_models_said_of_a_study_is_purged_whatever_they_read(store, candor, delivered):
+    """An image under a corrected header, a series, an image that a package prepares in a way of its own."""
+    others = receive(store, "2", accession="4712", patient_id="MRN 8")
+    for number, study_id in enumerate((delivered, delivered, others)):
+        remember(store, f"{number}" * 64, study_id)
+    remember(store, input_key(["1.2.1.1"], [], SQUARE), "")  # as older versions kept it
+    candor("purge", "--older-than", "90d", "--yes")
+    with store.engine.connect() as connection:
+        for table in (predictions, faithfulness):
+            assert connection.scalars(select(table.c.input_key)).all() == ["2" * 64]
+
+
+def remember(store, key, study_id):
+    frame = SquareFrame.of(64, 64)
+    said = Prediction(model=MODEL, input_key=key, scores={}, probabilities={}, frame=frame)
+    store.predictions.remember(said, study_id=study_id)
+    store.faithfulness.remember(key, MODEL, {"opacity": FIGURES})
+
+
+def test_a_refused_study_is_purged_for_nobody_waits_for_its_report(store, candor):
+    """Most of what fills a disk where the PACS routes everything."""
+    told = receive(store, "1", accession="A", patient_id="P")
+    refuse(store, told)
+    wanted = receive(store, "2", accession="B", patient_id="P")
+    file_report(store, wanted, destinations=("east",), status=ReportStatus.REFUSED, reason="no model takes it")
+    failed = receive(store, "3", accession="C", patient_id="P")
+    revision = store.studies.assemble(failed)
+    store.studies.begin_reading([revision])
+    with store.engine.begin() as connection:
+        settle(connection, revision, StudyState.FAILED, "the model died")
+    for study_id in (told, wanted, failed):
+        old(store, study_id)
+    said = candor("purge", "--older-than", "90d", "--yes")
+    assert "1 study is removed" in said
+    assert "kept: 1 failed, so that no report of it was delivered; try again: candor retry" in said
+    assert [found.accession_number for found in store.lookup.newest()] == ["C", "B"]
+
+
 def test_what_is_not_delivered_is_kept_unless_forced(store, candor):
     waiting = receive(store, "1", accession="A", patient_id="P")
     file_report(store, waiting, destinations=("east",))
     nowhere = receive(store, "2", accession="B", patient_id="P")
     file_report(store, nowhere)
-    refused = receive(store, "3", accession="C", patient_id="P")
-    refuse(store, refused)
     uncommitted = receive(store, "4", accession="D", patient_id="P")
     file_report(store, uncommitted, destinations=("west",))
     store.outbox.mark_sent(store.outbox.pending("west"), commitment_transaction_uid="2.25.9")
     receiving = receive(store, "5", accession="E", patient_id="P")
-    for study_id in (waiting, nowhere, refused, uncommitted, receiving):
+    for study_id in (waiting, nowhere, uncommitted, receiving):
         old(store, study_id)
     said = candor("purge", "--older-than", "90d", "--yes")
     assert "0 studies" in said
     assert "kept: 3 with a report that a destination has not taken, or not committed to" in said
-    assert "kept: 1 refused" in said
     assert "kept: 1 being received or read" in said
-    assert "4 studies are removed" in candor("purge", "--older-than", "90d", "--force", "--yes")
+    assert "3 studies are removed" in candor("purge", "--older-than", "90d", "--force", "--yes")
     assert [found.accession_number for found in store.lookup.newest()] == ["E"]
 
 

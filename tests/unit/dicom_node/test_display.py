@@ -226,6 +226,47 @@ def test_a_shutter_that_hides_everything_or_cannot_be_read_hides_nothing(shutter
     assert any("shutter" in flag for flag in image.header_flags)
 
 
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+@pytest.mark.parametrize("shutter", [RECTANGLE, CIRCLE, POLYGON])
+def test_what_a_shutter_hides_does_not_count_for_the_range(shutter: dict[str, object], photometric: str) -> None:
+    """Without a window the white of a collimator made the patient dark."""
+    visible = IN_CIRCLE if shutter is CIRCLE else IN_RECTANGLE
+    pixels = np.where(visible, 1000 + 10 * X, 4095).astype("<u2")
+    shown = picture(pixels, PhotometricInterpretation=photometric, **shutter)
+    assert (shown[visible].min(), shown[visible].max()) == pytest.approx((0.0, 1.0), abs=0.01)
+    assert not shown[~visible].any()
+
+
+def test_padding_and_a_shutter_together() -> None:
+    pixels = np.where(X < 8, 0, np.where(IN_RECTANGLE, 1000 + 10 * X, 4095)).astype("<u2")
+    ds = dx(pixels, **RECTANGLE)
+    ds.add_new("PixelPaddingValue", "US", 0)
+    shown = decode(part10(ds)).pixels
+    visible = IN_RECTANGLE & (X >= 8)
+    assert (shown[visible].min(), shown[visible].max()) == pytest.approx((0.0, 1.0), abs=0.01)
+    assert not shown[~visible].any()
+
+
+@pytest.mark.parametrize(
+    ("centers", "widths", "used"),
+    [
+        (["1000", "2000"], ["0", "500"], (2000, 500)),
+        (["1000", "2000"], ["-4", "500"], (2000, 500)),
+        (["1000", "2000"], ["0.5", "500"], (2000, 500)),
+        (["1000", "2000", "3000"], ["0", "0.9", "300"], (3000, 300)),
+        (["1000", "2000"], ["500", "0"], (1000, 500)),
+        (["1000"], ["500", "300"], (1000, 500)),
+        (["1000", "2000"], ["500"], (1000, 500)),
+    ],
+)
+def test_the_first_window_that_can_be_meant_counts(
+    centers: list[str], widths: list[str], used: tuple[float, float]
+) -> None:
+    center, width = used
+    expected = np.clip((RAMP - (center - 0.5)) / (width - 1) + 0.5, 0, 1)
+    assert picture(WindowCenter=centers, WindowWidth=widths) == pytest.approx(expected, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     "spacing", [[1, 0.03], ["1E-300", "1E300"], ["1E-30", 1], [0.001, 0.001], [50, 50], [0.2, 0.9]]
 )

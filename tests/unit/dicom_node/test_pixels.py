@@ -163,6 +163,9 @@ def test_stored_bits_that_lie_high() -> None:
         ("MONOCHROME2", "INVERSE", True),
         ("MONOCHROME1", None, True),
         ("MONOCHROME1", "INVERSE", True),
+        ("MONOCHROME1", "IDENTITY", False),  # as DCMTK and dcm4che show it
+        ("MONOCHROME1", "OTHER", True),
+        ("MONOCHROME2", "OTHER", False),
     ],
 )
 def test_polarity(photometric: str, shape: str | None, *, inverted: bool) -> None:

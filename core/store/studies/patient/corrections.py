@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, Row, func, insert, select, update
+from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
 
 from core.domain.study import Patient
 from core.identity import Correction, conflict_of, doubts_of
@@ -25,14 +25,22 @@ class CorrectionStore:
 
     def names_another_patient(self, study_id: str, *, after: int, up_to: int) -> bool:
         """Whether one of these revisions was made because the patient was corrected."""
-        return self.last(study_id, up_to=up_to) > after
-
-    def last(self, study_id: str, *, up_to: int) -> int:
-        """The newest revision, at most `up_to`, that has another patient than the one before it; 0 for none."""
-        mine = (corrections.c.study_id == study_id) & corrections.c.identity & (corrections.c.revision <= up_to)
-        query = select(func.coalesce(func.max(corrections.c.revision), 0)).where(mine)
+        mine = (corrections.c.study_id == study_id) & corrections.c.identity
+        among = (corrections.c.revision > after) & (corrections.c.revision <= up_to)
         with self._reader.connect() as connection:
-            return int(connection.execute(query).scalar_one())
+            return connection.execute(select(corrections.c.correction_id).where(mine, among)).first() is not None
+
+    def is_former(self, study_id: str, revision: int) -> bool:
+        """Whether the patient of this revision was corrected since, so that nothing of it is sent any more."""
+        with self._reader.connect() as connection:
+            return names_former_patient(connection, study_id, revision)
+
+
+def names_former_patient(connection: Connection, study_id: str, revision: int) -> bool:
+    """Whether a study's patient was corrected after this revision, also by what is not assembled yet."""
+    is_later = or_(corrections.c.revision.is_(None), corrections.c.revision > revision)
+    query = select(corrections.c.correction_id).where(corrections.c.study_id == study_id, corrections.c.identity)
+    return connection.execute(query.where(is_later).limit(1)).first() is not None
 
 
 def is_outdated(connection: Connection, arrival: Arrival, digest: str) -> bool:

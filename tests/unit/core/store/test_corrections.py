@@ -267,3 +267,118 @@ def test_other_bytes_do_not_replace_a_lost_file(store, tmp_path):
     path_of(store, tmp_path).unlink()
     assert correct(store, image(part10=b"second")) is Kept.CONFLICT
     assert len(store.quarantine.held()) == 1
+
+
+SR_ONLY = frozenset({ObjectKind.SR})
+SR_CLASS = "1.2.840.10008.5.1.4.1.1.88.33"
+
+
+def take_all(store, transaction=None):
+    """The destination takes what waits for it."""
+    waiting = store.outbox.pending("PACS")
+    store.outbox.mark_sent(waiting, commitment_transaction_uid=transaction)
+    return [delivery.payload_id for delivery in waiting]
+
+
+def late(kind, uid, revision=1):
+    return ResultObject(
+        kind=kind, sop_class_uid=SR_CLASS, sop_instance_uid=uid, series_instance_uid=f"2.25.9.{revision}", data=b"x"
+    )
+
+
+def ask_to_deliver(store, revision):
+    return store.outbox.enqueue_again(revision, "PACS", SR_ONLY)
+
+
+def ask_for_what_is_missing(store, revision):
+    return store.outbox.enqueue_again(revision, "PACS", SR_ONLY, missing=True)
+
+
+def ask_at_a_new_destination(store, revision):
+    return store.outbox.enqueue_again(revision, "PACS 2", SR_ONLY)
+
+
+def retry_what_was_refused(store, _revision):
+    return store.outbox.redeliver_refused("PACS")
+
+
+def fail_the_commitment(store, revision):
+    return store.commitments.answered("2.25.7", [], [f"2.25.{revision.revision}"])
+
+
+def add_a_picture(store, revision):
+    store.reports.append(revision, [late(ObjectKind.SC, "2.25.88")], {"PACS": frozenset({ObjectKind.SC})})
+    return len(store.outbox.pending("PACS"))
+
+
+def complete_what_was_being_read(store, revision):
+    store.reports.complete(revision, [late(ObjectKind.SR, "2.25.89")], {"PACS": SR_ONLY})
+    return len(store.outbox.pending("PACS"))
+
+
+@pytest.mark.parametrize(
+    ("way", "before"),
+    [
+        (ask_to_deliver, "waits"),
+        (ask_to_deliver, "was sent"),
+        (ask_to_deliver, "was refused"),
+        (ask_for_what_is_missing, "was refused"),
+        (ask_at_a_new_destination, "was sent"),
+        (retry_what_was_refused, "was refused"),
+        (retry_what_was_refused, "is refused later"),
+        (fail_the_commitment, "was sent"),
+        (add_a_picture, "was sent"),
+        (complete_what_was_being_read, "waits"),
+    ],
+)
+def test_no_way_leads_back_to_what_names_the_patient_that_was_corrected(store, way, before):
+    store.intake.keep(image())
+    first = read(store)
+    (waiting,) = store.outbox.pending("PACS")
+    if before == "was sent":
+        assert take_all(store, "2.25.7") == ["2.25.1"]
+    if before == "was refused":
+        store.outbox.set_aside(waiting, "0xA900")
+    correct(store, image(patient=RIGHT, part10=b"second"))
+    if before == "is refused later":
+        store.outbox.set_aside(waiting, "0xA900")
+    assert way(store, first) == 0, "the images are not assembled yet"
+    store.studies.assemble(first.study_id)
+    assert way(store, first) == 0
+    assert store.outbox.pending("PACS") == store.outbox.pending("PACS 2") == []
+
+
+@pytest.mark.parametrize("way", [ask_to_deliver, ask_at_a_new_destination, add_a_picture, fail_the_commitment])
+def test_the_report_of_the_corrected_patient_is_sent_as_any_other(store, way):
+    store.intake.keep(image())
+    read(store)
+    correct(store, image(patient=RIGHT, part10=b"second"))
+    second = read(store)
+    assert take_all(store, "2.25.7") == ["2.25.2"]
+    assert way(store, second) == 1
+
+
+def test_a_correction_of_something_else_keeps_no_report_back(store):
+    store.intake.keep(image())
+    first = read(store)
+    take_all(store)
+    correct(store, image(part10=b"second"), OF_THE_VIEW)
+    assert ask_to_deliver(store, first) == 1
+
+
+def test_what_no_note_has_rejected_is_rejected_by_the_next_one(store):
+    """The note of the first correction was withdrawn by the second one before the destination took it."""
+    store.intake.keep(image())
+    read(store)
+    assert take_all(store) == ["2.25.1"]
+    correct(store, image(patient=RIGHT, part10=b"second"))
+    second = read(store)
+    note = frozenset({ObjectKind.REJECTION_NOTE})
+    store.reports.append(second, [late(ObjectKind.REJECTION_NOTE, "2.25.77")], {"PACS": note})
+    correct(store, image(patient=OTHER, part10=b"third"))
+    third = read(store)
+    assert [one.payload_id for one in store.reports.sent(store.study_id_of(STUDY), "PACS", before=3)] == ["2.25.1"]
+    store.reports.append(third, [late(ObjectKind.REJECTION_NOTE, "2.25.78")], {"PACS": note})
+    assert take_all(store) == ["2.25.3", "2.25.78"]
+    assert len(store.reports.sent(store.study_id_of(STUDY), "PACS", before=3)) == 1, "the step may run twice"
+    assert [one.payload_id for one in store.reports.sent(store.study_id_of(STUDY), "PACS", before=4)] == ["2.25.3"]

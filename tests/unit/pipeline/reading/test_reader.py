@@ -9,12 +9,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from core.domain.input import ModelInput
 from core.domain.model import Quality
 from core.domain.study import Image
 from core.errors import InvalidStudy
 from core.store.store import open_store
+from core.store.tables.models import predictions
 from inference.run import infer
 from inference.select import Choice
 from models.package.format import ModelPackage, load_package
@@ -140,6 +142,8 @@ def test_a_model_that_ends_its_child_on_each_image_is_given_up_after_a_few_death
         for reading in report.readings[2:]:
             assert reading.reason == f"the model runner died {MOST_DEATHS} times, or was too slow, on this image"
         assert store.predictions.runs() == 2, "what was read is remembered"
+        with store.engine.connect() as connection:
+            assert set(connection.scalars(select(predictions.c.study_id))) == {store.study_id_of("1.2")}
     finally:
         models.close()
         store.close()
