@@ -20,7 +20,9 @@ METHODS = "class_activation, grad_cam, hires_cam, integrated_gradients, occlusio
 
 @app.command(rich_help_panel="Look after")
 def explain(
-    study: Annotated[str, typer.Argument(help="Pseudonym, StudyInstanceUID or accession number.", metavar="STUDY")],
+    study: Annotated[
+        str, typer.Argument(help="Accession number, StudyInstanceUID, PatientID or pseudonym.", metavar="STUDY")
+    ],
     finding: Annotated[str, typer.Option("--finding", help="As the report calls it.", metavar="FINDING")],
     out: Annotated[Path, typer.Option("--out", help="Where picture and figures go.", metavar="DIR")],
     method: Annotated[str, typer.Option("--method", help=f"{METHODS}.", metavar="METHOD")] = "occlusion",
