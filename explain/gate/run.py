@@ -8,7 +8,7 @@ images to maps, so that deliberately broken ones can be put through it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from models.package.format import ModelPackage
 
 Graphs = Callable[[float], Predicts]
 """The network with a share of its weights shuffled, 0..1."""
-Made = tuple[GateTest, Mapping[str, object]]
-"""A test, and its curve by name where it has one."""
-Step = Callable[[], Made]
+Made = tuple[GateTest, GateCurves]
+"""A test, and the curves so far."""
+Step = Callable[[GateCurves], Made]
 
 
 def class_activation_maps(model: Predicts, images: Floats) -> Floats:
@@ -84,27 +84,32 @@ def _steps(material: tests.Material, graph: Graphs, threads: int) -> tuple[Step,
 
     planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
     return (
-        lambda: _with_curve("randomisation", *tests.randomisation(material, graph)),
-        lambda: (tests.class_sensitivity(material), {}),
-        lambda: _with_curve("faithfulness", *tests.faithfulness(material)),
-        lambda: (tests.planted_lesion(material.maker, planted), {}),
-        lambda: (tests.stability(material), {}),
-        lambda: (tests.localisation(material), {}),
+        lambda curves: _randomise(material, graph, curves),
+        lambda curves: (tests.class_sensitivity(material), curves),
+        lambda curves: _measure_faithfulness(material, curves),
+        lambda curves: (tests.planted_lesion(material.maker, planted), curves),
+        lambda curves: (tests.stability(material), curves),
+        lambda curves: (tests.localisation(material), curves),
     )
 
 
-def _with_curve(name: str, test: GateTest, curve: object) -> Made:
-    return test, {name: curve}
+def _randomise(material: tests.Material, graph: Graphs, curves: GateCurves) -> Made:
+    test, curve = tests.randomisation(material, graph)
+    return test, curves.model_copy(update={"randomisation": curve})
+
+
+def _measure_faithfulness(material: tests.Material, curves: GateCurves) -> Made:
+    test, found = tests.faithfulness(material)
+    return test, curves.model_copy(update={"faithfulness": found})
 
 
 def _make(steps: Sequence[Step], progress: Progress) -> tuple[tuple[GateTest, ...], GateCurves]:
     """Every test, and the curves of those that have one."""
     made: list[GateTest] = []
-    curves: dict[str, object] = {}
+    curves = GateCurves()
     for number, step in enumerate(steps):
         progress("tests of the maps", number, len(steps))
-        test, more = step()
+        test, curves = step(curves)
         made.append(test)
-        curves |= more
     progress("tests of the maps", len(steps), len(steps))
-    return tuple(made), GateCurves().model_copy(update=curves)
+    return tuple(made), curves
