@@ -126,11 +126,13 @@ def evaluate(
     from pipeline.registration.evaluate import evaluate as run
     from pipeline.registration.evaluate import find_package, is_own
 
-    if update and (is_own(data) or no_control):
+    if update and is_own(data):
         raise ConfigurationError(
-            "--update puts the whole evaluation on a known set into the package, because its card says so; leave out "
-            "--no-control, and give the NIH subset, NIH ChestX-ray14 or RSNA 2018"
+            "on images of your own, leave out --update: the card of a package has figures of the known sets only (NIH "
+            "subset, NIH ChestX-ray14, RSNA 2018); yours are in --out"
         )
+    if update and no_control:
+        raise ConfigurationError("--update puts the whole evaluation into the package; leave out --no-control")
     package = find_package(model, load_registry())
     with shown_progress() as progress:
         figures = run(package, data, out, threads=threads, progress=progress, with_control=not no_control)

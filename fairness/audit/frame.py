@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, SupportsFloat
+from typing import Any, Literal, SupportsFloat
 
 import numpy as np
 import polars as pl
@@ -29,7 +29,7 @@ from fairness.grouping import Grouping
 
 METRICS = ("auroc", "sensitivity", "specificity", "ppv", "npv", "prevalence", "flag_rate", "brier", "ece")
 Method = Literal["between_groups", "to_overall"]
-Features = Mapping[str, Sequence[Hashable]]
+Features = Mapping[str, Sequence[Hashable]] | Sequence[Hashable]
 Choice = Callable[[Iterable[float]], float]
 _FINDING = "finding"
 
@@ -48,13 +48,14 @@ def audit(
     """The audit of one finding; every argument has a value for each image.
 
     `y_true`: 1, 0 or NaN (not known); `y_score`: probabilities 0..1; a score at `threshold` is flagged.
-    `sensitive_features`: columns by name (a mapping or a DataFrame); each value is a group, and so are two values of
-    two. `control_features`: one column, within whose values groups are compared. `patients`: whose image each is;
-    without it each is another patient's. Raises ConfigurationError for columns of different lengths or other values.
+    `sensitive_features`: columns by name (a mapping or a DataFrame), or one Series, list or array; each value is a
+    group, and so are two values of two. `control_features`: one column, within whose values groups are compared.
+    `patients`: whose image each is; without it each is another patient's. Raises ConfigurationError for columns of
+    different lengths or other values.
     """
     scores, truths = _numbers(y_score, "y_score"), _truths(y_true)
-    columns = {name: list(sensitive_features[name]) for name in sensitive_features}
-    control = {name: list(control_features[name]) for name in control_features} if control_features is not None else {}
+    columns = _columns(sensitive_features, "sensitive_feature_0")
+    control = _columns(control_features, "control_feature_0")
     if not columns or len(control) > 1 or set(columns) & set(control):
         raise ConfigurationError("give one or more sensitive_features, and at most one control feature besides")
     who = list(patients) if patients is not None else list(range(len(scores)))
@@ -64,6 +65,8 @@ def audit(
     codes = np.unique([str(one) for one in who], return_inverse=True)[1].astype(np.int32)
     attributes = {name: Grouping.of(list(map(_value, values))) for name, values in (columns | control).items()}
     table = AuditTable(patients=codes, attributes=attributes, source=ScoresInMemory({_FINDING: Scores(scores, truths)}))
+    if not 0 <= float(threshold) <= 1:
+        raise ConfigurationError("threshold is a number from 0 to 1, as the scores are")
     chosen = Threshold(finding=_FINDING, value=float(threshold), source="chosen in a notebook")
     by = (*control, *columns)
     request = Request(by=by, thresholds={_FINDING: chosen}, draws=draws, seed=seed, shows_small_cells=True)
@@ -157,6 +160,19 @@ class AuditFrame:
         }
 
 
+def _columns(features: Features | None, unnamed: str) -> dict[str, list[Hashable]]:
+    """The columns by name; a Series has one, a list or an array is called `unnamed`, as in fairlearn."""
+    if features is None:
+        return {}
+    names = getattr(features, "columns", features if isinstance(features, Mapping) else None)
+    if names is not None:
+        table: Any = features
+        return {str(name): list(table[name]) for name in names}
+    if np.ndim(cast("Any", features)) != 1:
+        raise ConfigurationError("features are columns by name, or one Series, list or array")
+    return {str(getattr(features, "name", None) or unnamed): list(features)}
+
+
 def _ratio(one: float, other: float) -> float:
     low, high = sorted((one, other))
     return low / high if high else math.nan
@@ -181,7 +197,10 @@ def _numbers(values: ArrayLike, what: str) -> NDArray[np.float64]:
 
 
 def _truths(values: ArrayLike) -> NDArray[np.int8]:
-    found = np.asarray(values, dtype=np.float64)
+    try:
+        found = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError("y_true takes 1, 0 or NaN (not known) for each image") from error
     known = ~np.isnan(found)
     if found.ndim != 1 or not np.isin(found[known], (0.0, 1.0)).all():
         raise ConfigurationError("y_true takes 1, 0 or NaN (not known) for each image")

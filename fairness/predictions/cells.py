@@ -21,6 +21,7 @@ SEXES = frozenset({"sex", "gender", "patient_sex", "patientsex"})
 _SEX = {"f": "F", "female": "F", "m": "M", "male": "M", "o": "O", "other": "O"}
 _NOT_KNOWN = ("nan", "NaN", "NAN", "None", "NULL", "null", "N/A", "n/a", "#N/A", "<NA>", "unknown", "Unknown", UNKNOWN)
 _NOT_KNOWN_WITH_BLANKS = ("NA", "na")  # alone it is a value: Namibia, or a "not applicable" that was meant
+_TRUTHS = {"true": 1.0, "yes": 1.0, "positive": 1.0, "false": 0.0, "no": 0.0, "negative": 0.0}
 _DICOM_AGE = {"Y": 1.0, "M": 12.0, "W": 365.25 / 7, "D": 365.25}  # PS3.5 6.2, AS: units in a year
 _DATES = {
     r"^\d{4}-\d{2}-\d{2}": "%Y-%m-%d",
@@ -28,6 +29,7 @@ _DATES = {
     r"^\d{8}": "%Y%m%d",  # PS3.5 6.2, DA
     r"^\d{2}\.\d{2}\.\d{4}": "%d.%m.%Y",
 }
+_NO_PROBABILITY = "are no number from 0 to 1, as percent and logits are not"
 _TIME = r"(?:[ T][0-9:.,+Z-]*)?$"
 
 
@@ -80,7 +82,9 @@ def date() -> pl.Expr:
 
 def truth(name: str, uncertain: str) -> pl.Expr:
     """1, 0, or -1 where the truth is not known; null where a cell holds none of these."""
-    found = pl.when(is_filled(name)).then(number(name)).otherwise(TRUTH_UNKNOWN)
+    word = pl.col(name).str.strip_chars().str.to_lowercase()
+    stated = pl.coalesce(number(name), word.replace_strict(_TRUTHS, default=None, return_dtype=pl.Float64))
+    found = pl.when(is_not_known(name) | is_na(name)).then(TRUTH_UNKNOWN).otherwise(stated)
     said = pl.when(is_filled(name) & (number(name) == -1)).then(UNCERTAIN.get(uncertain)).otherwise(found)
     return pl.when(said.is_in([1.0, 0.0, float(TRUTH_UNKNOWN)])).then(said).cast(pl.Int8)
 
@@ -120,7 +124,7 @@ def faults(columns: Sequence[str], findings: Sequence[str], uncertain: str) -> I
     """For each column that is checked: which cells are wrong, and the rule in words."""
     for finding in findings:
         name = PROBABILITY + finding
-        yield name, number(name).is_between(0, 1).fill_null(False).not_(), "are no number from 0 to 1"
+        yield name, number(name).is_between(0, 1).fill_null(False).not_(), _NO_PROBABILITY
     for name in columns:
         if name.startswith(TRUTH):
             rule = "are neither 0 nor 1 nor empty" + ("" if uncertain else "; say --uncertain where -1 means that")

@@ -60,6 +60,8 @@ def _refuse_other_kinds(path: Path, start: bytes) -> None:
         if start.startswith(magic):
             raise ConfigurationError(f"{path.name} is not a CSV file but {words}")
     header = start.splitlines()[0]
+    if b"\r" in start and b"\n" not in start:
+        raise ConfigurationError(f"{path.name} ends its lines as old Macs did (CR); save it as CSV UTF-8")
     if b"\0" not in start and b"," not in header and b";" in header:
         raise ConfigurationError(
             f"{path.name} is separated by semicolons; save it with commas between cells and points in numbers"

@@ -23,10 +23,12 @@ from fairness.predictions.csv import PredictionsFile
 
 _MOST_OF_ONE_PATIENT = 0.05
 _MOST_BLANK = 0.10
+_MOST_NAMED = 5
 _ENOUGH = 11  # of each truth, before a separation without an error is odd
 _MADE_OF = re.compile(r"^(split|fold|is_?train|subset|partition)$", re.IGNORECASE)
 _WEIGHTS = re.compile(r"(^|_)weights?$", re.IGNORECASE)
 _DECISIONS = ("pred_", "decision_", "y_pred_")
+_LOOKS_LIKE_ONE = re.compile(r"^(prob|truth)_|_(prob|proba|probability|score|truth|label)$", re.IGNORECASE)
 _MORE_THAN_ONE = re.compile(r"[^;|]+[;|][^;|]")
 
 
@@ -109,6 +111,12 @@ def _columns(names: Sequence[str]) -> Iterator[str]:
                 f"there is a column {name}, which no figure uses: prevalence, PPV, NPV, flag rate and calibration are "
                 "those of the sample"
             )
+    unread = [n for n in names if _LOOKS_LIKE_ONE.search(n) and not n.startswith((PROBABILITY, TRUTH, *_DECISIONS))]
+    if unread:
+        yield (
+            f"not read as predictions or truth: {', '.join(unread[:_MOST_NAMED])}; such names begin with prob_ and "
+            "truth_, in small letters"
+        )
     if not any(name.startswith(TRUTH) for name in names):
         yield (
             "there is no truth column (truth_FINDING), so nothing is known of what is missed; labels in a text, such "

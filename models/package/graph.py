@@ -145,7 +145,7 @@ def _layout(shape: Sequence[int], called: str) -> Layout:
     if len(shape) == 4 and shape[3] in (1, 3):
         return "NHWC"
     more = {0: "it says no shape", 3: "it has no batch dimension", 5: "five dimensions are a volume"}
-    words = f" ({more[len(shape)]})" if len(shape) in more else ""
+    words = f" ({more.get(len(shape), 'no number of channels is 1 or 3')})"
     raise ConfigurationError(
         f"the input of {called} is {_words(shape)}{words}; "
         "export it as [n, 1 or 3, side, side], or [n, side, side, 1 or 3]"

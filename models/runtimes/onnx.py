@@ -21,6 +21,7 @@ from models.runtimes.protocol import Batch, Outputs
 PREFERRED_PROVIDERS = (CUDA, CPU)
 _COMPLETENESS_TOLERANCE = 1e-5
 _TRIAL_SLICES = 16
+_SAME = 1e-2  # of scores: float16 and eight-bit graphs differ a little from batch to batch
 _WHERE = re.compile(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (?:\S+\.(?:cc|h):\d+ .*?\) (?=[A-Z]))?")  # in its source
 _ROUNDING = 8 * float(np.finfo(np.float32).eps)  # of a mean, relative to the largest cell of the map
 
@@ -89,6 +90,18 @@ class OnnxModel:
             outputs = self.session.run(names, {self.package.input_name: images})
         maps = outputs[1].astype(np.float32, copy=False) if len(outputs) > 1 else None
         return Outputs(logits_of(outputs[0], self.package.reads), maps)
+
+    def check_answers(self) -> None:
+        """ConfigurationError when an image's score is not its own: another one each time, or with another image."""
+        name, images = self.package.model.name, np.random.default_rng(0).random((2, 1, 256, 256), np.float32)
+        images[1] /= 2
+        alone, again, both = (self.predict(images[:count]).scores[:1] for count in (1, 1, 2))
+        for found, tolerated, words in ((again, 1e-5, "when asked again"), (both, _SAME, "together with another")):
+            if not np.allclose(found, alone, rtol=tolerated, atol=tolerated):
+                raise ConfigurationError(
+                    f"{name} gives the same image another score {words}, as a network in training does; "
+                    "call model.eval() before it is exported"
+                )
 
     def _check(self) -> None:
         name = self.package.model.name

@@ -100,7 +100,7 @@ def check_findings(package: ModelPackage, examples: Sequence[LabelledRadiograph]
     planned = Scored(examples, findings, nothing, nothing)
     if not any(evaluation.is_labelled(planned, name) for name in findings):
         known = [name for name in findings if name in labelled]
-        why = f"has adults with and without {', '.join(known)}" if known else "knows one of them"
+        why = f"has adults with one of {', '.join(known)} and adults without it" if known else "knows one of them"
         raise ConfigurationError(
             f"{package.model.name} says {', '.join(findings)}, and the data labels {', '.join(labelled) or 'nothing'}; "
             f"it is evaluated on data that {why}"
@@ -170,11 +170,16 @@ def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) 
     calibration, point = package.calibrations[finding.name], finding.operating_point
     figures = evaluation.evaluate(scored, finding.name, _probabilities(package, finding, scored), point.threshold)
     return FindingEvaluation(
-        words=WORDS.get(finding.name, finding.name),
+        words=finding.name if _are_own(scored) else WORDS.get(finding.name, finding.name),
         calibration=CalibrationSection(scale=calibration.scale, shift=calibration.shift),
         operating_point=PublishedPoint.of(point),
         **dict(figures),
     )
+
+
+def _are_own(scored: Scored) -> bool:
+    """Whether the labels are of one's own: nobody knows here where they come from."""
+    return any(example.source == own_images.SOURCE for example in scored.examples)
 
 
 def _probabilities(package: ModelPackage, finding: FindingDefinition, scored: Scored) -> evaluation.Probabilities:

@@ -71,7 +71,9 @@ def _run(package: ModelPackage, most_bytes: int, answer: Connection) -> None:
         from models.quality import QualityModel
         from models.runtimes.onnx import OnnxModel
 
-        OnnxModel.load(package, threads=1)
+        model = OnnxModel.load(package, threads=1)
+        if not package.reads.is_volume:
+            model.check_answers()
         if package.quality:
             QualityModel.load(package.quality)
     except CandorError as error:

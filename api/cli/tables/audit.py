@@ -69,6 +69,7 @@ def _print_differences(console: Console, audit: Audit) -> None:
         rows = [[finding, *_figures(audit, finding, _DIFFERENCES, sign="+")] for finding in compared]
         title = "This model less the other one, all cohorts together, paired"
         print_table(console, ("finding", "AUROC", "sensitivity", "specificity"), rows, title=title)
+        print_line(console, "These intervals are not corrected for how many there are: one of 20 excludes 0 by chance")
 
 
 def _figures(audit: Audit, finding: str, metrics: Sequence[str], sign: str = "") -> list[str]:

@@ -84,6 +84,7 @@ def test_no_interval_is_cut_at_80_columns(tmp_path: Path) -> None:
         assert code == 0, said
         assert "…" not in said
         assert len(INTERVAL.findall(said)) == 6  # three figures, three differences
+        assert "These intervals are not corrected for how many there are" in said
         assert max(len(line) for line in said.splitlines() if INTERVAL.search(line)) <= 80
 
 

@@ -14,6 +14,7 @@ from datasets.pictures import read_8_bits, read_picture, wrap_picture
 from dicom_node.header.read import read_header
 from dicom_node.header.values import Values
 from dicom_node.pixels.decode import decode
+from models.evaluation import AGE_NOT_GIVEN
 
 
 def picture(path: Path, value: int = 100, mode: str = "L") -> Path:
@@ -100,3 +101,47 @@ def test_a_damaged_picture_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.png").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InvalidStudy, match="damaged"):
         read_picture(tmp_path / "p.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "File;Truth_Mass;AGE;sex;view\nimages/a.png;True;045Y;female;pa\n",
+        "file\ttruth_mass\tage\tsex\tview\nimages/a.png\t1.0\t45,5\tF\tPA\n",
+        ",file, truth_mass ,age,sex,view,,\r\n0,images/a.png,yes,45.0,f,PA,,\r\n",
+        "file,truth_mass,age,sex,view\nimages\\a.png,1,45,Female,PA\n",
+    ],
+    ids=["semicolons", "tabs", "pandas", "windows"],
+)
+def test_a_list_is_read_as_people_export_it(tmp_path: Path, text: str) -> None:
+    listed(tmp_path).write_text("\ufeff" + text, encoding="utf-8")
+    [image] = any_set.load(tmp_path / "labels.csv")
+    assert (image.age_years, image.sex, image.view) == (45, "F", "PA")
+    assert (image.targets["mass"].value, image.targets["mass"].source) == (1.0, "radiologists")
+
+
+def test_what_pandas_writes_for_nothing_is_not_known(tmp_path: Path) -> None:
+    [image] = any_set.load(listed(tmp_path, "images/a.png,nan,0,NaN,NA,None,"))
+    assert (image.targets["mass"].source, image.targets["effusion"].value) == ("unknown", 0.0)
+    assert (image.age_years, image.sex, image.patient) == (AGE_NOT_GIVEN, "", "images/a.png")
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (("images/a.png,1,,,,,", "images/a.png,0,,,,,"), "line 3 names the file of line 2 again"),
+        (("images/a.png,1,,,,woman,",), "line 2 has a sex"),
+        (("images/a.png,1,,,200Y,,",), "line 2 has an age"),
+        (("images/a.png,-1,,,,,",), "line 2 has a truth_mass"),
+        ((), "names no image"),
+    ],
+)
+def test_a_line_that_would_count_wrongly_is_named(tmp_path: Path, lines, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        any_set.load(listed(tmp_path, *lines))
+
+
+def test_folders_may_be_written_with_capitals(tmp_path: Path) -> None:
+    for name in ("Mass/a.PNG", "Normal/b.png"):
+        picture(tmp_path / name)
+    assert [image.targets["mass"].value for image in any_set.load(tmp_path)] == [1.0, 0.0]

@@ -8,6 +8,7 @@ from pathlib import Path
 import fairlearn.metrics as fairlearn
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from core.errors import ConfigurationError
@@ -98,3 +99,31 @@ def test_the_example_of_the_document_runs_and_says_what_it_shows():
     said: list[str] = []
     exec(code, {"print": lambda *words: said.append(" ".join(map(str, words)))})
     assert "\n".join(said).strip() == shown.strip()
+
+
+def test_features_are_taken_as_users_of_fairlearn_have_them() -> None:
+    sex = ["F", "M"] * 50
+    truths, scores = [1, 1, 0, 0] * 25, [0.9, 0.2, 0.1, 0.6] * 25
+    series, frame = pd.Series(sex, name="sex"), pd.DataFrame({"sex": sex})
+    forms = (sex, np.array(sex), series, frame, pl.DataFrame({"sex": sex}), {"sex": sex})
+    found = [audit(truths, scores, sensitive_features=form) for form in forms]
+    names = ["sensitive_feature_0", "sensitive_feature_0", "sex", "sex", "sex", "sex"]
+    assert [one.by_group["group"].to_list() for one in found] == [[f"{name}=F", f"{name}=M"] for name in names]
+    assert [one.overall == found[0].overall for one in found] == [True] * 6
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"threshold": 2},
+        {"threshold": float("nan")},
+        {"y_true": ["yes", "no"] * 50},
+        {"sensitive_features": np.zeros((100, 2))},
+        {"sensitive_features": ["F"] * 99},
+    ],
+)
+def test_what_is_no_audit_is_refused_in_words(wrong: dict) -> None:
+    right = {"y_true": [1, 0] * 50, "y_score": [0.9, 0.2] * 50, "sensitive_features": ["F", "M"] * 50}
+    given = right | wrong
+    with pytest.raises(ConfigurationError):
+        audit(given.pop("y_true"), given.pop("y_score"), **given)

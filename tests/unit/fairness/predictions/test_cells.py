@@ -91,3 +91,13 @@ def test_an_uncertain_truth_counts_as_a_person_says(tmp_path: Path, word: str, t
         assert file.table.source.scores("x").truths.tolist() == truths
     with pytest.raises(ConfigurationError, match=r"--uncertain.*line 4"), open_predictions(path, ()):
         pass
+
+
+@pytest.mark.parametrize("words", [("True", "False"), ("yes", "no"), ("1.0", "0.0"), ("POSITIVE", "Negative")])
+@pytest.mark.parametrize("nothing", ["", "NaN", "nan", "NA", "None", "<NA>"])
+def test_truths_are_read_as_programs_export_them(tmp_path: Path, words: tuple[str, str], nothing: str) -> None:
+    path = tmp_path / "p.csv"
+    lines = [f"S{n},P{n},F,0.5,{cell}" for n, cell in enumerate((*words, nothing))]
+    path.write_text("\n".join(["study_id,patient_id,sex,prob_x,truth_x", *lines]) + "\n", encoding="utf-8")
+    with open_predictions(path, ("sex",)) as file:
+        assert file.table.source.scores("x").truths.tolist() == [1, 0, -1]

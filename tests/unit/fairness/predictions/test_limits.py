@@ -22,6 +22,7 @@ REFUSED = {
     "a cell of many lines": (HEADER + b"\n" + LINE + b'S2,P2,"' + b"F\n" * 600_000 + b'",0.5,1\n', "line 3 is longer"),
     "a quotation mark never closed": (HEADER + b'\nS2,"P2,F,0.5,1\n' + LINE * 100_000, "line 2 is longer"),
     "semicolons": (b"study_id;patient_id;sex;prob_x\nS1;P1;F;0,5\n", "separated by semicolons"),
+    "old Macs": (HEADER + b"\rS1,P1,F,0.5,1\r", "as old Macs did"),
     "Parquet": (b"PAR1\0\0,\0", "Parquet"),
     "a spreadsheet": (b"PK\x03\x04\0\0,\0", "spreadsheet"),
     "gzip": (b"\x1f\x8b\x08\0,\0", "gzip"),

@@ -39,6 +39,14 @@ def named(name: str, values: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
 
 ODD: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
     "a placeholder": (named("patient_id", lambda n: ["ANON"] * 60 + [f"P{i}" for i in range(n - 60)]), "60 of 400"),
+    "capitals": (
+        lambda table: table.with_columns(pl.col("prob_x").alias("Prob_Y")),
+        "not read as predictions or truth: Prob_Y",
+    ),
+    "behind the name": (
+        lambda table: table.with_columns(pl.col("prob_x").alias("y_score")),
+        "not read as predictions or truth: y_score",
+    ),
     "zeros lost": (
         named("patient_id", lambda n: [f"{i // 2:04}" if i % 2 else str(i // 2) for i in range(n)]),
         "zeros",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,3 +73,28 @@ def test_a_graph_that_asks_for_64_gib_is_refused(tmp_path: Path) -> None:
     package = with_nodes(tmp_path, nodes, {"shape": np.array([2**34], np.int64)})
     with pytest.raises(ConfigurationError, match=r"bright_patch (does not run|needs)|bright_patch died"):
         try_out(package)
+
+
+def random_numbers() -> list[onnx.NodeProto]:
+    """As Dropout that was left on: the answer differs each time."""
+    return [
+        helper.make_node("RandomNormalLike", ["plain"], ["noise"], scale=0.1),
+        helper.make_node("Add", ["plain", "noise"], ["logits"]),
+    ]
+
+
+def statistics_of_the_batch() -> list[onnx.NodeProto]:
+    """As batch normalisation in training mode: less the mean of all images together."""
+    return [
+        helper.make_node("ReduceMean", ["image"], ["of_all"], keepdims=0),
+        helper.make_node("Sub", ["plain", "of_all"], ["logits"]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "words"), [(random_numbers, "when asked again"), (statistics_of_the_batch, "together with another")]
+)
+def test_a_score_that_is_not_of_the_image_alone_is_refused(tmp_path: Path, nodes, words: str) -> None:
+    package = with_nodes(tmp_path, nodes(), {})
+    with pytest.raises(ConfigurationError, match=f"another score {words}.*model.eval"):
+        try_out(replace(package, maps_name=None))
