@@ -112,7 +112,7 @@ def level_of_log() -> str:
 
 
 def file_of_child(name: str) -> Path | None:
-    """Where a child process keeps its lines, beside those of this one; None where this one keeps none."""
+    """Where a child process keeps its lines, in the folder of this one; None where this one keeps none."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler, LogFile):
             path = Path(handler.baseFilename)

@@ -9,7 +9,7 @@ and a number, never identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,12 +88,11 @@ class StudyWorkflow(DBOSConfiguredInstance):
             attempt += 1
         this = _workflow_id(revision, attempt)
         self._under_way.add(this)
-        try:
+        with ExitStack() as undo:
+            undo.callback(self._under_way.discard, this)
             with SetWorkflowID(this):
                 DBOS.start_workflow(self.run, revision.study_id, revision.revision)
-        except Exception:
-            self._under_way.discard(this)
-            raise
+            undo.pop_all()
 
     def _has_ended(self, workflow_id: str) -> bool:
         """Whether a workflow runs no more, also where the disk was too full to say so."""

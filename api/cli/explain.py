@@ -57,7 +57,8 @@ def _lines(path: Path) -> list[str]:
     if document.agreement:
         figures = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in document.agreement.items())
         lines.append(f"agreement of the two: {figures}")
-    return [*lines, f"{path.with_suffix('.png')} shows it"]
+    shows = "it" if document.map.shown else "the plain image and the reason"
+    return [*lines, f"{path.with_suffix('.png')} shows {shows}"]
 
 
 def _map_in_words(found: MapEntry, whose: str = "") -> str:

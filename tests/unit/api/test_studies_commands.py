@@ -379,10 +379,10 @@ def remember(store, key, study_id):
     store.faithfulness.remember(key, MODEL, {"opacity": FIGURES})
 
 
-def test_a_refused_study_is_purged_for_nobody_waits_for_its_report(store, candor):
+def test_a_refused_study_is_purged_because_its_report_goes_nowhere(store, candor):
     """Most of what fills a disk where the PACS routes everything."""
-    told = receive(store, "1", accession="A", patient_id="P")
-    refuse(store, told)
+    alone = receive(store, "1", accession="A", patient_id="P")
+    refuse(store, alone)
     wanted = receive(store, "2", accession="B", patient_id="P")
     file_report(store, wanted, destinations=("east",), status=ReportStatus.REFUSED, reason="no model takes it")
     failed = receive(store, "3", accession="C", patient_id="P")
@@ -390,7 +390,7 @@ def test_a_refused_study_is_purged_for_nobody_waits_for_its_report(store, candor
     store.studies.begin_reading([revision])
     with store.engine.begin() as connection:
         settle(connection, revision, StudyState.FAILED, "the model died")
-    for study_id in (told, wanted, failed):
+    for study_id in (alone, wanted, failed):
         old(store, study_id)
     said = candor("purge", "--older-than", "90d", "--yes")
     assert "1 study is removed" in said

@@ -17,7 +17,7 @@ class Speaker:
         structlog.get_logger().info("speaker.whispered", reason=reason)
 
 
-def test_what_a_child_logs_is_kept_beside_the_log_of_its_process(tmp_path):
+def test_what_a_child_logs_is_kept_with_the_log_of_its_process(tmp_path):
     """`candor logs` reads every file of the folder; the level is that of the process."""
     before = logging.getLogger().handlers, logging.getLogger().level
     try:
