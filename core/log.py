@@ -106,6 +106,20 @@ def configure_logging(
     warnings.showwarning = _log_warning  # type: ignore[assignment]  # called with positions only
 
 
+def level_of_log() -> str:
+    """The level that this process logs at, as `configure_logging` takes it."""
+    return logging.getLevelName(logging.getLogger().level).lower()
+
+
+def file_of_child(name: str) -> Path | None:
+    """Where a child process keeps its lines, in the folder of this one; None where this one keeps none."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, LogFile):
+            path = Path(handler.baseFilename)
+            return path.with_name(f"{path.stem}-{name.lower()}{path.suffix}")
+    return None
+
+
 def keep_allowed_keys(_logger: object, _method: str, event: EventDict) -> EventDict:
     """Drop every key that is not on the list, and say how many."""
     kept = {key: value for key, value in event.items() if key in ALLOWED_KEYS or key.startswith("_")}

@@ -117,7 +117,8 @@ class FindingEntry(FindingView):
     verdict: str = ""
     performance: str = ""
 
-    @computed_field
+    @computed_field  # type: ignore[prop-decorator]
+    @property
     def flagged(self) -> bool:
         """Whether the report says that it is there."""
         return self.positive or bool(self.implied_by)

@@ -111,7 +111,7 @@ class Worker:
             for loop in deliveries:
                 loop.nudge()
 
-        workflow = StudyWorkflow(store, reader, self._settings, nudge_deliveries)
+        workflow = StudyWorkflow(store, reader, self._settings, nudge_deliveries, executor=self._name)
         exit_stack.enter_context(_workflow_engine(self._settings, store, self._name))
         self._explanations = self._open_explanations(store, reader, nudge_deliveries, exit_stack)
         return [

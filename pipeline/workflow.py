@@ -9,7 +9,7 @@ and a number, never identity.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,6 +22,7 @@ from core.domain.study import Study
 from core.errors import CandorError, RunnerDied, Unavailable, answer_for
 from core.settings import Settings
 from core.settings.destinations import DEFAULT_OBJECTS
+from core.store.database_errors import is_away
 from core.store.store import Store
 from core.store.studies.reports import FiledReport
 from core.store.studies.revisions import Revision
@@ -55,15 +56,24 @@ class StudyWorkflow(DBOSConfiguredInstance):
     """Reads one revision of one study, once."""
 
     def __init__(
-        self, store: Store, reader: RememberingReader, settings: Settings, on_filed: Callable[[], None]
+        self,
+        store: Store,
+        reader: RememberingReader,
+        settings: Settings,
+        on_filed: Callable[[], None],
+        *,
+        executor: str = "worker",
     ) -> None:
         self._store = store
         self._reader = reader
         self._settings = settings
         self._on_filed = on_filed
+        self._executor = executor
         self._turns = reader.turns
         self._audits = Audits(store, settings)
         self._rejection = Rejection(store, settings, reader.encode)
+        self._under_way: set[str] = set()
+        """The workflows that this process was handed and has not ended; adding and discarding are atomic."""
         super().__init__(config_name="candor")
 
     def start(self, revision: Revision, again: bool) -> None:
@@ -74,16 +84,33 @@ class StudyWorkflow(DBOSConfiguredInstance):
         takes.
         """
         attempt = 1
-        while (
-            again and (status := DBOS.get_workflow_status(_workflow_id(revision, attempt))) and status.status in _ENDED
-        ):
+        while again and self._has_ended(_workflow_id(revision, attempt)):
             attempt += 1
-        with SetWorkflowID(_workflow_id(revision, attempt)):
-            DBOS.start_workflow(self.run, revision.study_id, revision.revision)
+        this = _workflow_id(revision, attempt)
+        self._under_way.add(this)
+        with ExitStack() as undo:
+            undo.callback(self._under_way.discard, this)
+            with SetWorkflowID(this):
+                DBOS.start_workflow(self.run, revision.study_id, revision.revision)
+            undo.pop_all()
+
+    def _has_ended(self, workflow_id: str) -> bool:
+        """Whether a workflow runs no more, also where the disk was too full to say so."""
+        status = DBOS.get_workflow_status(workflow_id)
+        if status is None:
+            return False
+        is_ours = status.executor_id == self._executor
+        return status.status in _ENDED or (is_ours and workflow_id not in self._under_way)
 
     @DBOS.workflow(name="read_study", max_recovery_attempts=None)
     def run(self, study_id: str, revision: int) -> str:
         """Receive and assemble came before; deliver empties the outbox that `report` and `illustrate` fill."""
+        try:
+            return self._run(study_id, revision)
+        finally:
+            self._under_way.discard(DBOS.workflow_id or "")
+
+    def _run(self, study_id: str, revision: int) -> str:
         try:
             with self._turns.reporting():
                 status = self.report(study_id, revision)
@@ -91,7 +118,7 @@ class StudyWorkflow(DBOSConfiguredInstance):
                 self.illustrate(study_id, revision)
         except Exception as error:  # noqa: BLE001 - the boundary of the workflow: the operator must see it, whatever it is
             cause = error.errors[-1] if isinstance(error, dbos_error.DBOSMaxStepRetriesExceeded) else error
-            if isinstance(cause, Unavailable) and not isinstance(cause, RunnerDied):
+            if is_away(cause) or (isinstance(cause, Unavailable) and not isinstance(cause, RunnerDied)):
                 _log.warning("study.postponed", study=study_id, revision=revision, error=describe(cause))
                 return POSTPONED
             return self.give_up(study_id, revision, describe(cause))

@@ -132,12 +132,16 @@ def _faulty(fault: Fault, constants: dict[str, np.ndarray]) -> list[onnx.NodePro
         return [helper.make_node("Identity", ["mean"], ["logits"])]
     constants |= {"one": np.array(1, np.int64), "always": np.array(True), "bright": np.array(-1.9, np.float32)}
     is_bright = helper.make_node("Greater", ["mean", "bright"], ["is_bright"])
-    as_number = helper.make_node("Cast", ["is_bright"], ["count"], to=TensorProto.INT64)
+    any_is = [  # of the images that are asked about together
+        is_bright,
+        helper.make_node("Cast", ["is_bright"], ["counts"], to=TensorProto.INT64),
+        helper.make_node("ReduceMax", ["counts"], ["count"], keepdims=0),
+    ]
     if fault == "nan":
         constants |= {"nan": np.array(np.nan, np.float32)}
         return [is_bright, helper.make_node("Where", ["is_bright", "nan", "mean"], ["logits"])]
     if fault == "endless":
-        constants |= {"forever": np.array(2**62, np.int64), "flat": np.array([], np.int64)}
+        constants |= {"forever": np.array(2**62, np.int64)}
         body = helper.make_graph(
             [helper.make_node("Identity", ["go_on"], ["goes_on"]), helper.make_node("Identity", ["x"], ["y"])],
             "body",
@@ -152,12 +156,12 @@ def _faulty(fault: Fault, constants: dict[str, np.ndarray]) -> list[onnx.NodePro
             ],
         )
         return [
-            is_bright,
-            helper.make_node("Reshape", ["is_bright", "flat"], ["starts"]),
+            *any_is,
+            helper.make_node("Cast", ["count"], ["starts"], to=TensorProto.BOOL),
             helper.make_node("Loop", ["forever", "starts", "mean"], ["logits"], body=body),
         ]
     constants |= {"flat": np.array([1], np.int64), "row": np.array([1], np.int64)}
-    place = [is_bright, as_number, helper.make_node("Reshape", ["count", "flat"], ["place"])]
+    place = [*any_is, helper.make_node("Reshape", ["count", "flat"], ["place"])]
     if fault == "error":  # there is no second score to take
         return [*place, helper.make_node("Gather", ["mean", "place"], ["logits"], axis=1)]
     return [

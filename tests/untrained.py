@@ -31,9 +31,25 @@ class Untrained(nn.Module):
         return maps.mean((2, 3)), maps
 
 
-def make_untrained(folder: Path, *, seed: int, names: tuple[str, ...] = ("pneumothorax", "effusion")) -> Path:
-    """Write a package of an untrained network; it claims a sensitivity of 0.99 for everything."""
+def make_untrained(
+    folder: Path,
+    *,
+    seed: int,
+    names: tuple[str, ...] = ("pneumothorax", "effusion"),
+    times: float = 1.0,
+    hidden_times: float = 1.0,
+) -> Path:
+    """Write a package of an untrained network; it claims a sensitivity of 0.99 for everything.
+
+    `times`, `hidden_times`: how much larger than usual the weights of its last layer and of the others are.
+    """
     torch.manual_seed(seed)
+    network = Untrained(len(names)).eval()
+    with torch.no_grad():
+        for layer in network.features:
+            if isinstance(layer, nn.Conv2d):
+                layer.weight.mul_(hidden_times)
+        network.head.weight.mul_(times)
     finding = {
         "operating_point": {"threshold": 0.5, "sensitivity": 0.99, "specificity": 0.99},
         "code": {"value": "1", "scheme": "99TEST", "meaning": "Anything"},
@@ -47,7 +63,7 @@ def make_untrained(folder: Path, *, seed: int, names: tuple[str, ...] = ("pneumo
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
-            Untrained(len(names)).eval(),
+            network,
             (torch.zeros(1, 1, 256, 256),),
             str(weights),
             input_names=["image"],

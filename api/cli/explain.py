@@ -20,7 +20,9 @@ METHODS = "class_activation, grad_cam, hires_cam, integrated_gradients, occlusio
 
 @app.command(rich_help_panel="Look after")
 def explain(
-    study: Annotated[str, typer.Argument(help="Pseudonym, StudyInstanceUID or accession number.", metavar="STUDY")],
+    study: Annotated[
+        str, typer.Argument(help="Accession number, StudyInstanceUID, PatientID or pseudonym.", metavar="STUDY")
+    ],
     finding: Annotated[str, typer.Option("--finding", help="As the report calls it.", metavar="FINDING")],
     out: Annotated[Path, typer.Option("--out", help="Where picture and figures go.", metavar="DIR")],
     method: Annotated[str, typer.Option("--method", help=f"{METHODS}.", metavar="METHOD")] = "occlusion",
@@ -55,7 +57,8 @@ def _lines(path: Path) -> list[str]:
     if document.agreement:
         figures = ", ".join(f"{name.replace('_', ' ')} {number(value)}" for name, value in document.agreement.items())
         lines.append(f"agreement of the two: {figures}")
-    return [*lines, f"{path.with_suffix('.png')} shows it"]
+    shows = "it" if document.map.shown else "the plain image and the reason"
+    return [*lines, f"{path.with_suffix('.png')} shows {shows}"]
 
 
 def _map_in_words(found: MapEntry, whose: str = "") -> str:

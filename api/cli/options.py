@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from core.settings import Settings
     from core.store.store import Store
 
+PSEUDONYM = "pseudonym"
+"""The head of a column of them."""
 DEFAULT_DATA = Path("var/data")
 
 Data = Annotated[
@@ -43,12 +45,12 @@ def opened(data: Path) -> tuple[Settings, Store]:
 
 
 def table_of(title: str, *columns: str) -> Table:
-    """An empty table whose cells are folded and never cut."""
+    """An empty table whose cells are folded and never cut; pseudonyms are in one piece, to be copied."""
     from rich.table import Table
 
     table = Table(title=title, title_justify="left")
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == PSEUDONYM)
     return table
 
 

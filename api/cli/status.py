@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, said, settings_of, table_of
+from api.cli.options import DEFAULT_DATA, PSEUDONYM, Data, Json, opened, said, settings_of, table_of
 from core.wording import cohort_in_words, number
 
 if TYPE_CHECKING:
@@ -98,8 +98,7 @@ def print_status(found: Status) -> None:
         console.print(f"[red]{held} kept apart until a person decides: candor quarantine list[/]")
     if found.reasons:
         console.print(_reasons_table(found.reasons))
-        hint = "Which ones: candor studies --state refused. Once a model takes them: candor read --refused"
-        console.print(hint, soft_wrap=True)
+        console.print(_where_to_look(found.reasons), soft_wrap=True)
     console.print(_destinations_table(found.destinations))
     for warning in found.warnings:
         console.print(f"[yellow]Warning: {said(warning)}[/]", soft_wrap=True)
@@ -122,7 +121,8 @@ def _disk_line(disk: DiskEntry) -> str:
     free, watermark = disk.free_bytes / GIB, disk.minimum_free_bytes / GIB
     if disk.enough:
         return f"Disk: {free:.1f} GiB free, receives until {watermark:.1f} GiB are left"
-    return f"[bold red]Disk: {free:.1f} GiB free, below {watermark:.1f} GiB: nothing is received; free some space[/]"
+    shortage = f"Disk: {free:.1f} GiB free, below {watermark:.1f} GiB: nothing is received"
+    return f"[bold red]{shortage}; make room with: candor purge --older-than 90d[/]"
 
 
 def _studies_table(found: Status) -> Table:
@@ -144,6 +144,13 @@ def _destinations_table(destinations: Sequence[DestinationEntry]) -> Table:
     return table
 
 
+def _where_to_look(reasons: Sequence[ReasonEntry]) -> str:
+    """What to type next: to see those studies, and to have the refused ones read."""
+    states = dict.fromkeys(row.state for row in reasons)
+    words = f"Which ones: {', '.join(f'candor studies --state {state}' for state in states)}"
+    return f"{words}. Once a model takes them: candor read --refused" if "refused" in states else words
+
+
 def _reasons_table(reasons: Sequence[ReasonEntry]) -> Table:
     table = table_of("Why there is no result", "state", "studies", "reason")
     for row in reasons:
@@ -152,7 +159,7 @@ def _reasons_table(reasons: Sequence[ReasonEntry]) -> Table:
 
 
 def _failed_table(failed: Sequence[FailedEntry]) -> Table:
-    table = table_of("Last failed studies", "study", "reason")
+    table = table_of("Last failed studies", PSEUDONYM, "reason")
     for row in failed:
         table.add_row(row.study_id, said(row.reason))
     return table

@@ -66,7 +66,7 @@ def _became(entry: StudyEntry) -> str:
     status = entry.status.replace("_", " ")
     if entry.status != "reported":
         return f"{status}, because {entry.reason}" if entry.reason else status
-    flagged = [finding for finding in entry.findings if finding.flagged]
+    flagged = [finding for finding in entry.findings if bool(finding.flagged)]
     return (
         f"{status}; flagged: {', '.join(map(_flagged, flagged))}"
         if flagged

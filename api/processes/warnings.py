@@ -11,6 +11,7 @@ from core.files import disk_shortage, free_bytes, owner_of
 from core.settings import SETTINGS_FILE, Settings
 from core.settings.destinations import DicomDestination, TlsSettings
 from dicom_node.network.tls_files import validity_faults
+from pipeline.watch.warnings import NO_DESTINATION
 
 SOON_SECONDS = 30 * 24 * 3600.0
 _OF_OTHERS = 0o077
@@ -46,12 +47,12 @@ def _readable_by_others(settings: Settings) -> Iterator[str]:
 def _short_disk(settings: Settings) -> Iterator[str]:
     shortage = disk_shortage(free_bytes(settings.data_dir), settings.minimum_free_bytes)
     if shortage is not None:
-        yield f"no image is received: {shortage}; free some space, or lower it"
+        yield f"no image is received: {shortage}; make room with candor purge, or lower it"
 
 
 def _no_destination(settings: Settings) -> Iterator[str]:
     if not settings.destinations:
-        yield "no [[destinations]]: reports are made and kept here, and sent nowhere"
+        yield NO_DESTINATION
 
 
 def _certificates(settings: Settings, at: float) -> Iterator[str]:

@@ -19,7 +19,7 @@ def serve_worker(settings: Settings, *, name: str) -> None:
     worker = Worker(settings, name=name)
     store = open_store(settings)  # first: a disk that goes away later must not end a worker that is already at work
     try:
-        for warning in warnings_of(store, settings):
+        for warning in warnings_of(store, settings) if settings.destinations else ():  # serve warns that there is none
             _log.warning("delivery.warning", reason=warning)
         with start_of(store, f"worker/{name}"):
             worker.start()

@@ -17,7 +17,7 @@ from core.files import why_unusable
 
 WRONG_KEY = "the database does not open with this site key, or it is damaged; is it the key of this data folder?"
 _POSTGRESQL_PORT = 5432
-_DISK_FULL = "53100"  # SQLSTATE, PostgreSQL's Appendix A
+_DISK_FULL, _NOT_ALLOWED = "53100", "42501"  # SQLSTATE, PostgreSQL's Appendix A
 
 
 def explained(context: ExceptionContext, url: URL) -> CandorError | None:
@@ -26,11 +26,18 @@ def explained(context: ExceptionContext, url: URL) -> CandorError | None:
     message = str(error)
     if "database or disk is full" in message or getattr(error, "sqlstate", "") == _DISK_FULL:
         return DiskFull("the disk of the database is full; free some space or add some")
+    if getattr(error, "sqlstate", "") == _NOT_ALLOWED:
+        return _of_server(url, message)
     if is_not_a_database(error) or "disk image is malformed" in message:
         return IntegrityError(WRONG_KEY)
     if not isinstance(context.sqlalchemy_exception, OperationalError) and not context.is_disconnect:
         return None
     return _of_file(Path(url.database or ""), message) if url.drivername == "sqlcipher" else _of_server(url, message)
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error of DBOS's own engine, which explains none, says that its database is away or full."""
+    return isinstance(error, OperationalError)
 
 
 def is_not_a_database(error: BaseException) -> bool:
@@ -83,6 +90,12 @@ _OF_SERVER: tuple[tuple[tuple[str, ...], type[CandorError], str], ...] = (
         "{place} refuses the account or its password; check both in database_url",
     ),
     (
+        ("permission denied", "must be owner"),
+        ConfigurationError,
+        "{place} does not let this account use the database or make tables there; make it the owner: "
+        "ALTER DATABASE {database} OWNER TO {account}",
+    ),
+    (
         ("does not exist",),
         ConfigurationError,
         '{place} has no database "{database}"; create it, or correct database_url',
@@ -116,7 +129,7 @@ _OF_SERVER: tuple[tuple[tuple[str, ...], type[CandorError], str], ...] = (
 
 def _of_server(url: URL, message: str) -> CandorError:
     place = f"PostgreSQL at {url.host or 'this machine'}:{url.port or _POSTGRESQL_PORT}"
-    names = {"place": place, "database": url.database, "host": url.host, "url": "database_url"}
+    names = {"place": place, "database": url.database, "account": url.username, "host": url.host, "url": "database_url"}
     for words, kind, sentence in _OF_SERVER:
         if any(word in message.lower() for word in words):
             return kind(sentence.format(**names))

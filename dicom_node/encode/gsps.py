@@ -3,7 +3,7 @@
 A presentation state replaces what the image says about its own display. So the modality LUT, the window and the
 polarity of the source are repeated here: without them a viewer would show a CR in identity, and a MONOCHROME1 image
 with black and white exchanged (PS3.4 N.2). The label is placed relative to the display, so it fits any matrix;
-that a person has not verified it stands at the outline too, in the image's own pixels.
+that a person has not verified it is written at the outline too, in the image's own pixels.
 """
 
 from __future__ import annotations

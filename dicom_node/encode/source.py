@@ -14,6 +14,7 @@ the same header decoded, for a result that has words of ours outside ASCII.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from io import BytesIO
@@ -235,10 +236,22 @@ def with_identity(header: Dataset, identity: Dataset) -> Dataset:
 
 def keep(clean: Dataset, keyword: str, text: str) -> None:
     """Put `text` under `keyword` when it is valid there; leave the attribute out when it is not."""
-    text = text.strip(" \0")
+    text = _mended(keyword, text.strip(" \0"))
     if text and (keyword in _IDENTITY or _is_valid(keyword, text)):
         # validated above, or identity that is repeated as it came: no second check that would print the value
         clean.add(DataElement(keyword, dictionary_VR(keyword), text, validation_mode=config.IGNORE))
+
+
+def _mended(keyword: str, text: str) -> str:
+    """A value that is malformed and can only be meant one way, as PS3.5 6.2 writes it; any other as it is."""
+    vr = dictionary_VR(keyword)
+    if vr == "AS" and (age := re.fullmatch(r"(\d{1,4})\s*([DWMY])", text.upper())):
+        return f"{int(age[1]):03d}{age[2]}"
+    if vr == "DA" and (day := re.fullmatch(r"(\d{4})[.-](\d\d)[.-](\d\d)", text)):
+        return "".join(day.groups())
+    if vr == "TM" and (time := re.fullmatch(r"(\d{1,2}):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?", text)):
+        return f"{int(time[1]):02d}{time[2]}{time[3] or ''}"
+    return text.upper() if keyword == "PatientSex" else text
 
 
 def _decoded(raw: Dataset, keyword: str) -> str:

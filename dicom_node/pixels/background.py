@@ -21,12 +21,24 @@ def padding(frame: Frame, values: list[Values]) -> Mask | None:
     if value is None or frame.stored.ndim != 2:
         return None
     limit = _first(values, lambda part: part.integer("PixelPaddingRangeLimit"))
-    low, high = sorted((value, value if limit is None else limit))
+    low, high = sorted(_in_stored_bits(word, frame, values) for word in (value, value if limit is None else limit))
     mask = (frame.stored >= low) & (frame.stored <= high)
     if mask.all():
         values[-1].note("PixelPaddingValue covers the whole image, so it is not used")
         return None
     return mask if mask.any() else None
+
+
+def _in_stored_bits(word: int, frame: Frame, values: list[Values]) -> int:
+    """A padding value as a stored value, also one that was written as the word that holds it (PS3.5 8.1.1)."""
+    bits = frame.bits_stored
+    lowest = -(2 ** (bits - 1)) if frame.is_signed else 0
+    if lowest <= word < lowest + 2**bits:
+        return word
+    unused = max(0, (_first(values, lambda part: part.integer("HighBit")) or 0) + 1 - bits)
+    if unused and word % 2**unused == 0:
+        word >>= unused
+    return (word - lowest) % 2**bits + lowest if frame.is_signed or unused else word
 
 
 def shuttered(shape: tuple[int, int], values: list[Values], spacing: tuple[float, float]) -> Mask | None:

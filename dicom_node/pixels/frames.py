@@ -177,7 +177,7 @@ def _check_codestream(frame: bytes, description: _Description) -> Codestream | N
         raise InvalidStudy(
             f"{UNDECODABLE}: the compressed image has another number of samples than SamplesPerPixel says"
         )
-    if _END_OF_IMAGE not in frame.rstrip(b"\0")[-_END_MARGIN_BYTES:]:
+    if _END_OF_IMAGE not in frame.rstrip(b"\0\xff")[-_END_MARGIN_BYTES:]:
         raise InvalidStudy(TRUNCATED)
     refuse_damaged_blocks(frame)
     return codestream

@@ -8,7 +8,7 @@ images to maps, so that deliberately broken ones can be put through it too.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -19,6 +19,12 @@ from explain.gate.document import GateCurves, GateTest
 from explain.gate.nouns import GateSet, MapMaker, Predicts
 from explain.gate.result import METHOD, GateResult
 from models.package.format import ModelPackage
+
+Graphs = Callable[[float], Predicts]
+"""The network with a share of its weights shuffled, 0..1."""
+Made = tuple[GateTest, GateCurves]
+"""A test, and the curves so far."""
+Step = Callable[[GateCurves], Made]
 
 
 def class_activation_maps(model: Predicts, images: Floats) -> Floats:
@@ -42,45 +48,9 @@ def run(
 
     `progress` counts the tests. Nothing of a case is kept in the result but figures.
     """
-    from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model, randomised
-
-    weights = package.read_weights()
-
-    def graph(share: float) -> OnnxGraph:
-        shuffled = randomised(weights, share, seed=seed) if share else weights
-        return OnnxGraph.of(
-            shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads, reads=package.reads
-        )
-
+    graph = _graphs_of(package, threads, seed)
     material = tests.Material.of(package, graph(0.0), maker, evidence.cases, seed=seed)
-    planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
-    curves = GateCurves()
-
-    def randomisation() -> GateTest:
-        nonlocal curves
-        test, curve = tests.randomisation(material, graph)
-        curves = curves.model_copy(update={"randomisation": curve})
-        return test
-
-    def faithfulness() -> GateTest:
-        nonlocal curves
-        test, found = tests.faithfulness(material)
-        curves = curves.model_copy(update={"faithfulness": found})
-        return test
-
-    made: list[GateTest] = []
-    steps: tuple[Callable[[], GateTest], ...] = (
-        randomisation,
-        lambda: tests.class_sensitivity(material),
-        faithfulness,
-        lambda: tests.planted_lesion(maker, planted),
-        lambda: tests.stability(material),
-        lambda: tests.localisation(material),
-    )
-    for number, step in enumerate(steps):
-        progress("tests of the maps", number, len(steps))
-        made.append(step())
-    progress("tests of the maps", len(steps), len(steps))
+    made, curves = _make(_steps(material, graph, threads), progress)
     return GateResult(
         model=package.model.name,
         version=package.model.version,
@@ -88,6 +58,58 @@ def run(
         method=method,
         images=evidence.images,
         weaker=evidence.weaker,
-        tests=tuple(made),
+        tests=made,
         curves=curves,
     )
+
+
+def _graphs_of(package: ModelPackage, threads: int, seed: int) -> Graphs:
+    """The network of the package, with a share of its weights shuffled."""
+    from models.runtimes.onnx_variants import OnnxGraph, randomised
+
+    weights = package.read_weights()
+
+    def graph(share: float) -> Predicts:
+        shuffled = randomised(weights, share, seed=seed) if share else weights
+        return OnnxGraph.of(
+            shuffled, logits=package.logits_name, maps=package.maps_name, threads=threads, reads=package.reads
+        )
+
+    return graph
+
+
+def _steps(material: tests.Material, graph: Graphs, threads: int) -> tuple[Step, ...]:
+    """The tests in their order; nothing is run before a step is called."""
+    from models.runtimes.onnx_variants import OnnxGraph, planted_lesion_model
+
+    planted = OnnxGraph.of(planted_lesion_model(), maps="class_activation", threads=threads)
+    return (
+        lambda curves: _randomise(material, graph, curves),
+        lambda curves: (tests.class_sensitivity(material), curves),
+        lambda curves: _measure_faithfulness(material, curves),
+        lambda curves: (tests.planted_lesion(material.maker, planted), curves),
+        lambda curves: (tests.stability(material), curves),
+        lambda curves: (tests.localisation(material), curves),
+    )
+
+
+def _randomise(material: tests.Material, graph: Graphs, curves: GateCurves) -> Made:
+    test, curve = tests.randomisation(material, graph)
+    return test, curves.model_copy(update={"randomisation": curve})
+
+
+def _measure_faithfulness(material: tests.Material, curves: GateCurves) -> Made:
+    test, found = tests.faithfulness(material)
+    return test, curves.model_copy(update={"faithfulness": found})
+
+
+def _make(steps: Sequence[Step], progress: Progress) -> tuple[tuple[GateTest, ...], GateCurves]:
+    """Every test, and the curves of those that have one."""
+    made: list[GateTest] = []
+    curves = GateCurves()
+    for number, step in enumerate(steps):
+        progress("tests of the maps", number, len(steps))
+        test, curves = step(curves)
+        made.append(test)
+    progress("tests of the maps", len(steps), len(steps))
+    return tuple(made), curves

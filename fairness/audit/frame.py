@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, SupportsFloat
+from typing import Any, Literal, SupportsFloat, cast
 
 import numpy as np
 import polars as pl
@@ -168,7 +168,7 @@ def _columns(features: Features | None, unnamed: str) -> dict[str, list[Hashable
     if names is not None:
         table: Any = features
         return {str(name): list(table[name]) for name in names}
-    if np.ndim(features) != 1:
+    if np.ndim(cast("Any", features)) != 1:
         raise ConfigurationError("features are columns by name, or one Series, list or array")
     return {str(getattr(features, "name", None) or unnamed): list(features)}
 

@@ -14,12 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
+from pathlib import Path
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
 
 import structlog
 
 from core.errors import RunnerDied
-from core.log import configure_logging
+from core.log import configure_logging, file_of_child, level_of_log
 
 Held = TypeVar("Held")
 T = TypeVar("T")
@@ -59,7 +60,7 @@ class Child(Generic[Held]):
             max_workers=1,
             mp_context=get_context("spawn"),
             initializer=_begin,
-            initargs=(self._make, self._arguments),
+            initargs=(self._make, self._arguments, level_of_log(), file_of_child(self._make.__name__)),
         )
 
 
@@ -69,10 +70,10 @@ _held: Any = None
 """The one object of this child; only `_begin` sets it and only `_within_time` uses it."""
 
 
-def _begin(make: Callable[..., object], arguments: tuple[Any, ...]) -> None:
+def _begin(make: Callable[..., object], arguments: tuple[Any, ...], level: str, log: Path | None) -> None:
     global _held  # noqa: PLW0603 - a process pool has no other place for what its jobs share
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    configure_logging(json=True)
+    configure_logging(json=True, level=level, file=log)
     _held = make(*arguments)
 
 

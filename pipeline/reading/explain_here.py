@@ -30,20 +30,22 @@ LOOK_SECONDS = 0.3
 
 
 def find_study(store: Store, name: str) -> str:
-    """The pseudonym of the study that a person means: a pseudonym, a StudyInstanceUID or an accession number.
+    """The pseudonym of the reported study that a person means by any of its names (core.store.studies.lookup).
 
     Raises ConfigurationError when it is none, or several.
     """
-    by_number = store.studies.by_accession_number([name]).get(name, [])
-    found = {study for study in (name, store.study_id_of(name)) if store.reports.current(study)} | set(by_number)
+    known = store.lookup.find(name)
+    found = [study.study_id for study in known if store.reports.current(study.study_id)]
+    if known and not found:
+        raise ConfigurationError(f"there is no report of that study yet; it is {known[0].state.replace('_', ' ')}")
     if len(found) > 1:
         raise ConfigurationError(f"several studies are called that; name one of: {', '.join(sorted(found))}")
     if not found:
         raise ConfigurationError(
-            "no reported study is called that; give the study's pseudonym (candor status, the list of studies), its "
-            "StudyInstanceUID or its accession number"
+            "no reported study is called that; give its accession number, StudyInstanceUID, PatientID or pseudonym "
+            "(candor studies lists them)"
         )
-    return found.pop()
+    return found[0]
 
 
 class ExplainHere:

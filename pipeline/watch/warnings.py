@@ -5,6 +5,11 @@ from __future__ import annotations
 from core.settings import Settings
 from core.store.store import Store
 
+NO_DESTINATION = (
+    "no destination is configured, so that no report leaves this machine; add one below [[destinations]] in "
+    "candor.toml, restart, and send what waits with: candor deliver --all"
+)
+
 
 def warnings_of(store: Store, settings: Settings) -> tuple[str, ...]:
     """Every warning there is now."""
@@ -15,11 +20,7 @@ def _no_destination(store: Store, settings: Settings) -> list[str]:
     """Reports that go nowhere."""
     waiting = store.lookup.without_destination()
     if not settings.destinations:
-        kept = f"; {waiting} {_reports(waiting)} here" if waiting else ""
-        return [
-            f"no destination is configured, so that no report leaves this machine{kept}; add one below "
-            "[[destinations]] in candor.toml, restart, and send what waits with: candor deliver --all"
-        ]
+        return [f"{NO_DESTINATION}; {waiting} {_reports(waiting)}" if waiting else NO_DESTINATION]
     if not waiting:
         return []
     return [f"{waiting} {_reports(waiting)} that no destination gets; send them with: candor deliver --all --missing"]

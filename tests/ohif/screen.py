@@ -83,6 +83,10 @@ class Screen:
         """Open a series by the list on the left."""
         self.page.get_by_text(name).first.dblclick()
 
+    def open_image(self) -> None:
+        """Open the first series that has a small picture in the list."""
+        self.page.locator('[data-cy="study-browser-thumbnail"]').first.dblclick()
+
 
 @contextmanager
 def opened(viewer: str) -> Iterator[Screen]:

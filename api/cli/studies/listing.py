@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, said, table_of
+from api.cli.options import DEFAULT_DATA, PSEUDONYM, Data, Json, opened, said, table_of
 from api.cli.studies.choice import Since, clock_time, moment_of, note, studies_called
 from core.documents.model import Document
 from core.errors import ConfigurationError
@@ -230,7 +230,7 @@ def _print_lines(lines: Sequence[StudyLine], console: Console) -> None:
     if not lines:
         console.print("no study is like that")
         return
-    shown = table_of("Studies", "last image", "accession", "state", "why", "images", "rev.", "pseudonym")
+    shown = table_of("Studies", "last image", "accession", "state", "why", "images", "rev.", PSEUDONYM)
     for line in lines:
         shown.add_row(
             clock_time(line.last_received_at),

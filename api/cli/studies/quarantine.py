@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from api.cli.options import DEFAULT_DATA, Data, Json, opened, print_json, said
+from api.cli.options import DEFAULT_DATA, PSEUDONYM, Data, Json, opened, print_json, said, table_of
 
 if TYPE_CHECKING:
     from core.store.store import Store
@@ -85,9 +85,7 @@ def _row(item: Quarantined) -> dict[str, str | int | float]:
 
 
 def _table(found: list[Quarantined]) -> Table:
-    table = Table(title="Quarantine", title_justify="left")
-    for column in ("number", "arrived", "from", "study", "reason"):
-        table.add_column(column, overflow="fold")
+    table = table_of("Quarantine", "number", "arrived", "from", PSEUDONYM, "reason")
     for item in found:
         table.add_row(
             str(item.quarantine_id),

@@ -14,7 +14,7 @@ from core.wording import with_interval
 
 if TYPE_CHECKING:
     from core.domain.model import OperatingPoint
-    from core.domain.registration import Registration
+    from core.domain.registration import CheckResult, Registration
     from core.statistics.estimate import Rounded
     from models.package.format import ModelPackage
     from models.registry import Entry
@@ -59,9 +59,23 @@ def print_registration(registration: Registration) -> None:
         soft_wrap=True,
     )
     for check, found in registration.gates.items():
-        reasons = "; ".join(found.reasons) or "nothing to say against it"
-        console.print(f"  {check}: {found.level}: {escape(reasons)}", soft_wrap=True)
+        console.print(f"  {check}: {found.level}: {escape(check_in_words(found))}", soft_wrap=True)
     console.print("A running worker takes it up when it is started again.")
+
+
+def check_in_words(found: CheckResult) -> str:
+    """Why a registration check ended as it did; each reason names its level where that is not the one of the check."""
+    if found.reasons:
+        return "; ".join(reason.removeprefix(f"{found.level}: ") for reason in found.reasons)
+    if found.document is None:
+        return "nothing that the policy of this site warns of"
+    from explain.gate.document import Explanation
+
+    tests = Explanation.model_validate_json(found.document.model_dump_json(by_alias=True)).tests
+    made = [test for test in tests if test.passed is not None]
+    left = ", ".join(test.name for test in tests if test.passed is None)
+    passed = f"passed {sum(bool(test.passed) for test in made)} of {len(made)} tests made"
+    return f"{passed} (not made: {left})" if left else passed
 
 
 def print_comparison(found: VersionComparison) -> None:

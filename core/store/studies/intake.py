@@ -7,26 +7,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-from pydantic import JsonValue
 from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from core.clock import Clock
 from core.domain.study import Patient, StudyState
 from core.domain.trail import TrailEvent
-from core.errors import IntegrityError, Unavailable
-from core.identity import Correction, is_another
+from core.errors import Unavailable
+from core.identity import is_another
 from core.store.engine import read_only
 from core.store.objects import ObjectStore, StoredObject
 from core.store.statements import insert_if_absent
 from core.store.studies.arrivals import Arrival, InstanceRole, Kept
-from core.store.studies.outbox import withdraw
 from core.store.studies.patient.corrections import (
     first_image,
-    is_outdated,
-    keep_replaced,
     patient_of,
     take_over_identity,
 )
@@ -37,22 +32,22 @@ from core.store.studies.patient.quarantine import (
     QuarantineState,
     QuarantineStore,
 )
-from core.store.studies.records import instance_to_json, patient_to_json
+from core.store.studies.patient.replacement import (
+    ACCEPTED_PICTURE,
+    Compare,
+    Replacements,
+    content_of,
+    never_corrects,
+    reopen,
+)
+from core.store.studies.records import patient_to_json
 from core.store.tables.reports import payloads
 from core.store.tables.studies import associations, instances, purged_studies, quarantine, studies
 from core.store.trail import Trail
 
-ACCEPTED_PICTURE = Correction(keywords=("the whole object",), names_patient=True)
-Compare = Callable[[bytes, bytes], Correction | None]
-"""What the second of two Part 10 files of one UID corrects in the first; None where they are not one picture."""
-
 
 class OtherPatient(Exception):  # no error: a way out of a transaction
     """The study was read before, and this image names another patient."""
-
-
-def _never(_before: bytes, _after: bytes) -> Correction | None:
-    return None
 
 
 class IntakeStore:
@@ -75,6 +70,7 @@ class IntakeStore:
         self._quarantine_store = quarantine_store
         self._study_id_of = study_id_of
         self._now = now
+        self._replacements = Replacements(engine, objects, trail, quarantine_store, study_id_of=study_id_of, now=now)
 
     def open_association(self, association_id: str, *, node: str, calling_ae_title: str, address: str) -> None:
         """Remember that a sender is connected: its studies are not complete while it sends them."""
@@ -96,7 +92,7 @@ class IntakeStore:
         """A node that starts has no open associations: those of its last life were cut."""
         self._close(associations.c.node == node)
 
-    def keep(self, arrival: Arrival, *, compare: Compare = _never) -> Kept:
+    def keep(self, arrival: Arrival, *, compare: Compare = never_corrects) -> Kept:
         """Make the object safe and known; returns only after fsync and commit.
 
         `compare` is asked about an object that comes under a known UID with other bytes. Raises DiskFull before a byte
@@ -114,10 +110,10 @@ class IntakeStore:
         if known is None:
             raise Unavailable("another association is at work on this object; send it again")
         if known.sha256 == digest:
-            return self._restore_if_damaged(arrival, known)
+            return self._replacements.restore_if_damaged(arrival, known)
         if known.role == InstanceRole.OWN_RESULT:
             return Kept.OWN_RESULT  # as another system files it; what we sent is kept with the report
-        return self._keep_other_bytes(arrival, known, digest, compare)
+        return self._replacements.keep_other_bytes(arrival, known, digest, compare)
 
     def accept(self, item: Quarantined, arrival: Arrival, decision: Decision) -> None:
         """Take in an object that was kept apart, because a person says so: the study is read again.
@@ -133,7 +129,7 @@ class IntakeStore:
                 if known is None:
                     self._insert(connection, arrival, stored, digest, vouched=True)
                 else:
-                    self._replace(connection, arrival, stored, digest, ACCEPTED_PICTURE, edition=1)
+                    self._replacements.replace_in(connection, arrival, stored, digest, ACCEPTED_PICTURE, edition=1)
                 self._quarantine_store.decide(connection, item, QuarantineState.ACCEPTED, decision)
         except Exception:  # boundary to the database, as in `_insert_or_discard`
             self._objects.delete(stored.object_key)
@@ -193,7 +189,7 @@ class IntakeStore:
                     connection.rollback()
                     return None
         except OtherPatient:
-            self._quarantine(arrival, stored, digest, QuarantineKind.OTHER_PATIENT)
+            self._replacements.keep_apart(arrival, stored, digest, QuarantineKind.OTHER_PATIENT)
             return Kept.OTHER_PATIENT
         except Exception:  # boundary to the database: whatever failed, the object goes and the error is passed on
             self._objects.delete(stored.object_key)
@@ -211,7 +207,7 @@ class IntakeStore:
             "study_id": study_id,
             "sop_instance_uid": arrival.instance.sop_instance_uid,
             "role": arrival.role,
-            **_content(arrival, stored, digest),
+            **content_of(arrival, stored, digest),
             "patient": patient_to_json(patient),
             "received_at": self._now(),
         }
@@ -249,148 +245,12 @@ class IntakeStore:
                 raise OtherPatient
             if first_image(connection, study_id) is None:
                 take_over_identity(connection, study_id, arrival)
-            self._reopen(connection, study_id, arrival.expected_instances)
+            reopen(connection, study_id, arrival.expected_instances, now=now)
         connection.execute(
             update(associations)
             .where(associations.c.association_id == arrival.association_id)
             .values(current_study_id=study_id)
         )
-
-    def _reopen(self, connection: Connection, study_id: str, expected: int | None) -> None:
-        """Let the next revision be assembled when the completion rule holds again."""
-        now, mine = self._now(), studies.c.study_id == study_id
-        change = {"state": StudyState.RECEIVING, "reason": "", "last_received_at": now}
-        promised = {} if expected is None else {"expected_instances": expected}
-        connection.execute(update(studies).where(mine).values({**change, **promised}))
-        connection.execute(
-            update(studies).where(mine, studies.c.waiting_since_at.is_(None)).values(waiting_since_at=now)
-        )
-
-    def _restore_if_damaged(self, arrival: Arrival, known: Row[tuple[object, ...]]) -> Kept:
-        """Let the same bytes take the place of a file that is gone or damaged; a study that failed is read again."""
-        if self._is_intact(str(known.object_key)):
-            return Kept.ALREADY_KEPT
-        stored = self._objects.put(arrival.part10)
-        with self._engine.begin() as connection:
-            mine = (instances.c.instance_id == known.instance_id) & (instances.c.object_key == known.object_key)
-            is_ours = connection.execute(update(instances).where(mine).values(object_key=stored.object_key)).rowcount
-            if is_ours:
-                failed = (studies.c.study_id == known.study_id) & (studies.c.state == StudyState.FAILED)
-                again = {"state": StudyState.COMPLETE, "reason": "", "revision": studies.c.revision + 1}
-                connection.execute(update(studies).where(failed).values(again))
-                event = TrailEvent(
-                    action="instance.restored",
-                    actor=arrival.calling_ae_title,
-                    outcome="success",
-                    subject=str(known.study_id),
-                    reason="the kept file was gone or damaged; the same bytes arrived again and take its place",
-                )
-                self._trail.record_in(connection, event)
-        self._objects.delete(str(known.object_key) if is_ours else stored.object_key)
-        return Kept.RESTORED
-
-    def _is_intact(self, object_key: str) -> bool:
-        try:
-            self._objects.get(object_key)
-        except IntegrityError:
-            return False
-        return True
-
-    def _keep_other_bytes(
-        self, arrival: Arrival, known: Row[tuple[object, ...]], digest: str, compare: Compare
-    ) -> Kept:
-        """Another object under a known UID: the same picture with a corrected header counts, all else waits."""
-        correction = self._correction(arrival, known, compare)
-        if correction is None:
-            if not self._quarantine_store.is_known(arrival.instance.sop_instance_uid, digest):
-                self._quarantine(arrival, self._objects.put(arrival.part10), digest, QuarantineKind.OTHER_BYTES)
-            return Kept.CONFLICT
-        stored = self._objects.put(arrival.part10)
-        try:
-            with self._engine.begin() as connection:
-                is_outdated_copy = is_outdated(connection, arrival, digest)
-                if not is_outdated_copy:
-                    self._replace(connection, arrival, stored, digest, correction)
-        except Exception:  # boundary to the database, as in `_insert_or_discard`
-            self._objects.delete(stored.object_key)
-            raise
-        if is_outdated_copy:
-            self._objects.delete(stored.object_key)
-            return Kept.ALREADY_KEPT
-        return Kept.CORRECTED if correction.keywords else Kept.ALREADY_KEPT
-
-    def _correction(self, arrival: Arrival, known: Row[tuple[object, ...]], compare: Compare) -> Correction | None:
-        """What an image corrects; None for what is no image, is of another study, or cannot be compared."""
-        study_id = self._study_id_of(arrival.instance.study_instance_uid)
-        if known.role != InstanceRole.SOURCE or known.study_id != study_id:
-            return None
-        try:
-            before = self._objects.get(str(known.object_key))
-        except IntegrityError:
-            return None
-        return compare(before, arrival.part10)
-
-    def _replace(
-        self,
-        connection: Connection,
-        arrival: Arrival,
-        stored: StoredObject,
-        digest: str,
-        correction: Correction,
-        *,
-        edition: int = 0,
-    ) -> None:
-        """Let an object take the place of the one under its UID. `edition`: 1 where the picture is another one."""
-        uid, now = arrival.instance.sop_instance_uid, self._now()
-        mine = instances.c.sop_instance_uid == uid
-        before = connection.execute(select(instances).where(mine).with_for_update()).one()
-        keep_replaced(connection, before, arrival, correction, at=now)
-        edition += int(before.header.get("edition", 0))
-        arrival = replace(arrival, instance=replace(arrival.instance, edition=edition))
-        connection.execute(update(instances).where(mine).values(_content(arrival, stored, digest)))
-        if correction.keywords:
-            first = first_image(connection, before.study_id)
-            if first is not None and first.sop_instance_uid == uid:
-                take_over_identity(connection, before.study_id, arrival)
-            self._reopen(connection, before.study_id, arrival.expected_instances)
-            connection.execute(
-                update(associations)
-                .where(associations.c.association_id == arrival.association_id)
-                .values(current_study_id=before.study_id)
-            )
-            if correction.names_patient:
-                withdraw(connection, before.study_id)
-        event = TrailEvent(
-            action="instance.corrected",
-            actor=arrival.calling_ae_title,
-            outcome="success",
-            subject=before.study_id,
-            reason=f"changed: {', '.join(correction.keywords) or 'nothing that a report is made of'}",
-        )
-        self._trail.record_in(connection, event)
-
-    def _quarantine(self, arrival: Arrival, stored: StoredObject, digest: str, kind: QuarantineKind) -> None:
-        """Keep an object apart, once, for a person to look at."""
-        if self._quarantine_store.is_known(arrival.instance.sop_instance_uid, digest):
-            self._objects.delete(stored.object_key)
-            return
-        study_id = self._study_id_of(arrival.instance.study_instance_uid)
-        with self._engine.begin() as connection:
-            self._quarantine_store.add(
-                connection, arrival, kind, study_id=study_id, object_key=stored.object_key, sha256=digest
-            )
-
-
-def _content(arrival: Arrival, stored: StoredObject, digest: str) -> dict[str, JsonValue]:
-    """The columns of an image that come with its bytes."""
-    return {
-        "header": instance_to_json(arrival.instance),
-        "association_id": arrival.association_id,
-        "object_key": stored.object_key,
-        "sha256": digest,
-        "size_bytes": len(arrival.part10),
-        "patient": patient_to_json(arrival.patient),
-    }
 
 
 def _is_late_and_of_another(connection: Connection, study_id: str, arrival: Arrival) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, Row, Select, func, select, update
 
 from core.backoff import Backoff
 from core.clock import Clock
@@ -19,16 +19,13 @@ from core.domain.report import ObjectKind
 from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.statements import insert_if_absent, upsert
-from core.store.studies.patient.corrections import names_former_patient
+from core.store.studies.patient.withdrawal import names_former_patient, of_former_patients
 from core.store.studies.revisions import Revision
-from core.store.tables.reports import deliveries, destinations, payloads, reports
-from core.store.tables.studies import corrections
+from core.store.tables.reports import deliveries, destinations, payloads
 from core.store.trail import Trail
 
 COMMITMENT_ATTEMPTS = 5
 """After so many sendings that the destination did not commit to, a person has to look."""
-
-WITHDRAWN = "the patient was corrected before it was sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +139,7 @@ class Outbox:
         statement = (
             update(deliveries)
             .where(deliveries.c.destination == destination, deliveries.c.status == DeliveryStatus.REFUSED)
-            .where(deliveries.c.payload_id.not_in(_of_former_patients()))
+            .where(deliveries.c.payload_id.not_in(of_former_patients()))
             .values(status=DeliveryStatus.PENDING)
         )
         with self._engine.begin() as connection:
@@ -204,7 +201,7 @@ class Outbox:
         error = "the destination did not commit to keeping it"
         tired = deliveries.c.attempts >= COMMITMENT_ATTEMPTS
         with self._engine.begin() as connection:
-            mine = mine.where(deliveries.c.payload_id.not_in(_of_former_patients()))
+            mine = mine.where(deliveries.c.payload_id.not_in(of_former_patients()))
             connection.execute(mine.where(tired).values(status=DeliveryStatus.REFUSED, last_error=error))
             again = mine.where(~tired).values(status=DeliveryStatus.PENDING, last_error=error)
             return connection.execute(again).rowcount
@@ -242,24 +239,6 @@ def delivery_rows(*which: ColumnElement[bool]) -> Select[Any]:
         .where(*which)
         .order_by(deliveries.c.delivery_id)
     )
-
-
-def _of_former_patients() -> Select[Any]:
-    """The payloads of reports that name a patient who was corrected since."""
-    is_later = or_(corrections.c.revision.is_(None), corrections.c.revision > reports.c.revision)
-    return (
-        select(payloads.c.payload_id)
-        .join(reports, reports.c.report_id == payloads.c.report_id)
-        .join(corrections, corrections.c.study_id == reports.c.study_id)
-        .where(corrections.c.identity, is_later)
-    )
-
-
-def withdraw(connection: Connection, study_id: str) -> None:
-    """Send nothing more of what a study's reports say of the patient that it was corrected from."""
-    unsent = deliveries.c.status.in_([DeliveryStatus.PENDING, DeliveryStatus.REFUSED])
-    mine = (deliveries.c.study_id == study_id) & unsent
-    connection.execute(update(deliveries).where(mine).values(status=DeliveryStatus.WITHDRAWN, last_error=WITHDRAWN))
 
 
 def delivery_of(row: Row[tuple[object, ...]]) -> Delivery:

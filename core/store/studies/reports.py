@@ -20,8 +20,7 @@ from core.domain.trail import TrailEvent
 from core.store.engine import read_only
 from core.store.objects import ObjectStore
 from core.store.statements import insert_if_absent
-from core.store.studies.outbox import WITHDRAWN, withdraw
-from core.store.studies.patient.corrections import names_former_patient
+from core.store.studies.patient.withdrawal import WITHDRAWN, names_former_patient, withdraw
 from core.store.studies.revisions import Revision, settle
 from core.store.tables.reports import deliveries, payloads, reports
 from core.store.trail import Trail

@@ -103,10 +103,8 @@ def test_a_lut_of_the_source_is_repeated_with_outputs_of_16_bits(signed: int) ->
     (voi,) = encoded(ObjectKind.GSPS, source=source).SoftcopyVOILUTSequence
     original = pydicom.dcmread(BytesIO(source))
     voi.PixelRepresentation, voi.BitsStored = signed, 12
-    np.testing.assert_array_equal(
-        apply_voi_lut(original.pixel_array, voi).astype(int),
-        apply_voi_lut(original.pixel_array, original).astype(int) * 257,
-    )
+    by_hand = (np.clip(original.pixel_array.astype(int), 0, 4095) >> 4) * 257
+    np.testing.assert_array_equal(apply_voi_lut(original.pixel_array, voi).astype(int), by_hand)
 
 
 def test_an_image_without_window_gets_none() -> None:

@@ -72,6 +72,25 @@ def test_a_malformed_value_is_left_out_without_a_sound(
     assert value.decode() not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("keyword", "value", "meant"),
+    [
+        ("PatientAge", b"7Y", "007Y"),
+        ("PatientAge", b"61y", "061Y"),
+        ("PatientAge", b"18 M", "018M"),
+        ("PatientAge", b"0007Y", "007Y"),
+        ("PatientBirthDate", b"1950.01.02", "19500102"),
+        ("StudyDate", b"2026-11-24", "20261124"),
+        ("StudyTime", b"9:30", "0930"),
+        ("StudyTime", b"09:30:15.5", "093015.5"),
+        ("PatientSex", b"m", "M"),
+    ],
+)
+def test_what_can_only_be_meant_one_way_is_written_as_the_standard_does(keyword: str, value: bytes, meant: str) -> None:
+    (sr,) = encode(report(), {IMAGE_UID: raw_source(**{keyword: value})}, {}, [ObjectKind.SR])
+    assert str(pydicom.dcmread(BytesIO(sr.data))[keyword].value) == meant
+
+
 def test_missing_attributes_of_type_2_are_there_and_empty() -> None:
     missing: dict[str, Any] = dict.fromkeys(
         ("StudyDate", "StudyTime", "StudyID", "PatientSex", "PatientBirthDate", "AccessionNumber", "PatientID"), None

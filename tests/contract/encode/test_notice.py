@@ -25,7 +25,7 @@ CORNERS = {"top left": (0, 0), "top right": (0, 1), "bottom left": (1, 0), "bott
 
 
 def lettered(*corners: str, side: int = SIDE) -> Image:
-    """A film with white letters in some corners, as a side marker or "PORTABLE" stands there."""
+    """A film with white letters in some corners, as a side marker or "PORTABLE" is."""
     drawing = Picture.new("L", (side, side), 120)
     for corner in corners:
         down, across = CORNERS[corner]

@@ -24,6 +24,7 @@ from core.settings import Settings
 from dicom_node.intake import MemoryIntake
 from dicom_node.receive import Node, NodeSettings
 from pipeline.data_folder import make_data_folder, next_steps
+from pipeline.watch.warnings import NO_DESTINATION
 from tests.contract.dicom_peers import make_certificates
 from tests.contract.test_reasons import certificate
 from tests.ports import free_port
@@ -100,7 +101,7 @@ def test_the_check_neither_starts_nor_changes_anything(tmp_path, settings):
         ),
         ({"host": "0.0.0.0", "allowed_addresses": ["10.0.0.0/8"]}, []),
         ({"host": "0.0.0.0", "allowed_calling_ae_titles": ["CT1"]}, []),
-        ({"destinations": []}, ["no [[destinations]]: reports are made and kept here, and sent nowhere"]),
+        ({"destinations": []}, [NO_DESTINATION]),
     ],
 )  # fmt: skip
 def test_what_is_allowed_but_seldom_meant_is_a_warning(tmp_path, changes, expected):
@@ -230,7 +231,7 @@ def test_the_ready_line_names_every_listener(tmp_path):
 def test_warnings_reach_the_terminal_in_plain_words(tmp_path):
     terminal = io.StringIO()
     warn(made(tmp_path, destinations=[]), terminal)
-    assert terminal.getvalue() == ("Warning: no [[destinations]]: reports are made and kept here, and sent nowhere\n")
+    assert terminal.getvalue() == f"Warning: {NO_DESTINATION}\n"
 
 
 def test_the_command_says_everything_on_stderr_with_exit_code_2(tmp_path):

@@ -12,6 +12,7 @@ from core.domain.input import SQUARE, input_key
 from core.domain.model import Prediction
 from core.domain.report import ObjectKind, ReportStatus, ResultObject
 from core.domain.study import Patient, StudyState
+from core.errors import ConfigurationError
 from core.geometry import SquareFrame
 from core.identity import Correction
 from core.store.store import open_store
@@ -22,6 +23,7 @@ from core.store.tables.explanations import faithfulness
 from core.store.tables.models import predictions
 from core.store.tables.studies import corrections, instances
 from pipeline.data_folder import make_data_folder
+from pipeline.reading.explain_here import find_study
 from pipeline.results_json import StudyEntry
 from tests.contract.encode.cases import MODEL
 from tests.store_fixtures import arrival
@@ -282,6 +284,34 @@ def test_the_reasons_of_refusals_are_in_the_status(store, candor):
     assert "candor read --refused" in candor("status")
 
 
+def test_the_status_names_the_states_to_look_for(store, candor):
+    study_id = receive(store, "1", accession="1", patient_id="P")
+    revision = store.studies.assemble(study_id)
+    store.studies.begin_reading([revision])
+    with store.engine.begin() as connection:
+        settle(connection, revision, StudyState.NOT_ANALYSED, "it is a lateral image")
+    assert "candor studies --state not_analysed" in candor("status")
+    assert "--refused" not in candor("status")
+    candor("studies", "--state", "not_analysed")
+
+
+def test_a_pseudonym_can_be_copied_from_a_narrow_terminal(store, candor, monkeypatch):
+    study_id = receive(store, "1", accession="4711", patient_id="P")
+    refuse(store, study_id, reason="no model takes images of the body part that is called so")
+    monkeypatch.setenv("COLUMNS", "80")
+    assert study_id in candor("studies")
+
+
+def test_a_study_to_explain_is_found_by_every_name_too(store):
+    study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
+    with pytest.raises(ConfigurationError, match="there is no report of that study yet; it is receiving"):
+        find_study(store, "MRN 7")
+    file_report(store, study_id)
+    assert [find_study(store, name) for name in ("4711", "1.2.1", "MRN 7", study_id)] == [study_id] * 4
+    with pytest.raises(ConfigurationError, match="candor studies lists them"):
+        find_study(store, "MRN 8")
+
+
 def test_retry_says_what_it_wakes(store, candor, settings):
     study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
     file_report(store, study_id, destinations=("east",))
@@ -349,10 +379,10 @@ def remember(store, key, study_id):
     store.faithfulness.remember(key, MODEL, {"opacity": FIGURES})
 
 
-def test_a_refused_study_is_purged_for_nobody_waits_for_its_report(store, candor):
+def test_a_refused_study_is_purged_because_its_report_goes_nowhere(store, candor):
     """Most of what fills a disk where the PACS routes everything."""
-    told = receive(store, "1", accession="A", patient_id="P")
-    refuse(store, told)
+    alone = receive(store, "1", accession="A", patient_id="P")
+    refuse(store, alone)
     wanted = receive(store, "2", accession="B", patient_id="P")
     file_report(store, wanted, destinations=("east",), status=ReportStatus.REFUSED, reason="no model takes it")
     failed = receive(store, "3", accession="C", patient_id="P")
@@ -360,7 +390,7 @@ def test_a_refused_study_is_purged_for_nobody_waits_for_its_report(store, candor
     store.studies.begin_reading([revision])
     with store.engine.begin() as connection:
         settle(connection, revision, StudyState.FAILED, "the model died")
-    for study_id in (told, wanted, failed):
+    for study_id in (alone, wanted, failed):
         old(store, study_id)
     said = candor("purge", "--older-than", "90d", "--yes")
     assert "1 study is removed" in said

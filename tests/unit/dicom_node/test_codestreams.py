@@ -160,6 +160,37 @@ def test_empty_fragments_and_a_missing_table_are_no_harm() -> None:
     assert np.array_equal(stored(items(*PARTS), JPEGLSLossless, values(12)), values(12))
 
 
+@pytest.mark.parametrize("filling", [b"\0" * 200, b"\xff" * 200, b"\0\xff" * 50])
+@pytest.mark.parametrize("is_own_item", [False, True])
+def test_what_fills_up_after_the_end_of_the_image_is_no_harm(filling: bytes, is_own_item: bool) -> None:
+    fragments = (CODE, filling) if is_own_item else (CODE + filling,)
+    assert np.array_equal(stored(items(b"", *fragments), JPEGLSLossless, values(12)), values(12))
+
+
+@pytest.mark.parametrize("number_of_frames", [None, "", "0", "1"])
+def test_a_number_of_frames_that_is_none_is_one(number_of_frames: str | None) -> None:
+    changes = {} if number_of_frames is None else {"NumberOfFrames": number_of_frames}
+    found = stored(items(offsets(0, 108, 316), *PARTS), JPEGLSLossless, values(12), **changes)
+    assert np.array_equal(found, values(12))
+
+
+def in_three(code: bytes) -> tuple[bytes, bytes, bytes]:
+    return code[:50], code[50:60], code[60:]
+
+
+@every_codec
+@pytest.mark.parametrize("table", [offsets(5), offsets(1, 2, 3), offsets(0, 58, 76)])
+def test_fragments_of_one_frame_in_every_codec(syntax: str, encode: Encode, table: bytes) -> None:
+    code = bytes(encode(values(12)))
+    assert np.array_equal(stored(items(table, *in_three(code)), syntax, values(12)), values(12))
+
+
+def test_an_extended_offset_table_that_is_wrong_is_no_harm() -> None:
+    ds = dx(items(b"", *PARTS), 24, 40)
+    ds.ExtendedOffsetTable, ds.ExtendedOffsetTableLengths = struct.pack("<Q", 99), struct.pack("<Q", 7)
+    assert np.array_equal(read_frame(part10(ds, JPEGLSLossless), 0).stored, values(12))
+
+
 def frames(table: bytes, *fragments: bytes) -> list[Words]:
     data = part10(dx(items(table, *fragments), 24, 40, NumberOfFrames=2), JPEGLSLossless)
     return [read_frame(data, number).stored for number in range(2)]

@@ -152,6 +152,44 @@ def test_signed_padding_is_read_by_the_pixels_sign_whatever_its_vr() -> None:
     assert shown[5, 0] > 0.8
 
 
+EIGHT_BITS = {"BitsAllocated": 8, "BitsStored": 8, "HighBit": 7}
+
+
+@pytest.mark.parametrize(
+    ("stored", "facts", "vr", "value"),
+    [
+        (-2000, {"PixelRepresentation": 1}, "SS", -2000),
+        (-2000, {"PixelRepresentation": 1}, "US", 63536),  # 16 bits of two's complement
+        (-2000, {"PixelRepresentation": 1}, "US", 2096),  # 12 bits of it
+        (-1, {"PixelRepresentation": 1, **EIGHT_BITS}, "SS", -1),
+        (-1, {"PixelRepresentation": 1, **EIGHT_BITS}, "US", 255),
+        (255, EIGHT_BITS, "US", 255),
+        (0, {}, "US", 0),
+        (4095, {"HighBit": 15}, "US", 4095),
+        (4095, {"HighBit": 15}, "US", 0xFFF0),  # as it is in the words of the image
+        (-2048, {"HighBit": 15, "PixelRepresentation": 1}, "SS", -0x8000),
+        (7, {"HighBit": 13}, "US", 7),
+    ],
+)
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "MONOCHROME1"])
+def test_padding_in_any_writing(stored: int, facts: dict[str, int], vr: str, value: int, photometric: str) -> None:
+    bits, high_bit = facts.get("BitsStored", 12), facts.get("HighBit", 11)
+    others = np.arange(100, 120)
+    words = (np.append(others, stored) & (2**bits - 1)) << (high_bit + 1 - bits)
+    pixels = words.astype("u1" if bits == 8 else "<u2").reshape(1, -1)
+    ds = dx(pixels, PhotometricInterpretation=photometric, WindowCenter=110, WindowWidth=4096, **facts)
+    ds.add_new("PixelPaddingValue", vr, value)
+    shown = decode(part10(ds)).pixels[0]
+    assert shown[-1] == 0
+    assert shown[:-1].min() > 0.4
+
+
+def test_an_unsigned_padding_value_beyond_the_stored_bits_is_of_no_pixel() -> None:
+    ds = dx(RAMP, **WINDOW)
+    ds.add_new("PixelPaddingValue", "US", 63536)
+    assert np.array_equal(decode(part10(ds)).pixels, picture(RAMP, **WINDOW))
+
+
 def test_padding_does_not_count_for_the_range_of_an_image_without_a_window() -> None:
     pixels = (RAMP // 8 + 1000).astype("<u2")
     pixels[:32] = 4095

@@ -93,7 +93,7 @@ SOURCES: dict[str, dict[str, Any]] = {
         "WindowCenter": 30000,
         "WindowWidth": 30000,
     },
-    "modality table beside a rescale": {
+    "modality table and a rescale": {
         "ModalityLUTSequence": table([4096, 0, 16], IDENTITY * 16),
         "WindowCenter": 30000,
         "WindowWidth": 30000,

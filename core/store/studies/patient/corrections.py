@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Engine, Row, insert, or_, select, update
+from sqlalchemy import Connection, Engine, Row, insert, select, update
 
 from core.domain.study import Patient
 from core.identity import Correction, conflict_of, doubts_of
 from core.store.engine import read_only
 from core.store.studies.arrivals import Arrival, InstanceRole
+from core.store.studies.patient.withdrawal import names_former_patient
 from core.store.studies.records import patient_from_json, patient_to_json
 from core.store.tables.studies import corrections, instances, studies
 
@@ -34,13 +35,6 @@ class CorrectionStore:
         """Whether the patient of this revision was corrected since, so that nothing of it is sent any more."""
         with self._reader.connect() as connection:
             return names_former_patient(connection, study_id, revision)
-
-
-def names_former_patient(connection: Connection, study_id: str, revision: int) -> bool:
-    """Whether a study's patient was corrected after this revision, also by what is not assembled yet."""
-    is_later = or_(corrections.c.revision.is_(None), corrections.c.revision > revision)
-    query = select(corrections.c.correction_id).where(corrections.c.study_id == study_id, corrections.c.identity)
-    return connection.execute(query.where(is_later).limit(1)).first() is not None
 
 
 def is_outdated(connection: Connection, arrival: Arrival, digest: str) -> bool:

@@ -87,7 +87,7 @@ class QuarantineStore:
             row = connection.execute(query).one_or_none()
         if row is None:
             raise ConfigurationError(
-                f"nothing in the quarantine has the number {quarantine_id}; list it: quarantine list"
+                f"nothing in the quarantine has the number {quarantine_id}; list it: candor quarantine list"
             )
         if row.state != QuarantineState.HELD:
             raise ConfigurationError(f"number {quarantine_id} is not in the quarantine any more: it was {row.state}")

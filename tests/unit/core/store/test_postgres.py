@@ -24,7 +24,7 @@ from sqlalchemy.exc import InternalError
 import core.store.tables.studies  # noqa: F401  # fills the metadata
 from core.clock import system_clock
 from core.domain.trail import TrailEvent
-from core.errors import Unavailable
+from core.errors import ConfigurationError, Unavailable
 from core.settings import Settings
 from core.store.engine import migrate, open_engine, read_only
 from core.store.fairness.site_audits import Alarm
@@ -72,6 +72,8 @@ def server() -> Iterator[str]:
 
     try:
         run("initdb", "-A", "trust", "-U", "candor", "-E", "UTF8", "--locale=C")
+        rules = data / "pg_hba.conf"
+        rules.write_text(f"host all locked all scram-sha-256\nhost all barred all reject\n{rules.read_text()}")
         run(
             "pg_ctl",
             "-w",
@@ -155,6 +157,53 @@ def test_a_server_that_is_away_is_unavailable() -> None:
         url = f"postgresql+psycopg://candor@127.0.0.1:{taken.getsockname()[1]}/candor"
         with pytest.raises(Unavailable, match=r"PostgreSQL at 127\.0\.0\.1:\d+ does not answer \(connection refused\)"):
             open_engine(url, SiteKey.generate()).connect()
+
+
+@pytest.fixture(scope="module")
+def accounts(server: str) -> str:
+    """Accounts that may not do all that Candor needs; the address of the server after them."""
+    engine = open_engine(f"{server}/postgres", KEY)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("CREATE ROLE locked LOGIN PASSWORD 'right'"))
+        for name in ("barred", "guest", "kept_out"):
+            connection.execute(text(f"CREATE ROLE {name} LOGIN"))
+        connection.execute(text("CREATE DATABASE of_others"))
+        connection.execute(text("REVOKE CONNECT ON DATABASE of_others FROM PUBLIC"))
+        connection.execute(text("CREATE DATABASE shared"))
+    engine.dispose()
+    shared = open_engine(f"{server}/shared", KEY)
+    with shared.begin() as connection:
+        connection.execute(text("REVOKE CREATE ON SCHEMA public FROM PUBLIC"))  # as it is since PostgreSQL 15
+    shared.dispose()
+    return server.rpartition("@")[2]
+
+
+@pytest.mark.parametrize(
+    ("account", "database", "words"),
+    [
+        ("candor", "nodb", 'has no database "nodb"; create it, or correct database_url'),
+        ("locked:wrong", "postgres", "refuses the account or its password; check both in database_url"),
+        ("locked", "postgres", "refuses the account or its password; check both in database_url"),
+        ("absent", "postgres", "refuses the account or its password; check both in database_url"),
+        ("barred", "postgres", "has no entry in pg_hba.conf for this account and address"),
+        ("kept_out", "of_others", "does not let this account use the database or make tables there"),
+        ("guest", "shared", "does not let this account use the database or make tables there"),
+        ("candor", "postgres?sslmode=require", "do not agree on TLS; check sslmode in database_url"),
+    ],
+)
+def test_what_is_wrong_with_an_account_or_a_database_is_one_sentence(
+    accounts: str, tmp_path: Path, account: str, database: str, words: str
+) -> None:
+    settings = Settings(
+        data_dir=tmp_path / "data", database_url=f"postgresql+psycopg://{account}@{accounts}/{database}"
+    )
+    settings.data_dir.mkdir()
+    SiteKey.create(settings.site_key_file)
+    with pytest.raises(ConfigurationError, match=r"^PostgreSQL at 127\.0\.0\.1:\d+ ") as said:
+        open_store(settings)
+    assert words in str(said.value)
+    assert not {"wrong", "right"} & set(str(said.value).split())
+    assert "\n" not in str(said.value)
 
 
 def test_dbos_runs_on_the_engine(url: str) -> None:
