@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidatorFunctionWrapHandler, WrapValidator
@@ -20,7 +20,7 @@ class Document(BaseModel):
     noun: ClassVar[str] = "such a document"  # what a file must be: "a model description"
 
     @classmethod
-    def contradictions(cls, _: Mapping[str, Any], /) -> Iterator[str]:
+    def contradictions(cls, _: Any, /) -> Iterator[str]:
         """What disagrees between the entries of a file that has other faults too, which pydantic then leaves out."""
         yield from ()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -180,7 +180,7 @@ class Description(KeepsUnknownKeys):
         return self
 
     @classmethod
-    def contradictions(cls, entries: Mapping[str, Any], /) -> Iterator[str]:
+    def contradictions(cls, entries: Any, /) -> Iterator[str]:
         """As the validators above and those of the input say it."""
         names = [finding.get("name") for finding in entries.get("findings", ())]
         if len(set(names)) < len(names):

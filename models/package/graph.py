@@ -59,7 +59,7 @@ def _take_in(model: Any, onnx_file: Path) -> None:
     from onnx.external_data_helper import load_external_data_for_tensor
 
     tensors = list(tensors_elsewhere(model))
-    sizes = {name: _size_beside(onnx_file, name) for name in map(_place, tensors)}
+    sizes = {name: _size_of_neighbour(onnx_file, name) for name in map(_place, tensors)}
     if sum(sizes.values()) + model.ByteSize() > _MOST_BYTES:
         raise ConfigurationError(f"{onnx_file.name} and its weights are over 2 GB, more than one ONNX file can hold")
     for tensor in tensors:
@@ -76,7 +76,7 @@ def _place(tensor: Any) -> str:
     return next((str(entry.value) for entry in tensor.external_data if entry.key == "location"), "")
 
 
-def _size_beside(onnx_file: Path, name: str) -> int:
+def _size_of_neighbour(onnx_file: Path, name: str) -> int:
     """Bytes of a file of weights; ConfigurationError unless it is a plain file in the folder of the graph."""
     if not name or PurePosixPath(name).name != name or "\\" in name:
         raise ConfigurationError(

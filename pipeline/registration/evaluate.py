@@ -178,7 +178,7 @@ def _finding(package: ModelPackage, finding: FindingDefinition, scored: Scored) 
 
 
 def _are_own(scored: Scored) -> bool:
-    """Whether the labels are of one's own: nobody knows here where they come from."""
+    """Whether the labels are of one's own, so that it is not known here where they come from."""
     return any(example.source == own_images.SOURCE for example in scored.examples)
 
 

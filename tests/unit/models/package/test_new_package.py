@@ -171,23 +171,23 @@ def test_the_output_that_is_named_has_the_scores(tmp_path: Path, output: str, fi
 
 def test_weights_that_the_exporter_put_next_to_the_graph_are_brought_into_it(tmp_path: Path) -> None:
     plain = export(tmp_path / "model.onnx")
-    (tmp_path / "beside").mkdir()
-    beside = tmp_path / "beside" / "model.onnx"
-    onnx.save(onnx.load(plain), beside, save_as_external_data=True, location="model.onnx.data", size_threshold=0)
-    make_package(beside, tmp_path / "mycnn", declared())
+    (tmp_path / "split").mkdir()
+    split = tmp_path / "split" / "model.onnx"
+    onnx.save(onnx.load(plain), split, save_as_external_data=True, location="model.onnx.data", size_threshold=0)
+    make_package(split, tmp_path / "mycnn", declared())
     image = np.full((1, 1, 300, 300), 0.5, np.float32)
     found = OnnxModel.load(load_package(tmp_path / "mycnn"), threads=1).predict(image).scores
     assert found == pytest.approx((np.full(3, 0.5) @ WEIGHTS)[np.newaxis], abs=1e-3)
-    data = beside.with_name("model.onnx.data")
+    data = split.with_name("model.onnx.data")
     data.write_bytes(data.read_bytes()[:-1])
     with pytest.raises(ConfigurationError, match="is cut short"):
-        make_package(beside, tmp_path / "other", declared())
+        make_package(split, tmp_path / "other", declared())
     data.rename(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="which is not next to it"):
-        make_package(beside, tmp_path / "other", declared())
+        make_package(split, tmp_path / "other", declared())
     data.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(ConfigurationError, match="is a link"):
-        make_package(beside, tmp_path / "other", declared())
+        make_package(split, tmp_path / "other", declared())
 
 
 @pytest.mark.parametrize("location", ["../model.onnx.data", "/etc/hostname", "a/b", "..", ""])
