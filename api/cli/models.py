@@ -126,7 +126,7 @@ def _change(
     by: str = "",
     because: str = "",
 ) -> None:
-    if bool(by) != bool(because):
+    if bool(by.strip()) != bool(because.strip()) or (by and not by.strip()):
         raise ConfigurationError("a signature is --as and --because together; give both or neither")
     settings, store = opened(data)
     from pipeline.installed_models import model_warnings
@@ -149,7 +149,7 @@ def live(
     data: Data = DEFAULT_DATA,
 ) -> None:
     """Let a registered version read for people; the version of that name that did is retired."""
-    second_reader = SecondReader(by=by, because=because) if by and because else None
+    second_reader = SecondReader(by=by, because=because) if by.strip() and because.strip() else None
     _change(name, version, ModelState.LIVE, data, second_reader, by=by, because=because)
 
 

@@ -85,7 +85,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | 
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
-    packages = [model] if model else packages_in(Path(os.environ[MODELS])) if MODELS in os.environ else []
+    packages = [model] if model else _named_by_environment(console)
     accepts = load_package(model or packages_in(ZOO)[0]).accepts
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
         log = exit_stack.enter_context(open(out / LOG, "w", encoding="utf-8", opener=open_private))
@@ -107,6 +107,16 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | 
     print_studies(entries, findings.files)
     _summarise(entries, out)
     return 1 if all(entry.status == "failed" for entry in entries) else 0
+
+
+def _named_by_environment(console: Console) -> list[Path]:
+    """The packages of the folder that CANDOR_MODELS_DIR names; they read besides those that ship with Candor."""
+    if MODELS not in os.environ:
+        return []
+    packages = packages_in(Path(os.environ[MODELS]))
+    if not packages:
+        console.print(f"{MODELS} names no folder with a package; only the models that ship with Candor read")
+    return packages
 
 
 def _kinds(objects: str) -> tuple[ObjectKind, ...]:

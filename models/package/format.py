@@ -164,7 +164,10 @@ def _read_description(folder: Path, sha256: str | None) -> Description:
     try:
         text = (folder / DESCRIPTION).read_bytes()
     except OSError as error:
-        raise ConfigurationError(f"{folder} is not a model package: candor.json cannot be read") from error
+        raise ConfigurationError(
+            f"{folder} is not a model package: candor.json cannot be read; a package is a folder, and candor models "
+            "new makes one of an ONNX file"
+        ) from error
     if sha256 is not None and hashlib.sha256(text).hexdigest() != sha256:
         raise IntegrityError(f"{folder.name} changed while it was verified; install it again")
     return read_document(Description, text, str(folder / DESCRIPTION))

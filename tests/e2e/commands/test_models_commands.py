@@ -102,5 +102,11 @@ def test_what_is_wrong_is_said_in_a_sentence(house):
     assert code == 2
     assert "no model nothing is installed" in said
     assert "is not a model package" in fails(house, "models", "register", str(house.folder))[1]
+    assert "candor models new makes one" in fails(house, "models", "register", str(house.folder / "candor.toml"))[1]
+    blank = ("--as", " ", "--because", " ")
+    for command in ("live", "retire"):
+        assert (
+            "a signature is --as and --because" in fails(house, "models", command, "bright_patch", "1.0.0", *blank)[1]
+        )
     assert "no model nothing 1 " in fails(house, "models", "retire", "nothing", "1")[1]
     assert "no model nothing" in fails(house, "models", "verify", "nothing")[1]

@@ -161,3 +161,21 @@ def test_figures_of_own_images_are_not_put_into_the_package(tmp_path: Path, pack
         "on images of your own, leave out --update: the card of a package has figures of the known sets"
         in answer.stderr
     )
+
+
+def test_a_picture_is_read_by_a_package_as_it_was_made(tmp_path: Path, package: Path) -> None:
+    image(tmp_path / "h.png", 220)
+    command = [sys.executable, "-m", "api", "analyze", "h.png", "--out", "out", "--objects", "sr"]
+    environs = environment() | {"CANDOR_MODELS_DIR": str(tmp_path / "nowhere")}
+    for more, words in ((["--model", str(package)], ""), ([], "names no folder with a package")):
+        answer = subprocess.run(
+            command + more, cwd=tmp_path, env=environs, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert answer.returncode == 0, answer.stderr
+        assert words in answer.stderr
+        if more:
+            assert "h.png: reported; flagged: effusion" in answer.stdout
+            [study] = json.loads((tmp_path / "out" / "results.json").read_text())["studies"]
+            found = {finding["name"]: finding["probability"] for finding in study["findings"]}
+            assert found["effusion"] == pytest.approx(probability(220), abs=5e-5)
+            assert not study["findings"][0]["operating_point"]["measured"]
