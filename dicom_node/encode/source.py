@@ -28,11 +28,13 @@ from pydicom.tag import Tag
 from pydicom.valuerep import PN_DELIMS, TEXT_VR_DELIMS, format_number_as_ds, validate_value
 
 from core.domain.study import Instance, Study
+from core.errors import InvalidStudy
 from dicom_node.encode.space import GROUPS, space_of_single_frame
 from dicom_node.header.character_sets import UNKNOWN, decode_text, encodings_of
 from dicom_node.header.values import Values
+from dicom_node.pixels.decode import shutter_of
 from dicom_node.pixels.grayscale import windows_of
-from dicom_node.pixels.presentation import SHUTTER
+from dicom_node.pixels.presentation import SHUTTER, put_bitmap_shutter
 from dicom_node.sop_classes import is_uid
 
 PATIENT_AND_STUDY = (
@@ -136,6 +138,8 @@ def read_source(part10: bytes) -> Dataset:
         _keep_count(clean, raw, keyword)
     for keyword in _TABLES:
         _keep_tables(clean, raw, keyword)
+    if "BITMAP" in str(clean.get("ShutterShape", "")):
+        _keep_bitmap_shutter(clean, part10)
     return _completed(clean)
 
 
@@ -343,6 +347,16 @@ def _keep_tables(clean: Dataset, raw: Dataset, keyword: str) -> None:
             setattr(clean, keyword, items)
     except (AttributeError, ValueError, TypeError):
         return  # a table that cannot be read is one that no viewer could apply either
+
+
+def _keep_bitmap_shutter(clean: Dataset, part10: bytes) -> None:
+    """Put all that the shutter hides into one overlay: a presentation state has shapes or a bitmap, not both."""
+    try:
+        hidden = shutter_of(part10)
+    except InvalidStudy:
+        return
+    if hidden is not None:
+        put_bitmap_shutter(clean, hidden)
 
 
 def _completed(clean: Dataset) -> Dataset:

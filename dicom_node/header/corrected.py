@@ -44,7 +44,8 @@ _OF_REPORTS = (
 """What selection, cohorts and results are made of; a PACS rewrites much else on its way through, and means nothing."""
 
 _IMAGE_GROUP = 0x0028
-_SHUTTERS = range(0x00181600, 0x00181624)  # PS3.3 C.7.6.11
+_SHUTTERS = range(0x00181600, 0x00181624)  # PS3.3 C.7.6.11, C.7.6.15
+_OVERLAYS = range(0x6000, 0x6020, 2)  # what a bitmap shutter is made of
 _ITEM = b"\xfe\xff\x00\xe0"
 _NAME_PADDING = "^= "  # PS3.5 6.2.1.1: empty components at the end may be left out
 
@@ -99,7 +100,8 @@ class _Picture:
 
     def _display(self) -> dict[int, str]:
         """The elements of the image group and the shutters, by tag, each as its value or, if malformed, its bytes."""
-        tags = [tag for tag in sorted(self.header.keys()) if tag.group == _IMAGE_GROUP or tag in _SHUTTERS]
+        groups = {_IMAGE_GROUP} | (set(_OVERLAYS) if "BITMAP" in Values(self.header).texts("ShutterShape") else set())
+        tags = [tag for tag in sorted(self.header.keys()) if tag.group in groups or tag in _SHUTTERS]
         return {int(tag): _value(self.header, tag) for tag in tags}
 
 

@@ -1,4 +1,7 @@
-"""What of an image is no picture: pixel padding (PS3.3 C.7.5.1.1.2) and what a display shutter hides (C.7.6.11)."""
+"""What of an image is no picture: pixel padding (PS3.3 C.7.5.1.1.2), and what a display shutter hides.
+
+Shutters are shapes (C.7.6.11) or an overlay, whose ones are hidden (bitmap display shutter, C.7.6.15).
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 from numpy.typing import NDArray
+from pydicom.dataset import Dataset
 
 from dicom_node.header.values import Values
 from dicom_node.pixels.frames import Frame
+from dicom_node.pixels.overlay import read_plane
 
 Mask = NDArray[np.bool_]
 
@@ -41,17 +46,24 @@ def _in_stored_bits(word: int, frame: Frame, values: list[Values]) -> int:
     return (word - lowest) % 2**bits + lowest if frame.is_signed or unused else word
 
 
-def shuttered(shape: tuple[int, int], values: list[Values], spacing: tuple[float, float]) -> Mask | None:
+def shuttered(frame: Frame, header: Dataset, values: list[Values], spacing: tuple[float, float]) -> Mask | None:
     """Where the display shutter hides the image, shape (rows, columns); None without one.
 
     Several shapes together show what is inside all of them. A shutter that would hide everything is not used.
+    `header`: the data set that has the overlays.
     """
     part = next((part for part in values if part.texts("ShutterShape")), None)
     if part is None:
         return None
+    words = frame.stored if frame.words is None else frame.words
+    shape = words.shape[0], words.shape[1]
     inside = np.ones(shape, np.bool_)
     for name in part.texts("ShutterShape"):
-        visible = _SHAPES[name](shape, part, spacing) if name in _SHAPES else None
+        if name == "BITMAP":
+            hidden = read_plane(header, part.integer("ShutterOverlayGroup") or 0, words)
+            visible = None if hidden is None else ~hidden
+        else:
+            visible = _SHAPES[name](shape, part, spacing) if name in _SHAPES else None
         if visible is None or not visible.any():
             part.note("the display shutter cannot be read, so it is not used")
         else:

@@ -11,7 +11,7 @@ from core.errors import InvalidStudy
 from dicom_node.header.read import read_header
 from dicom_node.header.spacing import read_spacing
 from dicom_node.header.values import Values
-from dicom_node.pixels.background import padding
+from dicom_node.pixels.background import Mask, padding, shuttered
 from dicom_node.pixels.frames import Frame, read_frame
 from dicom_node.pixels.grayscale import display
 
@@ -54,6 +54,17 @@ def decode_values(part10: bytes, window: tuple[float, float]) -> Image:
         pixels[padded] = 0.0
     row_spacing, column_spacing = read_spacing([values])
     return Image(pixels=pixels, row_spacing_mm=row_spacing, column_spacing_mm=column_spacing)
+
+
+def shutter_of(part10: bytes) -> Mask | None:
+    """Where the display shutter hides the first frame, (rows, columns); None where it hides nothing.
+
+    Raises InvalidStudy when the pixels cannot be decoded.
+    """
+    header = read_header(part10)
+    headers = (*_functional_groups(header, 0), header)
+    values = [Values(part) for part in headers]
+    return shuttered(read_frame(part10, 0), header, values, read_spacing(values))
 
 
 def _looked_up(frame: Frame, header: Dataset) -> Frame:

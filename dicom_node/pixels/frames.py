@@ -30,12 +30,16 @@ _END_MARGIN_BYTES = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """`stored`: integer array (rows, columns) or (rows, columns, 3), the values of PS3.3 C.7.6.3.1.1."""
+    """`stored`: integer array (rows, columns) or (rows, columns, 3), the values of PS3.3 C.7.6.3.1.1.
+
+    `words`: the same with the bits that are no picture, which may hold an old overlay; None where there are none.
+    """
 
     stored: NDArray[Any] = field(repr=False)
     photometric_interpretation: str
     bits_stored: int
     is_signed: bool
+    words: NDArray[Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,7 @@ def read_frame(part10: bytes, index: int) -> Frame:
         photometric_interpretation=photometric,
         bits_stored=description.bits_stored,
         is_signed=description.pixel_representation == 1,
+        words=stored if description.bits_stored < description.bits_allocated else None,
     )
 
 

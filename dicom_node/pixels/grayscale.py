@@ -47,7 +47,7 @@ def display(
     padding or behind a shutter is background: black, whatever the polarity.
     """
     values = [Values(header) for header in headers]
-    hidden = _background(frame, values, spacing)
+    hidden = _background(frame, headers[-1], values, spacing)
     shown = _luminance(frame) if frame.stored.ndim == 3 else _shown(frame, headers, values, hidden)
     if hidden is not None:
         shown[hidden] = 0.0
@@ -55,10 +55,10 @@ def display(
     return shown.astype(np.float32), flags
 
 
-def _background(frame: Frame, values: list[Values], spacing: tuple[float, float]) -> Mask | None:
+def _background(frame: Frame, header: Dataset, values: list[Values], spacing: tuple[float, float]) -> Mask | None:
     """What is no picture: padding, and what a shutter hides."""
-    shape = frame.stored.shape[0], frame.stored.shape[1]
-    masks = [mask for mask in (padding(frame, values), shuttered(shape, values, spacing)) if mask is not None]
+    found = padding(frame, values), shuttered(frame, header, values, spacing)
+    masks = [mask for mask in found if mask is not None]
     return np.logical_or.reduce(masks) if masks else None
 
 

@@ -7,9 +7,11 @@ window is at least 1 wide (C.11.2.1.2). What the image has otherwise is written 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from dicom_node.pixels.grayscale import Window, is_inverted, windowed
+from dicom_node.pixels.overlay import write_plane
 from dicom_node.pixels.tables import Floats, LookupTable, read_table
 
 _BITS = 16
@@ -24,6 +26,7 @@ _SHUTTERS = {
     "CIRCULAR": ("CenterOfCircularShutter", "RadiusOfCircularShutter"),
     "POLYGONAL": ("VerticesOfThePolygonalShutter",),
 }
+_BITMAP_GROUP = 0x6000  # of the overlay in a presentation state
 SHUTTER = ("ShutterShape", *(keyword for keywords in _SHUTTERS.values() for keyword in keywords))
 """The attributes of a display shutter (PS3.3 C.7.6.11)."""
 
@@ -91,8 +94,20 @@ def _both_in_one(source: Dataset, table: LookupTable | None, low: float, high: f
     return item
 
 
+def put_bitmap_shutter(target: Dataset, hidden: NDArray[np.bool_]) -> None:
+    """Say that `hidden` is behind a bitmap display shutter (PS3.3 C.7.6.15), in place of any other shutter."""
+    target.ShutterShape, target.ShutterOverlayGroup = "BITMAP", _BITMAP_GROUP
+    write_plane(target, _BITMAP_GROUP, hidden)
+
+
 def copy_shutter(source: Dataset, state: Dataset) -> None:
     """Repeat the display shutter of the source, black (PS3.3 C.7.6.11); a shape that is not complete is left out."""
+    if "ShutterOverlayGroup" in source:
+        for element in (element for element in source if element.tag.group == _BITMAP_GROUP):
+            state.add(element)
+        state.ShutterShape, state.ShutterOverlayGroup = "BITMAP", _BITMAP_GROUP
+        state.ShutterPresentationValue = 0
+        return
     named = source.get("ShutterShape") or []
     shapes = [shape for shape in ([named] if isinstance(named, str) else named) if _is_whole_shutter(source, shape)]
     if not shapes:
