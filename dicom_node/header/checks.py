@@ -46,10 +46,10 @@ def check_header(header: Dataset, *, sop_class_uid: str = "", sop_instance_uid: 
 
 
 def _check_uid(values: Values, keyword: str) -> None:
-    uid = values.text(keyword)
-    if not uid:
+    uids = values.texts(keyword)
+    if not any(uids):
         raise InvalidStudy(f"{keyword} is missing", refusal=Refusal.DOES_NOT_MATCH)
-    if not is_uid(uid):
+    if len(uids) > 1 or not is_uid(uids[0]):
         raise InvalidStudy(f"{keyword} is not a valid UID", refusal=Refusal.DOES_NOT_MATCH)
 
 

@@ -57,7 +57,7 @@ class Values:
             return ()
         vr, values = dictionary_VR(tag_for_keyword(keyword) or 0), text.split("\\")
         if vr == "UI":
-            return tuple(value.strip() for value in values)
+            return tuple(value.strip(" ") for value in values)
         if len(values) > _MOST_VALUES:
             self.flag(keyword, vr)
         return tuple(self._storable(keyword, vr, value.strip(_PADDING)) for value in values[:_MOST_VALUES])
