@@ -17,10 +17,14 @@ from models.package.format import Accepts
 
 FRONTAL = "FRONTAL"
 _LATERALS = frozenset({"LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT"})
-_WORD = r"(?<![^\W\d_])(%s)(?![^\W\d_])"  # a word of its own
+_WORD = r"(?<![^\W\d_])(?:{part})?(?:%s)(?:{part})?(?![^\W\d_])".format(part="CHEST|THORAX|TORAX|CXR")
+"""A word of its own, or joined with the body part."""
+_FRONTAL_WORD = re.compile(_WORD % "PA|AP|FRONTAL", re.IGNORECASE)
 _SAYS = {
     "a lateral": re.compile(
-        _WORD % "LAT|LATERAL|LATERALE|LL|LLAT|RLAT|PROFIL|PERFIL|SEITLICH|SEITL|BOCZNE|BOCZNA", re.IGNORECASE
+        _WORD % "LAT|LATERAL|LATERALE|LATERALES|LATEROLATERAL|LATEROLATERALE|LL|LLAT|RLAT|PROFIL|PERFIL|SEITLICH|SEITL|"
+        "BOCZNE|BOCZNA|BOČNÍ|BOCNI|DWARS|ZIJDELINGS|БОКОВАЯ|ΠΛΑΓΙΑ" + "|侧位|側位|側面",
+        re.IGNORECASE,
     ),
     "an oblique view": re.compile(_WORD % "OBL|OBLIQUE|LAO|RAO|LPO|RPO", re.IGNORECASE),
     "a decubitus view": re.compile(_WORD % "DECUB|DECUBITUS|LLD|RLD", re.IGNORECASE),
@@ -90,8 +94,25 @@ def _looks_lateral(image: Instance, *, is_stated: bool) -> str | None:
         return f"{given}the image's columns run between front and back: not a frontal"
     if along_row or is_stated:
         return None
-    for element, words in (("series description", image.series_description), ("body part", image.body_part_examined)):
-        for view, pattern in _SAYS.items():
-            if pattern.search(words):
-                return f"the view is not given, and the {element} says that it is {view}"
-    return None
+    return _view_in_descriptions(image)
+
+
+def _view_in_descriptions(image: Instance) -> str | None:
+    """A view that descriptions give away; where one names several views, another that names a frontal alone decides."""
+    descriptions = (
+        ("processing description", image.processing_description),
+        ("series description", image.series_description),
+        ("protocol name", image.protocol_name),
+        ("body part", image.body_part_examined),
+    )
+    several: list[str] = []
+    names_frontal = False
+    for element, words in descriptions:
+        view = next((view for view, pattern in _SAYS.items() if pattern.search(words)), "")
+        is_frontal = _FRONTAL_WORD.search(words) is not None
+        names_frontal |= is_frontal and not view
+        reason = f"the view is not given, and the {element} says that it is {view}"
+        if view and not is_frontal:
+            return reason
+        several += [reason] if view else []
+    return several[0] if several and not names_frontal else None

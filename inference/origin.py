@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from core.domain.study import Instance
@@ -9,6 +10,7 @@ from core.domain.study import Instance
 _FOR_PROCESSING, _FOR_PRESENTATION = "FOR PROCESSING", "FOR PRESENTATION"
 _RAW_CLASSES = frozenset(f"1.2.840.10008.5.1.4.1.1.1.{number}.1" for number in (1, 2, 3))  # DX, MG, IO for processing
 _SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"  # and the multi-frame classes below it
+_RAW_WORDS = re.compile(r"RAW([ _]?(DATA|IMAGE))?|FOR[ _]PROCESSING|UNPROCESSED")
 _PARTS_OF_A_PICTURE = ("BONE", "SOFT", "SUBTRACT", "DIFFERENCE", "SUPPRESS", "ENHANC", "CAD", "REFORMATTED")
 
 ORIGINAL, PROCESSED, RAW, CAPTURE = range(4)
@@ -27,8 +29,12 @@ def rank(image: Instance) -> int:
 
 
 def is_raw(image: Instance) -> bool:
-    """Whether this is raw data: no viewer shows it so, and models were not trained on it."""
-    return image.presentation_intent_type == _FOR_PROCESSING or image.sop_class_uid in _RAW_CLASSES
+    """Whether this is raw data: no viewer shows it so, and models were not trained on it.
+
+    A CR has no Presentation Intent Type: there a device says it in a later value of Image Type.
+    """
+    is_said = any(_RAW_WORDS.fullmatch(value.upper()) for value in image.image_type[2:])
+    return is_said or _intent(image) == _FOR_PROCESSING or image.sop_class_uid in _RAW_CLASSES
 
 
 def why_another_is_read(image: Instance, fitting: Iterable[Instance]) -> str:
@@ -52,8 +58,12 @@ def limits_of_origin(image: Instance) -> Iterator[str]:
         yield "The image is a secondary or partial one (Image Type): it may differ from what the device recorded"
 
 
+def _intent(image: Instance) -> str:
+    return " ".join(image.presentation_intent_type.upper().replace("_", " ").split())
+
+
 def _is_shown(image: Instance) -> bool:
-    return image.presentation_intent_type in ("", _FOR_PRESENTATION)
+    return _intent(image) in ("", _FOR_PRESENTATION)
 
 
 def _is_same_exposure(one: Instance, other: Instance) -> bool:

@@ -57,6 +57,8 @@ class Instance:
     acquired_at: datetime | None = None
     series_description: str = ""
     study_description: str = ""
+    protocol_name: str = ""
+    processing_description: str = ""
     manufacturer: str = ""
     manufacturer_model_name: str = ""
     station_name: str = ""

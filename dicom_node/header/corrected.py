@@ -40,6 +40,8 @@ _OF_REPORTS = (
     "ImageLaterality",
     "PatientOrientation",
     "SeriesDescription",
+    "ProtocolName",
+    "AcquisitionDeviceProcessingDescription",
 )
 """What selection, cohorts and results are made of; a PACS rewrites much else on its way through, and means nothing."""
 

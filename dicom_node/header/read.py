@@ -102,6 +102,8 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         acquired_at=acquired_at,
         series_description=values.text("SeriesDescription"),
         study_description=values.text("StudyDescription"),
+        protocol_name=values.text("ProtocolName"),
+        processing_description=values.text("AcquisitionDeviceProcessingDescription"),
         manufacturer=values.text("Manufacturer"),
         manufacturer_model_name=values.text("ManufacturerModelName"),
         station_name=values.text("StationName"),
