@@ -1,5 +1,6 @@
 """A disk that is full in the middle of a reading: what was acknowledged is reported once there is room again."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -62,7 +63,11 @@ def test_a_study_whose_reading_met_a_full_disk_is_read_when_there_is_room(tmp_pa
     """It stayed "reading" until the worker was started again: the reading had ended, and could not say so."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        capture_output=True, text=True, check=False, timeout=120, cwd=Path(__file__).parents[3],
-    )  # fmt: skip
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert done.stdout.split() == ["refused", "1", "30"], done.stdout + done.stderr
     assert "study.failed" not in done.stderr

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from pathlib import Path
 
 import structlog
 
@@ -17,8 +18,9 @@ class Speaker:
         structlog.get_logger().info("speaker.whispered", reason=reason)
 
 
-def test_what_a_child_logs_is_kept_with_the_log_of_its_process(tmp_path):
+def test_what_a_child_logs_is_kept_with_the_log_of_its_process(tmp_path, monkeypatch):
     """`candor logs` reads every file of the folder; the level is that of the process."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[4])  # the child has the path of its parent
     before = logging.getLogger().handlers, logging.getLogger().level
     try:
         configure_logging(json=True, level="warning", file=tmp_path / "logs" / "worker.log")
