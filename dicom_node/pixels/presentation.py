@@ -50,7 +50,7 @@ def _is_repeatable(source: Dataset, table: LookupTable | None) -> bool:
     """Whether a presentation state may hold what comes before the window, and viewers the window."""
     if table is not None:
         return table.bits == _BITS and not table.disagrees and _fills(table.data)
-    is_narrow = float(source.get("WindowWidth", 1)) < 1  # DCMTK draws one of any function as a threshold
+    is_narrow = source.get("VOILUTFunction") == "SIGMOID" and float(source.get("WindowWidth", 1)) < 1
     return not is_narrow or int(source.get("BitsStored", _BITS)) > _BITS
 
 

@@ -150,8 +150,9 @@ def test_a_window_below_one_after_a_modality_table() -> None:
     assert drawn(state_of(data)[0], RAMP) == pytest.approx(shown, abs=1e-4)
 
 
-@pytest.mark.parametrize("name", ["exact, a half", "sigmoid, a half", "linear, one"])
+@pytest.mark.parametrize("name", ["sigmoid, a half", "linear, one"])
 def test_dcmtk_draws_the_presentation_state_as_the_image_was_read(name: str, tmp_path: Path) -> None:
+    """DCMTK 3.6.7 draws LINEAR_EXACT below one as a threshold; it is repeated all the same, as PS3.3 C.11.8 allows."""
     dcmp2pgm = shutil.which("dcmp2pgm")
     if dcmp2pgm is None:
         pytest.skip("no dcmp2pgm here (Debian: dcmtk)")
