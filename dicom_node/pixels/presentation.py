@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from dicom_node.pixels.grayscale import Window, is_inverted, windowed
 from dicom_node.pixels.overlay import write_plane
@@ -27,6 +28,7 @@ _SHUTTERS = {
     "POLYGONAL": ("VerticesOfThePolygonalShutter",),
 }
 _BITMAP_GROUP = 0x6000  # of the overlay in a presentation state
+_ACTIVATION_LAYER = 0x1001  # PS3.3 C.11.7
 SHUTTER = ("ShutterShape", *(keyword for keywords in _SHUTTERS.values() for keyword in keywords))
 """The attributes of a display shutter (PS3.3 C.7.6.11)."""
 
@@ -105,6 +107,9 @@ def copy_shutter(source: Dataset, state: Dataset) -> None:
     if "ShutterOverlayGroup" in source:
         for element in (element for element in source if element.tag.group == _BITMAP_GROUP):
             state.add(element)
+        state.add_new(
+            Tag(_BITMAP_GROUP, _ACTIVATION_LAYER), "CS", ""
+        )  # type 2C; without a layer it is not drawn itself
         state.ShutterShape, state.ShutterOverlayGroup = "BITMAP", _BITMAP_GROUP
         state.ShutterPresentationValue = 0
         return

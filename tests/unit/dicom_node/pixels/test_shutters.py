@@ -260,7 +260,8 @@ def state_of(source: bytes) -> tuple[Dataset, bytes]:
 def test_dcmtk_draws_the_presentation_state_as_the_image_was_read(name: str, tmp_path: Path) -> None:
     """DCMTK draws bitmaps and leaves shapes to its callers; it reads no compressed image here."""
     data, hidden = BITMAPS[name]
-    _, state = state_of(data)
+    read, state = state_of(data)
+    assert not read[Tag(0x6000, 0x1001)].value, "the plane itself is in no layer"
     source, file_of_state, drawn = (tmp_path / name for name in ("source.dcm", "state.dcm", "drawn.pgm"))
     source.write_bytes(file() if UID(dcmread(BytesIO(data)).file_meta.TransferSyntaxUID).is_compressed else data)
     file_of_state.write_bytes(state)
