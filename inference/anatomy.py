@@ -100,7 +100,7 @@ def _looks_lateral(image: Instance, *, is_stated: bool) -> str | None:
 def _view_in_descriptions(image: Instance) -> str | None:
     """A view that descriptions give away; where one names several views, another that names a frontal alone decides."""
     descriptions = (
-        ("processing description", image.processing_description),
+        ("processing description", image.acquisition_device_processing_description),
         ("series description", image.series_description),
         ("protocol name", image.protocol_name),
         ("body part", image.body_part_examined),

@@ -58,7 +58,7 @@ class Instance:
     series_description: str = ""
     study_description: str = ""
     protocol_name: str = ""
-    processing_description: str = ""
+    acquisition_device_processing_description: str = ""
     manufacturer: str = ""
     manufacturer_model_name: str = ""
     station_name: str = ""

@@ -103,7 +103,7 @@ def to_instance(header: Dataset, *, object_key: str = "", size_bytes: int = 0) -
         series_description=values.text("SeriesDescription"),
         study_description=values.text("StudyDescription"),
         protocol_name=values.text("ProtocolName"),
-        processing_description=values.text("AcquisitionDeviceProcessingDescription"),
+        acquisition_device_processing_description=values.text("AcquisitionDeviceProcessingDescription"),
         manufacturer=values.text("Manufacturer"),
         manufacturer_model_name=values.text("ManufacturerModelName"),
         station_name=values.text("StationName"),
