@@ -49,6 +49,6 @@ def test_the_frozen_feature_control_fails_the_gate(tmp_path):
     spoken = [
         e for e in examples if e.split == "train" and e.tier == 512 and e.targets[OPACITY].source == "radiologists"
     ]
-    result = run(control_package(tmp_path / "control", spoken), held_out_set(examples, SIDE, 40))
+    result = run(control_package(tmp_path / "control", spoken), held_out_set(examples, SIDE, 20))
     assert not result.passed
     assert LOCALISATION in result.failed, [test.words for test in result.tests]
