@@ -166,16 +166,16 @@ MANGLERS = [stop_in_mid_pdu, say_nothing, drip, announce_four_gigabytes]
 
 @pytest.mark.parametrize("mangle", [*MANGLERS, drip_small_pdus])
 def test_an_answer_that_does_not_come_costs_only_the_limit(mangle):
-    before = requestors()  # of other files: what they leave open is not asked here
+    before = requesters()  # of other files: what they leave open is not asked here
     with pacs(lambda _: 0x0000) as port, Wire(port, mangle, start=size_of_acceptance(port)) as wire:
         fails_in_time(lambda: send_one(wire.port), "destination east")
     deadline = time.monotonic() + 10
-    while requestors() - before and time.monotonic() < deadline:
+    while requesters() - before and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not requestors() - before
+    assert not requesters() - before
 
 
-def requestors():
+def requesters():
     """The threads of associations that this process opened."""
     return {thread for thread in threading.enumerate() if thread.name.startswith("RequestorThread")}
 
