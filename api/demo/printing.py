@@ -140,7 +140,7 @@ def _hops_table(outcomes: Sequence[Outcome]) -> Table:
 
 
 def _table(title: str, *columns: str) -> Table:
-    table = Table(title=title, title_justify="left")
+    table = Table(title=title, title_justify="left", show_edge=False)  # the widest fits into 80 columns without
     for column in columns:
         table.add_column(column, no_wrap=True)
     return table
