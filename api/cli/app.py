@@ -197,14 +197,16 @@ def analyze(
         typer.Option("--objects", help="Which objects to write: sr, sc, gsps, seg, seg-fractional, pmap, sc-findings."),
     ] = "sr,sc,gsps,seg",
     model: Annotated[
-        Path | None,
-        typer.Option("--model", help="Read with this package alone; it need not be registered.", metavar="DIR"),
+        list[Path] | None,
+        typer.Option(
+            "--model", help="Read with this package alone; it need not be registered; may be repeated.", metavar="DIR"
+        ),
     ] = None,
 ) -> None:
     """Read DICOM, PNG or JPEG files without a network and write the DICOM results and results.json."""
     from api.demo.analyze import analyze_paths
 
-    raise typer.Exit(analyze_paths(paths, out, objects, model))
+    raise typer.Exit(analyze_paths(paths, out, objects, model or ()))
 
 
 app.add_typer(audit.app)

@@ -52,13 +52,13 @@ def audit(  # noqa: PLR0913, PLR0917 - options of a command
         typer.Option("--thresholds", help="A CSV file with the columns finding and threshold.", metavar="FILE"),
     ] = None,
     threshold_at: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--threshold-at",
             help="A rule for findings without one: specificity=0.9, sensitivity=0.9, flag_rate=0.1 or youden.",
             metavar="RULE",
         ),
-    ] = "",
+    ] = None,
     age_bands: Annotated[
         str, typer.Option("--age-bands", help="Where age bands begin; without: 18,40,60,80.", metavar="LIST")
     ] = "",

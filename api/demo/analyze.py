@@ -74,19 +74,19 @@ class Findings:
         self.rejected.append({"path": str(path), "reason": reason})
 
 
-def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | None = None) -> int:
+def analyze_paths(paths: Sequence[Path], out: Path, objects: str, models: Sequence[Path] = ()) -> int:
     """Analyse every file at or below `paths` into `out`; returns the exit code, 0 unless every study failed.
 
-    `objects`: comma-separated kinds. `model`: the folder of a package, registered or not, that alone reads. A PNG or
-    JPEG is taken as an image that the model accepts, because it has no header that says what it is.
+    `objects`: comma-separated kinds. `models`: the folders of packages, registered or not, that alone read. A PNG or
+    JPEG is taken as an image that the first of them accepts, because it has no header that says what it is.
     Raises ConfigurationError for a wrong argument, InvalidStudy when there is nothing that could be analysed.
     """
     kinds = _kinds(objects)
     files = files_under(paths)
     _make_folder(out)
     console = Console(stderr=True, highlight=False)
-    packages = [model] if model else _named_by_environment(console)
-    accepts = load_package(model or packages_in(ZOO)[0]).accepts
+    packages = list(models) or _named_by_environment(console)
+    accepts = load_package((*models, *packages_in(ZOO))[0]).accepts
     with only_these_variables(*_FROM_ENVIRONMENT), ExitStack() as exit_stack:
         log = exit_stack.enter_context(open(out / LOG, "w", encoding="utf-8", opener=open_private))
         work = Path(exit_stack.enter_context(tempfile.TemporaryDirectory(prefix="candor-")))
@@ -98,7 +98,7 @@ def analyze_paths(paths: Sequence[Path], out: Path, objects: str, model: Path | 
         if not files_by_study:
             _tell(findings, console)
             raise InvalidStudy(_nothing(findings))
-        with _working(settings, packages, is_alone=model is not None) as store:
+        with _working(settings, packages, is_alone=bool(models)) as store:
             _keep(files_by_study, store, findings, progress)
             _wait(store, len(findings.studies), progress)
             entries = [_entry(store, uid, study_id, staging, out) for uid, study_id in findings.studies.items()]

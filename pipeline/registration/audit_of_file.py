@@ -45,7 +45,7 @@ class Question:
     thresholds: tuple[str, ...]
     model: Path | None
     thresholds_file: Path | None = None
-    threshold_at: str = ""
+    threshold_at: str | None = None
     age_bands: str = ""
     uncertain: str = ""
     shows_small_cells: bool = False
@@ -109,7 +109,7 @@ def _how(question: Question) -> HowToRead:
 def _chosen(question: Question) -> tuple[_Chosen, ModelPackage | None]:
     """The thresholds of the question, the nearest to the person first: an option, a file, a rule."""
     in_file = thresholds_in(question.thresholds_file) if question.thresholds_file else {}
-    rule = ThresholdRule.of(question.threshold_at) if question.threshold_at else None
+    rule = ThresholdRule.of(question.threshold_at) if question.threshold_at is not None else None
     package = load_package(question.model) if question.model else None
     return _Chosen(by_finding=in_file | thresholds_of(question.thresholds), rule=rule), package
 

@@ -219,5 +219,8 @@ def test_a_package_that_is_not_registered_reads_a_picture(tmp_path):
     read_by = {finding["model"]["name"] for entry in results["studies"] for finding in entry["findings"]}
     assert read_by == {load_package(package).model.name}
     assert "2 studies: 2 reported" in answer.stdout
-    one = analyze(tmp_path, "in/dark.jpg", "--out", "one", "--model", package, "--objects", "sr")
-    assert "1 study: 1 reported; 0 with a finding" in one.stdout
+    other = make_known_model(tmp_path / "mine", name="second_look")
+    two = analyze(tmp_path, "in/dark.jpg", "--out", "two", "--model", package, "--model", other, "--objects", "sr")
+    assert "1 study: 1 reported; 0 with a finding" in two.stdout
+    (entry,) = json.loads((tmp_path / "two" / "results.json").read_text())["studies"]
+    assert {reading["model"]["name"] for reading in entry["readings"]} == {"bright_patch", "second_look"}

@@ -42,7 +42,7 @@ def test_youden_is_that_of_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["specificity", "specificity=1.2", "accuracy=0.9", "youden=0.3", "flag_rate=x", "=0.9"]
+    "text", ["", "specificity", "specificity=1.2", "accuracy=0.9", "youden=0.3", "flag_rate=x", "=0.9"]
 )
 def test_what_is_no_rule_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--threshold-at"):
