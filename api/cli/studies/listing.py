@@ -12,6 +12,7 @@ from api.cli.options import DEFAULT_DATA, PSEUDONYM, Data, Json, opened, said, t
 from api.cli.studies.choice import Since, clock_time, moment_of, note, studies_called
 from core.documents.model import Document
 from core.errors import ConfigurationError
+from core.wording import probability
 
 if TYPE_CHECKING:
     from core.domain.study import StudyState
@@ -178,7 +179,7 @@ def _details(store: Store, found: FoundStudy) -> StudyDetails:
         findings=tuple(
             FindingLine(
                 name=finding.name,
-                flagged=finding.positive,
+                flagged=bool(finding.flagged),
                 probability=finding.probability,
                 threshold=finding.operating_point.threshold,
                 model=f"{finding.model.name} {finding.model.version}" if finding.model else "",
@@ -263,7 +264,7 @@ def _print_details(found: StudyDetails, console: Console) -> None:
         findings = table_of("Findings", "finding", "", "probability", "point", "model")
         for finding in found.findings:
             flagged = "[bold]flagged[/]" if finding.flagged else "not flagged"
-            figures = (f"{finding.probability:.2f}", f"{finding.threshold:.2f}")
+            figures = (probability(finding.probability), probability(finding.threshold))
             findings.add_row(finding.name.replace("_", " "), flagged, *figures, finding.model)
         console.print(findings)
     for limitation in found.limitations:

@@ -69,12 +69,13 @@ def receive(store, study, *, accession, patient_id, role=InstanceRole.SOURCE, st
     return store.study_id_of(f"1.2.{study}")
 
 
-def file_report(store, study_id, *, destinations=(), status=ReportStatus.REPORTED, reason=""):
+def file_report(store, study_id, *, destinations=(), status=ReportStatus.REPORTED, reason="", findings=()):
     revision = store.studies.assemble(study_id) or Revision(study_id=study_id, revision=revision_of(store, study_id))
     store.studies.begin_reading([revision])
     objects = [made(revision, ObjectKind.SR), made(revision, ObjectKind.SC), made(revision, ObjectKind.PMAP)]
     uid = store.lookup.find(study_id)[0].study_instance_uid
-    entry = StudyEntry(study_instance_uid=uid, status=status, reason=reason, limitations=("the age is not known",))
+    said = {"reason": reason, "limitations": ("the age is not known",), "findings": findings}
+    entry = StudyEntry(study_instance_uid=uid, status=status, **said)
     report = FiledReport(
         revision=revision,
         status=status,
@@ -164,6 +165,36 @@ def test_a_study_shows_state_why_images_objects_and_deliveries(store, candor):
     (shown,) = json.loads(candor("study", "4711", "--json"))["studies"]
     kinds = [(one["kind"], one["destination"], one["status"]) for one in shown["objects"]]
     assert kinds == [("sr", "east", "sent"), ("sc", "east", "pending"), ("pmap", "", "in no outbox")]
+
+
+def test_a_study_shows_its_findings_as_the_report_does(store, candor):
+    """ "Abnormal" below its point is flagged by what implies it, and no probability is rounded to certainty."""
+    study_id = receive(store, "1", accession="4711", patient_id="MRN 7")
+    implied = finding("any_abnormality", 0.40, positive=False) | {"implied_by": ("Pleural effusion",)}
+    file_report(
+        store, study_id, findings=(implied, finding("effusion", 0.9971), finding("edema", 0.001, positive=False))
+    )
+    lines = [line.split("│") for line in candor("study", "4711").splitlines() if "0.50" in line]
+    cells = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert [row[:3] for row in cells] == [
+        ["any abnormality", "flagged", "0.40"],
+        ["effusion", "flagged", ">0.99"],
+        ["edema", "not flagged", "<0.01"],
+    ]
+
+
+def finding(name, probability, *, positive=True):
+    code = {"value": name.upper()[:16], "scheme": "99TEST", "meaning": name}
+    point = {"threshold": 0.5, "sensitivity": 0.9, "specificity": 0.9}
+    return {
+        "name": name,
+        "code": code,
+        "probability": probability,
+        "score": 0.0,
+        "operating_point": point,
+        "positive": positive,
+        "saliency": None,
+    }
 
 
 def test_looking_at_a_study_is_in_the_trail(store, candor):
