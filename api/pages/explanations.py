@@ -29,7 +29,7 @@ from api.pages.kit import (
 )
 from api.pages.kit.markup import tag
 from core.statistics.estimate import Rounded
-from core.wording import with_interval
+from core.wording import probability, with_interval
 from explain.gate.document import ComparedMethod, Comparison, FaithfulnessCurve, GateCurves, Verdict
 from explain.gate.result import NOT_JUDGED, GateResult
 from explain.maps.methods import METHODS
@@ -173,7 +173,7 @@ def _galleries(pictures: Sequence[Pictured]) -> list[Markup]:
 
 
 def _figure(one: Pictured) -> Markup:
-    words = f"{one.kind}, probability {one.probability:.2f}"
+    words = f"{one.kind}, probability {probability(one.probability)}"
     return figure(_drawn(one), alt=f"Radiograph, {one.finding.replace('_', ' ')}: {words}", caption=words)
 
 
