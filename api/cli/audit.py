@@ -29,83 +29,99 @@ SMALL_CELLS = ("withhold", "show")
 _SITE_COMMAND = "candor audit --site"
 
 
+# The options of the command, in its order.
+Predictions = Annotated[
+    Path | None,
+    typer.Option(
+        "--predictions",
+        help="study_id, patient_id, prob_FINDING and truth_FINDING (0, 1, empty), and columns to divide by.",
+        metavar="FILE.csv",
+    ),
+]
+By = Annotated[str, typer.Option("--by", help="Attributes, with commas: sex,age_band,view.", metavar="LIST")]
+Finding = Annotated[
+    list[str] | None, typer.Option("--finding", help="Only this finding; may be repeated.", metavar="NAME")
+]
+Threshold = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", help="FINDING=0.35; may be repeated. Without: --model's, else 0.5.", metavar="F=T"),
+]
+Thresholds = Annotated[
+    Path | None,
+    typer.Option("--thresholds", help="A CSV file with the columns finding and threshold.", metavar="FILE"),
+]
+ThresholdAt = Annotated[
+    str | None,
+    typer.Option(
+        "--threshold-at",
+        help="A rule for findings without one: specificity=0.9, sensitivity=0.9, flag_rate=0.1 or youden.",
+        metavar="RULE",
+    ),
+]
+AgeBands = Annotated[
+    str, typer.Option("--age-bands", help="Where age bands begin; without: 18,40,60,80.", metavar="LIST")
+]
+Uncertain = Annotated[
+    str,
+    typer.Option("--uncertain", help="What a truth of -1 counts as: positive, negative, unknown.", metavar="WORD"),
+]
+SmallCells = Annotated[
+    str,
+    typer.Option(
+        "--small-cells",
+        help="withhold (the default) or show: figures of cohorts under 11 patients, for the owner of the rows.",
+        metavar="WORD",
+    ),
+]
+Against = Annotated[
+    Path | None,
+    typer.Option(
+        "--against", help="A second model's predictions for the same studies: paired differences.", metavar="FILE"
+    ),
+]
+AgainstThreshold = Annotated[
+    list[str] | None,
+    typer.Option("--against-threshold", help="FINDING=0.35 of the second model; else as the first.", metavar="F=T"),
+]
+Missed = Annotated[
+    Path | None,
+    typer.Option("--missed", help="Write the study_id of what was missed and of false alarms.", metavar="FILE"),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option("--model", help="The package whose predictions these are: its thresholds, name and hash."),
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Where metrics.csv, audit.json, audit.html go.")]
+Verify = Annotated[Path | None, typer.Option("--verify", help="Check the signature of an audit.json.", metavar="FILE")]
+PublicKey = Annotated[
+    str, typer.Option("--public-key", help="The key that must have signed it, hexadecimal.", metavar="KEY")
+]
+Site = Annotated[bool, typer.Option("--site", help="What this node read and verified; --model is then a name.")]
+Drift = Annotated[bool, typer.Option("--drift", help="Look now whether a cohort left its usual.")]
+Data = Annotated[Path | None, typer.Option("--data", help="Sign with the key of this data folder.", metavar="DIR")]
+
+
 @app.command(rich_help_panel="Audit")
 def audit(  # noqa: PLR0913, PLR0917 - options of a command
-    predictions: Annotated[
-        Path | None,
-        typer.Option(
-            "--predictions",
-            help="study_id, patient_id, prob_FINDING and truth_FINDING (0, 1, empty), and columns to divide by.",
-            metavar="FILE.csv",
-        ),
-    ] = None,
-    by: Annotated[str, typer.Option("--by", help="Attributes, with commas: sex,age_band,view.", metavar="LIST")] = "",
-    finding: Annotated[
-        list[str] | None, typer.Option("--finding", help="Only this finding; may be repeated.", metavar="NAME")
-    ] = None,
-    threshold: Annotated[
-        list[str] | None,
-        typer.Option("--threshold", help="FINDING=0.35; may be repeated. Without: --model's, else 0.5.", metavar="F=T"),
-    ] = None,
-    thresholds: Annotated[
-        Path | None,
-        typer.Option("--thresholds", help="A CSV file with the columns finding and threshold.", metavar="FILE"),
-    ] = None,
-    threshold_at: Annotated[
-        str | None,
-        typer.Option(
-            "--threshold-at",
-            help="A rule for findings without one: specificity=0.9, sensitivity=0.9, flag_rate=0.1 or youden.",
-            metavar="RULE",
-        ),
-    ] = None,
-    age_bands: Annotated[
-        str, typer.Option("--age-bands", help="Where age bands begin; without: 18,40,60,80.", metavar="LIST")
-    ] = "",
-    uncertain: Annotated[
-        str,
-        typer.Option("--uncertain", help="What a truth of -1 counts as: positive, negative, unknown.", metavar="WORD"),
-    ] = "",
-    small_cells: Annotated[
-        str,
-        typer.Option(
-            "--small-cells",
-            help="withhold (the default) or show: figures of cohorts under 11 patients, for the owner of the rows.",
-            metavar="WORD",
-        ),
-    ] = "withhold",
-    against: Annotated[
-        Path | None,
-        typer.Option(
-            "--against", help="A second model's predictions for the same studies: paired differences.", metavar="FILE"
-        ),
-    ] = None,
-    against_threshold: Annotated[
-        list[str] | None,
-        typer.Option("--against-threshold", help="FINDING=0.35 of the second model; else as the first.", metavar="F=T"),
-    ] = None,
-    missed: Annotated[
-        Path | None,
-        typer.Option("--missed", help="Write the study_id of what was missed and of false alarms.", metavar="FILE"),
-    ] = None,
-    model: Annotated[
-        Path | None,
-        typer.Option("--model", help="The package whose predictions these are: its thresholds, name and hash."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where metrics.csv, audit.json, audit.html go.")] = None,
-    verify: Annotated[
-        Path | None, typer.Option("--verify", help="Check the signature of an audit.json.", metavar="FILE")
-    ] = None,
-    public_key: Annotated[
-        str, typer.Option("--public-key", help="The key that must have signed it, hexadecimal.", metavar="KEY")
-    ] = "",
-    site: Annotated[
-        bool, typer.Option("--site", help="What this node read and verified; --model is then a name.")
-    ] = False,
-    drift: Annotated[bool, typer.Option("--drift", help="Look now whether a cohort left its usual.")] = False,
-    data: Annotated[
-        Path | None, typer.Option("--data", help="Sign with the key of this data folder.", metavar="DIR")
-    ] = None,
+    predictions: Predictions = None,
+    by: By = "",
+    finding: Finding = None,
+    threshold: Threshold = None,
+    thresholds: Thresholds = None,
+    threshold_at: ThresholdAt = None,
+    age_bands: AgeBands = "",
+    uncertain: Uncertain = "",
+    small_cells: SmallCells = "withhold",
+    against: Against = None,
+    against_threshold: AgainstThreshold = None,
+    missed: Missed = None,
+    model: Model = None,
+    out: Out = None,
+    verify: Verify = None,
+    public_key: PublicKey = "",
+    site: Site = False,
+    drift: Drift = False,
+    data: Data = None,
 ) -> None:
     """Audit any model's predictions, or what this node read, by cohort; or check the signature of an audit."""
     if site or drift:
